@@ -1,0 +1,147 @@
+"""
+A MessageQueue in memory, with SQS's visible behaviour.
+
+Underneath is the embedded server's own queue, so visibility, receipts, receive counts and what SQS
+refuses are the same here as over HTTP; only the connection is missing. The clock is the event
+loop's: on a loop with virtual time, hours pass at once. What a connection would do wrong can
+be scripted with `fail`.
+"""
+
+import asyncio
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Literal
+
+from lambdo_router.dev.sqs_server import Delivery, Ledger, Outgoing, Sqs, SqsError
+from lambdo_router.dev.sqs_server.rules import LONGEST_VISIBILITY, MOST_PER_CALL
+from lambdo_router.errors import QueueError, QueueRefused
+from lambdo_router.events import Attribute, Message
+
+Action = Literal["receive", "delete", "set_visibility", "send"]
+
+
+@dataclass(slots=True)
+class MemoryQueue:
+    """One queue. To be used in one event loop, like any queue."""
+
+    name: str
+    wait_time: float = 20.0
+    """Seconds that a receive waits for a message."""
+    receives: int = field(default=0, init=False)
+    """How often `receive` was called."""
+    _sqs: Sqs = field(init=False, repr=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False, repr=False)
+    _failures: defaultdict[str, deque[tuple[QueueError, bool]]] = field(
+        default_factory=lambda: defaultdict(deque), init=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        numbers = count(1)
+        self._sqs = Sqs(new_id=lambda: f"{self.name}-{next(numbers)}")
+        self._sqs.create_queue(self.name, {}, now=0.0)
+
+    @property
+    def ledger(self) -> Ledger:
+        """All that happened to the messages, by the loop's time."""
+        return self._sqs.ledger
+
+    @property
+    def empty(self) -> bool:
+        """Whether no message is left, neither visible nor hidden."""
+        return self._sqs.queue(self.name).empty
+
+    def put(self, body: str, attributes: Mapping[str, Attribute] | None = None) -> str:
+        """Send a message as someone else would; its id. SqsError if SQS would not take it."""
+        message_id = self._sqs.send(self.name, Outgoing(body, attributes or {}), _now())
+        self._changed.set()
+        return message_id
+
+    def show(self, message_id: str) -> None:
+        """Make a message visible at once, held or not: SQS may deliver one inside its lease."""
+        self._sqs.queue(self.name).show(message_id, _now())
+        self._changed.set()
+
+    def fail(self, action: Action, *errors: QueueError, after_effect: bool = False) -> None:
+        """The next calls of `action` raise these; `after_effect`: when the work is done already."""
+        self._failures[action].extend((error, after_effect) for error in errors)
+
+    async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
+        """Long-poll: at most `limit` messages, as soon as there is one or after `wait_time`."""
+        self.receives += 1
+        with self._failing("receive"):
+            give_up = _now() + self.wait_time
+            while not (found := self._take(limit, visibility)) and _now() < give_up:
+                next_at = self._sqs.queue(self.name).next_visible_at()
+                look_at = give_up if next_at is None else min(give_up, next_at)
+                self._changed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(look_at):
+                        await self._changed.wait()
+            return [_message(delivery) for delivery in found]
+
+    async def delete(self, receipts: Sequence[str]) -> Mapping[str, str]:
+        """Delete; what is no receipt of this queue comes back with SQS's reason."""
+        with self._failing("delete"):
+            return self._each(receipts, lambda one: self._sqs.delete(self.name, one, _now()))
+
+    async def set_visibility(self, receipts: Sequence[str], seconds: float) -> Mapping[str, str]:
+        """Hide for whole seconds, rounded up; refused receipts come back with SQS's reason."""
+        whole = max(0, min(math.ceil(seconds), LONGEST_VISIBILITY))
+
+        def change(receipt: str) -> None:
+            self._sqs.change_visibility(self.name, receipt, whole, _now())
+
+        with self._failing("set_visibility"):
+            refused = self._each(receipts, change)
+            self._changed.set()
+            return refused
+
+    async def send(self, body: str, attributes: Mapping[str, Attribute]) -> str:
+        """Send a message; its id. QueueRefused if SQS would not take it."""
+        with self._failing("send"):
+            try:
+                return self.put(body, attributes)
+            except SqsError as error:
+                raise QueueRefused(f"{error.code}: {error.message}", code=error.code) from error
+
+    def _take(self, limit: int, visibility: float) -> list[Delivery]:
+        most = min(limit, MOST_PER_CALL)
+        return self._sqs.receive(self.name, most, math.ceil(visibility), _now(), long=True)
+
+    @contextmanager
+    def _failing(self, action: Action) -> Iterator[None]:
+        """Raise what was scripted for this call, before or after the block."""
+        failures = self._failures[action]
+        error, after_effect = failures.popleft() if failures else (None, False)
+        if error is not None and not after_effect:
+            raise error
+        yield
+        if error is not None:
+            raise error
+
+    def _each(self, receipts: Sequence[str], act: Callable[[str], None]) -> dict[str, str]:
+        refused: dict[str, str] = {}
+        for receipt in dict.fromkeys(receipts):
+            try:
+                act(receipt)
+            except SqsError as error:
+                refused[receipt] = f"{error.code}: {error.message}"
+        return refused
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _message(delivery: Delivery) -> Message:
+    return Message(
+        delivery.message_id,
+        delivery.receipt,
+        delivery.body,
+        delivery.attributes,
+        delivery.system,
+    )

@@ -1,0 +1,191 @@
+"""
+What happened, as values.
+
+The consumer and the router report every step as one of these facts and know nothing of who reads
+them. Logs, the live view of `dev`, the table of `demo` and the tests' ledgers are readers of the
+same stream.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lambdo_router.batching import Batch
+from lambdo_router.errors import LaunchError, QueueError
+from lambdo_router.events import Message
+from lambdo_router.launching import Machine
+from lambdo_router.routing import Decision
+from lambdo_router.settlement import Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOpened:
+    """The router has begun to read a queue."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueClosed:
+    """The router has stopped reading a queue and holds nothing of it any more."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFailed:
+    """A call to SQS failed; the next try is `pause` seconds away. `action`: open, receive, ..."""
+
+    queue: str
+    action: str
+    error: QueueError
+    pause: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message was received and is leased."""
+
+    queue: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivered:
+    """SQS delivered a message that is held already: only its receipt was replaced."""
+
+    queue: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Where a message goes."""
+
+    queue: str
+    message_id: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """Fly has accepted a batch's Machine."""
+
+    batch: Batch
+    machine: Machine
+    seconds: float
+    """From the closing of the batch to Fly's answer."""
+    attempts: int
+    lease_margin: float
+    """Seconds that were left of the shortest lease of the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFailed:
+    """One attempt to launch failed; the next is `pause` seconds away, or None: it was the last."""
+
+    batch: Batch
+    error: LaunchError
+    attempt: int
+    pause: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A message is held no more. `route` is None if it took none."""
+
+    queue: str
+    message_id: str
+    route: str | None
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """Messages that were received and not used were made visible again, at a stop."""
+
+    queue: str
+    message_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost:
+    """SQS may have given these messages to others. What still waits here is not launched."""
+
+    queue: str
+    message_ids: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementFailed:
+    """A message could not be settled as wanted: SQS will deliver it again."""
+
+    queue: str
+    message_ids: tuple[str, ...]
+    action: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFailed:
+    """A defect of this program in the handling of one message or batch; it cost that unit only."""
+
+    queue: str
+    message_ids: tuple[str, ...]
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class TableSwapped:
+    """The router runs on another routing table."""
+
+    generation: str
+    previous: str | None
+    queues: int
+    routes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesRefused:
+    """A changed routes file was not taken; the router goes on with the table it has."""
+
+    problems: tuple[str, ...]
+    """Each as `file:line:col: message [code]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The router was told to stop and has `grace` seconds for it."""
+
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The router has stopped. `abandoned` messages were still held: their leases will run out."""
+
+    abandoned: int
+
+
+Fact = (
+    QueueOpened
+    | QueueClosed
+    | QueueFailed
+    | Received
+    | Redelivered
+    | Decided
+    | Launched
+    | LaunchFailed
+    | Settled
+    | GivenBack
+    | LeaseLost
+    | SettlementFailed
+    | UnitFailed
+    | TableSwapped
+    | RoutesRefused
+    | Stopping
+    | Stopped
+)
+
+Observer = Callable[[Fact], None]
+"""Called on the router's event loop, in order; must be quick and must not raise."""

@@ -1,0 +1,245 @@
+"""
+From a batch to the request that creates its Machine, and how fast such requests may go out.
+
+Rendering is pure. The request carries the events as files, base64 inside JSON, and Fly takes a
+body of about 1 MiB (512 KiB of file passed, 768 KiB did not): the cap here is 900,000 bytes on the
+rendered request, and every event knows beforehand how much it will add to it.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from lambdo_router.batching import Batch, BatchKey, Entry
+from lambdo_router.events import Attribute, Event, Message
+
+EVENTS_PATH = "/tmp/events.json"  # noqa: S108 - inside the Machine, where handlers expect it
+BATCH_PATH = "/tmp/batch.json"  # noqa: S108 - as above
+REQUEST_LIMIT = 900_000
+"""Bytes of a create request's body."""
+
+_NAME_PREFIX = "lambdo-"
+_LONGEST_NAME = 63
+_TRACE_PARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRequest:
+    """One Machine to create. Launching is idempotent by `name` while the Machine lives."""
+
+    app: str
+    name: str
+    batch_id: str
+    """Names this delivery of these messages; also in the Machine's metadata as `lambdo_batch`."""
+    body: str
+    """The whole JSON body of `POST /v1/apps/{app}/machines`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A Machine that Fly has accepted."""
+
+    id: str
+    name: str
+    region: str
+    adopted: bool = False
+    """True if an earlier attempt of ours, whose answer was lost, had created it."""
+
+
+def entry_of(message: Message, event: Event) -> Entry:
+    """The event as an entry of a batch, with the room it takes."""
+    raw = len(event.text.encode())
+    described = len(json.dumps(_described(message, event)))
+    # Each piece is followed by a comma, then both files become base64; 11 is the message's digest.
+    return Entry(message, event, raw, _base64_bytes(raw + 1) + _base64_bytes(described + 1) + 11)
+
+
+def room_for_entries(key: BatchKey) -> int:
+    """Bytes that a create request of this key has left for its entries; may be negative."""
+    empty = machine_request(Batch(key, ()), generation="0" * 12)
+    # The count of events is the one field outside the entries that grows with them.
+    return REQUEST_LIMIT - len(empty.body) - len(str(key.profile.batch_size))
+
+
+def machine_request(batch: Batch, *, generation: str) -> MachineRequest:
+    """
+    The request that creates this batch's Machine.
+
+    The name comes from the message ids alone, so that a repeat finds the Machine of the first
+    attempt; the batch id also from the receive counts, so that a later delivery is told apart.
+    """
+    key, profile = batch.key, batch.key.profile
+    batch_id = _digest(
+        *sorted(f"{entry.message.id} {entry.message.receive_count}" for entry in batch.entries)
+    )
+    name = machine_name(key.route.name, batch.message_ids)
+    body: dict[str, Any] = {
+        "name": name,
+        "skip_service_registration": True,
+        "config": _config(batch, batch_id, generation),
+    }
+    if profile.region is not None:
+        body["region"] = profile.region
+    return MachineRequest(profile.app, name, batch_id, json.dumps(body, separators=(",", ":")))
+
+
+def machine_name(route: str, message_ids: tuple[str, ...]) -> str:
+    """`lambdo-ROUTE-DIGEST`: at most 63 of `[a-z0-9-]`, the same for the same messages."""
+    digest = _digest(*sorted(message_ids))
+    longest = _LONGEST_NAME - len(_NAME_PREFIX) - len(digest) - 1
+    slug = re.sub(r"[^a-z0-9]+", "-", route.lower())[:longest].strip("-")
+    return f"{_NAME_PREFIX}{slug}-{digest}"
+
+
+def message_digest(message_id: str) -> str:
+    """64 bits of a message id as 11 characters: a thousand of them take 11 KB of metadata."""
+    digest = hashlib.sha256(message_id.encode()).digest()[:8]
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _config(batch: Batch, batch_id: str, generation: str) -> dict[str, Any]:
+    key, profile = batch.key, batch.key.profile
+    config: dict[str, Any] = json.loads(profile.machine)
+    config["image"] = profile.image
+    config["guest"] = {
+        "cpu_kind": profile.guest.cpu_kind,
+        "cpus": profile.guest.cpus,
+        "memory_mb": profile.guest.memory_mb,
+    }
+    if profile.command is not None:
+        config["init"] = {**config.get("init", {}), "cmd": list(profile.command)}
+    config["env"] = {**config.get("env", {}), **_environment(batch, batch_id)}
+    config["files"] = [
+        *config.get("files", ()),
+        {"guest_path": EVENTS_PATH, "raw_value": _encoded(_events_file(batch))},
+        {"guest_path": BATCH_PATH, "raw_value": _encoded(_batch_file(batch, batch_id, generation))},
+    ]
+    config["metadata"] = {
+        **config.get("metadata", {}),
+        "lambdo_router": "1",
+        "lambdo_route": key.route.name,
+        "lambdo_queue": key.queue,
+        "lambdo_batch": batch_id,
+        "lambdo_generation": generation,
+        "lambdo_messages": "".join(map(message_digest, batch.message_ids)),
+    }
+    # Without both, Fly runs a failed command again in place and never destroys the Machine.
+    config["auto_destroy"] = True
+    config["restart"] = {"policy": "no"}
+    return config
+
+
+def _environment(batch: Batch, batch_id: str) -> dict[str, str]:
+    environment = {
+        **dict(batch.key.profile.env),
+        "EVENTS_PATH": EVENTS_PATH,
+        "LAMBDO_BATCH_PATH": BATCH_PATH,
+        "LAMBDO_ROUTE": batch.key.route.name,
+        "LAMBDO_QUEUE": batch.key.queue,
+        "LAMBDO_BATCH_ID": batch_id,
+        "LAMBDO_EVENT_COUNT": str(len(batch.entries)),
+    }
+    trace_parents = {
+        _trace_parent(entry.event.attributes.get("traceparent")) for entry in batch.entries
+    }
+    if len(trace_parents) == 1 and (parent := trace_parents.pop()) is not None:
+        environment["TRACEPARENT"] = parent
+    return environment
+
+
+def _trace_parent(attribute: Attribute | None) -> str | None:
+    """A W3C trace parent, if the sender wrote one: nothing else reaches the environment."""
+    value = attribute.value if attribute is not None else None
+    return value if isinstance(value, str) and _TRACE_PARENT.fullmatch(value) else None
+
+
+def _events_file(batch: Batch) -> str:
+    # The senders' own texts: numbers, key order and white space reach the handler untouched.
+    return "[" + ",".join(entry.event.text for entry in batch.entries) + "]"
+
+
+def _batch_file(batch: Batch, batch_id: str, generation: str) -> str:
+    return json.dumps(
+        {
+            "batch_id": batch_id,
+            "route": batch.key.route.name,
+            "queue": batch.key.queue,
+            "generation": generation,
+            "messages": [_described(entry.message, entry.event) for entry in batch.entries],
+        },
+        separators=(",", ":"),
+    )
+
+
+def _described(message: Message, event: Event) -> dict[str, Any]:
+    return {
+        "message_id": message.id,
+        "receive_count": message.receive_count,
+        "sent_at": message.sent_at,
+        "attributes": {
+            name: {
+                "type": attribute.data_type,
+                "value": base64.b64encode(attribute.value).decode()
+                if isinstance(attribute.value, bytes)
+                else attribute.value,
+            }
+            for name, attribute in event.attributes.items()
+        },
+        "system": dict(message.system),
+    }
+
+
+def _digest(*parts: str) -> str:
+    """80 bits of SHA-256 as 16 characters of `[a-z2-7]`."""
+    digest = hashlib.sha256("\n".join(parts).encode()).digest()[:10]
+    return base64.b32encode(digest).decode().lower()
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _base64_bytes(count: int) -> int:
+    """At most so many characters, wherever in the file the bytes stand."""
+    return (count * 4 + 2) // 3 + 1
+
+
+class LaunchBudget:
+    """
+    Fly takes about one create per second and app, three at once (its documented limit per action).
+
+    A token bucket in values: `wait` asks, `take` spends. `pause` closes it until a given time, for
+    when Fly has answered 429 all the same.
+    """
+
+    def __init__(self, rate: float, burst: int) -> None:
+        """`rate` launches a second, `burst` at once."""
+        self._rate = rate
+        self._burst = burst
+        self._tokens = float(burst)
+        self._as_of = 0.0
+        self._closed_until = 0.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until a launch may go out; 0.0 if it may now."""
+        missing = max(0.0, 1.0 - self._tokens_at(now)) / self._rate
+        return max(0.0, missing, self._closed_until - now)
+
+    def take(self, now: float) -> None:
+        """Spend one launch."""
+        self._tokens = self._tokens_at(now) - 1.0
+        self._as_of = now
+
+    def give_back(self) -> None:
+        """A launch that was taken did not go out."""
+        self._tokens += 1.0
+
+    def pause(self, until: float) -> None:
+        """Let nothing out before `until`."""
+        self._closed_until = max(self._closed_until, until)
+
+    def _tokens_at(self, now: float) -> float:
+        return min(self._burst, self._tokens + max(0.0, now - self._as_of) * self._rate)

@@ -1,0 +1,138 @@
+"""
+Which messages we hold, and until when SQS keeps them from others.
+
+A message is leased from receipt to settlement: while its batch fills, while it waits for a launch
+slot, while its Machine is created. A lease is renewed once half of it has passed. SQS hides a
+message for at most 12 hours from its receive, whatever is asked; after that the lease runs out.
+
+Pure: time is an argument, in seconds of any clock that does not jump.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+LONGEST_VISIBILITY = 43_200.0
+"""Seconds from the receive that a message can be hidden in all (SQS's 12 hours)."""
+# SQS refuses, and does not clamp, a visibility that would pass the 12 hours by its own clock.
+_MARGIN = 2.0
+
+
+@dataclass(slots=True)
+class _Lease:
+    receipt: str
+    seconds: float
+    held_since: float
+    expires_at: float
+    renew_at: float
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Messages to hide for `seconds` more."""
+
+    message_ids: tuple[str, ...]
+    seconds: float
+
+
+class LeaseBook:
+    """Every message of one queue that is held: received and not settled yet."""
+
+    def __init__(self) -> None:
+        self._leases: dict[str, _Lease] = {}
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    def __contains__(self, message_id: str) -> bool:
+        return message_id in self._leases
+
+    def hold(self, message_id: str, receipt: str, now: float, seconds: float) -> bool:
+        """
+        Start a lease. False if the message is held already: a redelivery, whose receipt replaces
+        the stale one and whose event must not be routed twice.
+        """
+        new = message_id not in self._leases
+        self._leases[message_id] = _Lease(receipt, seconds, now, now + seconds, now + seconds / 2)
+        return new
+
+    def receipts(self, message_ids: Iterable[str]) -> dict[str, str]:
+        """The newest receipt of each message that is held, and its message: receipt -> id."""
+        return {self._leases[i].receipt: i for i in message_ids if i in self._leases}
+
+    def release(self, message_ids: Iterable[str]) -> None:
+        """End leases. They are not renewed from here on; what is not held is no error."""
+        for message_id in message_ids:
+            self._leases.pop(message_id, None)
+
+    def next_due(self) -> float | None:
+        """When to look again: the next renewal or expiry; None while nothing is to be done."""
+        return min(
+            (
+                min(lease.renew_at, lease.expires_at)
+                for lease in self._leases.values()
+                if not lease.lost
+            ),
+            default=None,
+        )
+
+    def due(self, now: float, limit: int) -> tuple[Renewal, ...]:
+        """The renewals that are due, oldest first, at most `limit` messages in each."""
+        ready: dict[float, list[str]] = {}
+        for message_id, lease in sorted(self._leases.items(), key=lambda item: item[1].renew_at):
+            if lease.lost or lease.renew_at > now:
+                continue
+            rest = lease.held_since + LONGEST_VISIBILITY - _MARGIN - now
+            ready.setdefault(min(lease.seconds, rest), []).append(message_id)
+        return tuple(
+            Renewal(tuple(ids[start : start + limit]), seconds)
+            for seconds, ids in ready.items()
+            if seconds > 0
+            for start in range(0, len(ids), limit)
+        )
+
+    def renewed(self, message_ids: Iterable[str], asked_at: float, seconds: float) -> None:
+        """SQS has agreed. The lease counts from the asking: SQS counted from later, if at all."""
+        for message_id in message_ids:
+            lease = self._leases.get(message_id)
+            if lease is not None:
+                lease.expires_at = asked_at + seconds
+                rest = lease.held_since + LONGEST_VISIBILITY - _MARGIN - asked_at
+                lease.renew_at = asked_at + seconds / 2 if rest > seconds else lease.expires_at
+
+    def postpone(self, message_ids: Iterable[str], until: float) -> None:
+        """A renewal failed and may pass: try it again at `until`."""
+        for message_id in message_ids:
+            lease = self._leases.get(message_id)
+            if lease is not None:
+                lease.renew_at = until
+
+    def lose(self, message_ids: Iterable[str]) -> tuple[str, ...]:
+        """SQS has refused to renew these: others may have them. Those that were still held."""
+        lost = tuple(i for i in message_ids if i in self._leases and not self._leases[i].lost)
+        for message_id in lost:
+            self._leases[message_id].lost = True
+        return lost
+
+    def expire(self, now: float) -> tuple[str, ...]:
+        """Mark the leases that ran out as lost, and name their messages."""
+        return self.lose(
+            [i for i, lease in self._leases.items() if not lease.lost and lease.expires_at <= now]
+        )
+
+    def is_lost(self, message_id: str) -> bool:
+        """Whether the message is held here, but perhaps by others too."""
+        lease = self._leases.get(message_id)
+        return lease is not None and lease.lost
+
+    def held_for(self, message_id: str, now: float) -> float:
+        """Seconds since the receive; 0.0 if it is not held."""
+        lease = self._leases.get(message_id)
+        return now - lease.held_since if lease is not None else 0.0
+
+    def margin(self, message_ids: Sequence[str], now: float) -> float:
+        """Seconds until the first of these leases runs out."""
+        return min(
+            (self._leases[i].expires_at - now for i in message_ids if i in self._leases),
+            default=0.0,
+        )

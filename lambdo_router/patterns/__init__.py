@@ -1,0 +1,24 @@
+"""
+The pattern language: what an event must look like to take a route.
+
+It is the language of Amazon EventBridge's rules, in the form that SNS filter policies share. A
+pattern has the shape of the events it matches. Its fields must all be there; each has a list of
+values, one of which must hold:
+
+    {"kind": ["image", {"prefix": "img-"}], "object": {"size": [{"numeric": [">", 0]}]}}
+
+Reading order: `conditions` says what one value may be asked, `operators` (with `texts`, `numbers`
+and `exclusion`) reads conditions from a pattern's lists, `compiling` makes flat sub-rules of the
+pattern, `walking` finds the values at a path, `joining` sees to arrays, `pattern` puts it
+together, and `explaining` says why an event does not match.
+
+Where this differs from EventBridge's engine, it is on purpose: IPv4 and IPv6 never mix, the same
+path asked twice at once is an error instead of the last one winning, so is an empty list inside
+`anything-but`, and of two equal keys of an event only the last counts.
+"""
+
+from lambdo_router.patterns.compiling import Clause, SubRule
+from lambdo_router.patterns.pattern import Pattern, compile_pattern
+from lambdo_router.patterns.problems import PatternError
+
+__all__ = ["Clause", "Pattern", "PatternError", "SubRule", "compile_pattern"]

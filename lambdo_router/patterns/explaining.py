@@ -1,0 +1,167 @@
+"""
+Why an event does not match, in one line for people.
+
+`amount: 5 is not > 10`; `kind: "video" is not "image", nor does it start with "img-"`;
+`bucket: absent`.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final, Literal, assert_never
+
+from lambdo_router.events import WideNumber
+from lambdo_router.patterns.compiling import Clause, SubRule
+from lambdo_router.patterns.conditions import (
+    AnythingBut,
+    Cidr,
+    Condition,
+    ExactLiteral,
+    ExactNumber,
+    ExactText,
+    Exists,
+    IgnoringCase,
+    Numeric,
+    Prefix,
+    SameAddress,
+    Suffix,
+    Wildcard,
+)
+from lambdo_router.patterns.walking import found_at, steps_along
+from lambdo_router.patterns.wording import cut, either, label, shown
+
+_MOST_READ: Final = 10_000
+"""Values at one path that are read for an explanation."""
+_MOST_CLAIMS: Final = 3
+"""Conditions of the kind "does" that are written out."""
+
+
+def explain(sub_rules: Sequence[SubRule], event: dict[str, object], *, gave_up: bool) -> str:
+    """The reason of the sub-rule that fails at the fewest paths, given that all fail."""
+    failures = [
+        [reason for clause in sub_rule if (reason := _why_not(clause, event)) is not None]
+        for sub_rule in sub_rules
+    ]
+    nearest = min(range(len(sub_rules)), key=lambda at: len(failures[at]))
+    if gave_up:
+        reason = "its arrays can be combined in too many ways to try them all"
+    elif failures[nearest]:
+        reason = failures[nearest][0]
+    else:
+        reason = _apart(sub_rules[nearest], event)
+    alternatives = f" (the nearest of {len(sub_rules)} alternatives)" if len(sub_rules) > 1 else ""
+    return f"{reason}{alternatives}"
+
+
+def _apart(sub_rule: SubRule, event: dict[str, object]) -> str:
+    paths = [label(cut(c.path)) for c in sub_rule if _found(c, event)]
+    return f"{either(paths, 'and')}: each is met, but not within the same element of an array"
+
+
+def _found(clause: Clause, event: dict[str, object]) -> list[object]:
+    step = steps_along([(clause.path, 1, clause.values)])
+    return list(islice(found_at(event, step), _MOST_READ))
+
+
+def _why_not(clause: Clause, event: dict[str, object]) -> str | None:
+    found = _found(clause, event)
+    values = [value for value in found if not isinstance(value, (dict, list))]
+    if any(map(clause.values.holds, values)) or (clause.allows_absence and not values):
+        return None
+    path = label(cut(clause.path))
+    if not values:
+        return f"{path}: absent" + (f" ({shown(found[0])} is no value)" if found else "")
+    if not clause.allows_values:
+        return f"{path}: {_seen(values)} is there and must be absent"
+    return f"{path}: {_seen(values)} {_denial(clause.conditions)}{_note(clause, values[0])}"
+
+
+def _seen(values: Sequence[object]) -> str:
+    different = list(dict.fromkeys(map(shown, islice(values, 100))))
+    return different[0] if len(different) == 1 else f"each of {either(different, 'and')}"
+
+
+def _denial(conditions: Sequence[Condition]) -> str:
+    claims = [_claim(condition) for condition in conditions]
+    is_not = [claim for verb, claim in claims if verb == "is"]
+    does_not = [claim for verb, claim in claims if verb == "does"]
+    denials = [f"is not {either(is_not)}"] if is_not else [f"does not {does_not.pop(0)}"]
+    denials += [f"nor does it {claim}" for claim in does_not[:_MOST_CLAIMS]]
+    if len(does_not) > _MOST_CLAIMS:
+        denials.append(f"nor does it meet {len(does_not) - _MOST_CLAIMS} more conditions")
+    return ", ".join(denials)
+
+
+def _note(clause: Clause, value: object) -> str:
+    """The confusion that every user of typed attributes meets once."""
+    conditions = clause.conditions
+    if isinstance(value, str) and all(isinstance(c, (Numeric, ExactNumber)) for c in conditions):
+        return " (a string is no number)"
+    if type(value) in (int, float, WideNumber) and all(
+        isinstance(c, (ExactText, Prefix, Suffix, IgnoringCase, Wildcard)) for c in conditions
+    ):
+        return " (a number is no string)"
+    return ""
+
+
+def _claim(condition: Condition) -> tuple[Literal["is", "does"], str]:
+    """What the condition says of a value: that it *is* or that it *does* something."""
+    match condition:
+        case Prefix(text):
+            claim = f"start with {shown(text)}"
+        case Suffix(text):
+            claim = f"end with {shown(text)}"
+        case Wildcard(text):
+            claim = f"match the wildcard {shown(text)}"
+        case IgnoringCase(text, where):
+            how = {"whole": "equal", "start": "start with", "end": "end with"}[where]
+            claim = f"{how} {shown(text)} in any case"
+        case _:
+            return "is", _being(condition)
+    return "does", claim
+
+
+def _being(
+    condition: ExactText
+    | SameAddress
+    | ExactNumber
+    | ExactLiteral
+    | Numeric
+    | Cidr
+    | Exists
+    | AnythingBut,
+) -> str:
+    match condition:
+        case ExactText(wanted) | SameAddress(wanted) | ExactNumber(wanted) | ExactLiteral(wanted):
+            claim = shown(wanted)
+        case Numeric():
+            claim = _limits(condition)
+        case Cidr(text):
+            claim = f"an IP address in {text}"
+        case Exists(wanted):
+            claim = "a readable value" if wanted else "absent"
+        case AnythingBut(excluded):
+            claim = f"anything but {either([_exclusion(c) for c in excluded.conditions])}"
+        case unreachable:
+            assert_never(unreachable)
+    return claim
+
+
+def _exclusion(condition: Condition) -> str:
+    verb, claim = _claim(condition)
+    return claim if verb == "is" else f"what would {claim}"
+
+
+def _limits(numeric: Numeric) -> str:
+    low, high = numeric.low, numeric.high
+    if low is not None and low == high:
+        return f"= {_number(low)}"
+    limits = []
+    if low is not None:
+        limits.append(f">{'=' * numeric.low_included} {_number(low)}")
+    if high is not None:
+        limits.append(f"<{'=' * numeric.high_included} {_number(high)}")
+    return " and ".join(limits)
+
+
+def _number(double: float) -> str:
+    return repr(double).removesuffix(".0")

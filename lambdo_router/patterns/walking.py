@@ -1,0 +1,109 @@
+"""
+Finding the values at a path of an event.
+
+Keys joined with periods make a path, in events as in patterns: the value at `a.b` may be spelled
+`{"a": {"b": 1}}` or `{"a.b": 1}`. Arrays add no step. A `Step` knows, for a place on the way, by
+which keys an event may go on from there; an event is walked along its steps only.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from lambdo_router.patterns.conditions import AnyOf
+
+
+@dataclass(slots=True)
+class Step:
+    """A place on the way along one or several paths. Built once, then never changed."""
+
+    moves: dict[str, "Step"] = field(default_factory=dict)
+    """Where each key leads; `a.b` leads where `a` and then `b` lead."""
+    mask: int = 0
+    """The bits of the clauses whose path ends here."""
+    asked: list[tuple[int, AnyOf]] = field(default_factory=list)
+    """The same clauses, bit by bit, and what each asks of a value."""
+
+
+def steps_along(paths: Iterable[tuple[str, int, AnyOf]]) -> Step:
+    """The first step of the walk along all the paths, each with the bit and values of a clause."""
+    root = Step()
+    for path, bit, values in paths:
+        names = path.split(".")
+        way = [root]
+        for end in range(1, len(names) + 1):
+            place = way[-1].moves.setdefault(names[end - 1], Step())
+            for start in range(end - 1):
+                way[start].moves[".".join(names[start:end])] = place
+            way.append(place)
+        way[-1].mask |= bit
+        way[-1].asked.append((bit, values))
+    return root
+
+
+ABSENT: Final = 0
+"""There is no value at the path."""
+FAILS: Final = 1
+"""There are values, none of which will do."""
+NESTED: Final = 2
+"""An array on the way holds objects or arrays: which values go together must be found out."""
+HOLDS: Final = 3
+"""There is a value that will do, outside such arrays."""
+
+
+def probe(value: dict[str, object], step: Step, values: AnyOf) -> int:
+    """
+    How things stand along the path of one clause: ABSENT, FAILS, NESTED or HOLDS.
+
+    `step` must lead along this one path only. Quick, and enough for all but NESTED.
+    """
+    outcome = ABSENT
+    for key, place in step.moves.items():
+        if key not in value:
+            continue
+        found = value[key]
+        if isinstance(found, dict):
+            there = probe(found, place, values)
+        elif isinstance(found, list):
+            there = _probe_array(found, place, values)
+        elif not place.mask:
+            continue
+        else:
+            there = HOLDS if values.holds(found) else FAILS
+        if there == HOLDS:
+            return HOLDS
+        outcome = max(outcome, there)
+    return outcome
+
+
+def _probe_array(items: list[object], step: Step, values: AnyOf) -> int:
+    outcome = ABSENT
+    for item in items:
+        if isinstance(item, (dict, list)):
+            if step.moves or isinstance(item, list):
+                return NESTED
+        elif step.mask:
+            if values.holds(item):
+                return HOLDS
+            outcome = FAILS
+    return outcome
+
+
+def found_at(value: object, step: Step) -> Iterator[object]:
+    """
+    Everything at the end of the path that `step` leads along, for people to see.
+
+    Values, and objects and empty arrays too; of other arrays the members.
+    """
+    if isinstance(value, list):
+        if step.mask and not value:
+            yield value
+        for item in value:
+            yield from found_at(item, step)
+        return
+    if step.mask:
+        yield value
+    if isinstance(value, dict):
+        for key, place in step.moves.items():
+            if key in value:
+                yield from found_at(value[key], place)

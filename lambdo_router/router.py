@@ -1,0 +1,178 @@
+"""
+The router: a consumer per queue, the current routing table, and the stop.
+
+Tables come from an async iterator, so that nothing here knows of files. A new table is one
+assignment; queues that came are opened, queues that went drain, and the others notice nothing.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lambdo_router import journal
+from lambdo_router.backoff import backoff
+from lambdo_router.consumer import Consumer, Surroundings
+from lambdo_router.dispatch import Dispatch
+from lambdo_router.errors import QueueError, QueueRefused
+from lambdo_router.launching import LaunchBudget
+from lambdo_router.ports import MachineLauncher, MessageQueue, QueueOpener
+from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.slots import LaunchSlots
+
+_Address = tuple[str, str | None, str | None]
+"""What makes a queue another queue: its name and where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How fast to launch, and how long a stop may take."""
+
+    launch_rate: float = 1.0
+    """Creates per second and app that Fly takes."""
+    launch_burst: int = 3
+    grace: float = 25.0
+    """Seconds from the order to stop to giving up on what is still under way."""
+
+
+@dataclass(slots=True)
+class _Running:
+    task: asyncio.Task[None]
+    consumer: Consumer | None = None
+    stopping: bool = False
+
+    def stop(self) -> None:
+        self.stopping = True
+        if self.consumer is not None:
+            self.consumer.stop()
+        else:
+            self.task.cancel()  # it has no queue yet, and so nothing to give back
+
+
+class Router:
+    """Runs on one routing table at a time until told to stop."""
+
+    def __init__(
+        self,
+        table: RoutingTable,
+        open_queue: QueueOpener,
+        launcher: MachineLauncher,
+        observe: journal.Observer,
+        *,
+        limits: Limits = Limits(),
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._table = table
+        self._open_queue = open_queue
+        self._observe = observe
+        self._limits = limits
+        self._jitter = jitter
+        self._slots: dict[str, LaunchSlots] = {}
+        self._running: dict[_Address, _Running] = {}
+        self._reject_queues: dict[_Address, MessageQueue] = {}
+        self._abandoned = 0
+        self._surroundings = Surroundings(
+            dispatch=Dispatch(launcher, self._slots_of, observe, jitter),
+            table=lambda: self._table,
+            reject_queue=self._reject_queue,
+            observe=observe,
+            jitter=jitter,
+        )
+
+    @property
+    def held(self) -> int:
+        """Messages received and not settled yet, of all queues."""
+        return sum(r.consumer.held for r in self._running.values() if r.consumer is not None)
+
+    async def run(self, stop: asyncio.Event, tables: AsyncIterator[RoutingTable]) -> None:
+        """
+        Route until *stop* is set, taking each new table as it comes.
+
+        Returns when everything under way has ended, or when the grace is over: then what is still
+        held is left to its leases. Cancelling ends at once.
+        """
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as patience, asyncio.TaskGroup() as tasks:
+                self._swapped(None)
+                self._reconcile(tasks)
+                following = tasks.create_task(self._follow(tables, tasks))
+                await stop.wait()
+                self._observe(journal.Stopping(self._limits.grace))
+                patience.reschedule(loop.time() + self._limits.grace)
+                following.cancel()
+                for running in self._running.values():
+                    running.stop()
+        self._observe(journal.Stopped(self._abandoned))
+
+    async def _follow(self, tables: AsyncIterator[RoutingTable], tasks: asyncio.TaskGroup) -> None:
+        async for table in tables:
+            previous, self._table = self._table, table
+            self._swapped(previous.generation)
+            self._reconcile(tasks)
+
+    def _swapped(self, previous: str | None) -> None:
+        table = self._table
+        self._observe(
+            journal.TableSwapped(
+                table.generation, previous, len(table.sources()), len(table.routes)
+            )
+        )
+
+    def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
+        """Open the queues that came, drain those that went."""
+        wanted = {_address(queue): queue for queue in self._table.sources()}
+        for address, running in tuple(self._running.items()):
+            if address not in wanted and not running.stopping:
+                running.stop()
+        for address, queue in wanted.items():
+            if address not in self._running or self._running[address].stopping:
+                self._start(address, queue, tasks)
+
+    def _start(self, address: _Address, queue: Queue, tasks: asyncio.TaskGroup) -> None:
+        task = tasks.create_task(self._consume(address, queue))
+        self._running[address] = _Running(task)
+
+    async def _consume(self, address: _Address, queue: Queue) -> None:
+        """Open one queue, however long that takes, and read it until told to stop."""
+        me = self._running[address]
+        try:
+            opened = await self._open_at_last(queue)
+            me.consumer = Consumer(opened, self._surroundings)
+            await me.consumer.run()
+        finally:
+            self._abandoned += me.consumer.held if me.consumer is not None else 0
+            if self._running.get(address) is me:  # else the queue has come back meanwhile
+                del self._running[address]
+
+    async def _open_at_last(self, queue: Queue) -> MessageQueue:
+        failures = 0
+        while True:
+            try:
+                return await self._open_queue(queue)
+            except QueueError as error:
+                failures += 1
+                first = 15.0 if isinstance(error, QueueRefused) else 1.0
+                pause = backoff(failures, first=first, longest=60.0, jitter=self._jitter())
+                self._observe(journal.QueueFailed(queue.name, "open", error, pause))
+                await asyncio.sleep(pause)
+
+    async def _reject_queue(self, name: str) -> MessageQueue:
+        queue = self._table.queues.get(name)
+        if queue is None:
+            raise QueueRefused(f"the routes file has no queue `{name}` any more")
+        address = _address(queue)
+        if address not in self._reject_queues:
+            self._reject_queues[address] = await self._open_queue(queue)
+        return self._reject_queues[address]
+
+    def _slots_of(self, app: str) -> LaunchSlots:
+        if app not in self._slots:
+            budget = LaunchBudget(self._limits.launch_rate, self._limits.launch_burst)
+            self._slots[app] = LaunchSlots(budget)
+        return self._slots[app]
+
+
+def _address(queue: Queue) -> _Address:
+    return (queue.name, queue.url, queue.lookup)

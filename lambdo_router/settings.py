@@ -1,0 +1,118 @@
+"""
+The environment, read once and frozen.
+
+What reloads is in the routes file; what is here (token, endpoints, pace, log format) does not. The
+variables of the original Lambdo (fly-apps/lambdo) keep their names and meaning.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from lambdo_router.errors import SettingsError
+from lambdo_router.router import Limits
+
+_T = TypeVar("_T")
+
+
+class Secret:
+    """A value that shows itself only when asked by name: not in a repr, a log or a traceback."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that the environment says."""
+
+    fly_token: Secret | None
+    """LAMBDO_FLY_TOKEN, else FLY_API_TOKEN."""
+    fly_app: str
+    """LAMBDO_FLY_APP, else FLY_APP_NAME: the app of profiles that name none; may be empty."""
+    fly_region: str | None
+    """LAMBDO_FLY_REGION, else FLY_REGION: the region of profiles that name none."""
+    fly_api: str
+    """FLY_FLAPS_BASE_URL, else FLY_API_HOSTNAME, else Fly's public API."""
+    queue_url: str | None
+    """LAMBDO_SQS_QUEUE_URL: the queue of the original contract, where there is no routes file."""
+    long_poll_seconds: int
+    """LAMBDO_SQS_LONG_POLL_SECONDS: 0 to 20, default 20."""
+    events_per_machine: int
+    """LAMBDO_EVENTS_PER_MACHINE: batch size of the original contract, 1 to 1000, default 5."""
+    log_format: Literal["text", "json"]
+    """LAMBDO_LOG_FORMAT; by default text where LAMBDO_ENV is unset or `local`, else json."""
+    log_level: Literal["debug", "info", "warning", "error"]
+    """LAMBDO_LOG_LEVEL, default info."""
+    limits: Limits
+    """LAMBDO_LAUNCH_RATE, LAMBDO_LAUNCH_BURST and LAMBDO_GRACE."""
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The environment as settings. SettingsError names every variable that is wrong, at once."""
+    reader = _Reader(environment)
+    token = reader.text("LAMBDO_FLY_TOKEN", "FLY_API_TOKEN")
+    local = reader.text("LAMBDO_ENV") in ("", "local")
+    settings = Settings(
+        fly_token=Secret(token) if token else None,
+        fly_app=reader.text("LAMBDO_FLY_APP", "FLY_APP_NAME"),
+        fly_region=reader.text("LAMBDO_FLY_REGION", "FLY_REGION") or None,
+        fly_api=reader.text("FLY_FLAPS_BASE_URL", "FLY_API_HOSTNAME") or "https://api.machines.dev",
+        queue_url=reader.text("LAMBDO_SQS_QUEUE_URL") or None,
+        long_poll_seconds=reader.number("LAMBDO_SQS_LONG_POLL_SECONDS", int, 20, 0, 20),
+        events_per_machine=reader.number("LAMBDO_EVENTS_PER_MACHINE", int, 5, 1, 1000),
+        log_format=reader.choice("LAMBDO_LOG_FORMAT", "text" if local else "json", "text", "json"),  # type: ignore[arg-type]
+        log_level=reader.choice(  # type: ignore[arg-type]
+            "LAMBDO_LOG_LEVEL", "info", "debug", "info", "warning", "error"
+        ),
+        limits=Limits(
+            launch_rate=reader.number("LAMBDO_LAUNCH_RATE", float, 1.0, 0.01, 1000.0),
+            launch_burst=reader.number("LAMBDO_LAUNCH_BURST", int, 3, 1, 1000),
+            grace=reader.number("LAMBDO_GRACE", float, 25.0, 0.0, 300.0),
+        ),
+    )
+    if reader.problems:
+        raise SettingsError("\n".join(reader.problems))
+    return settings
+
+
+class _Reader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: list[str] = []
+
+    def text(self, *names: str) -> str:
+        """The first of these that is set and not empty."""
+        return next((v for n in names if (v := self._environment.get(n, "").strip())), "")
+
+    def number(
+        self, name: str, parse: Callable[[str], _T], default: _T, least: float, most: float
+    ) -> _T:
+        text = self.text(name)
+        if not text:
+            return default
+        try:
+            value = parse(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= float(str(value)) <= most:
+            kind = "a whole number" if parse is int else "a number"
+            self.problems.append(f"{name} is {text!r}; it must be {kind} from {least} to {most}")
+            return default
+        return value
+
+    def choice(self, name: str, default: str, *allowed: str) -> str:
+        text = self.text(name).lower() or default
+        if text not in allowed:
+            self.problems.append(f"{name} is {text!r}; allowed are: {', '.join(allowed)}")
+            return default
+        return text

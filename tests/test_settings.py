@@ -1,0 +1,102 @@
+import pytest
+
+from lambdo_router.errors import SettingsError
+from lambdo_router.router import Limits
+from lambdo_router.settings import Secret, read_settings
+
+
+def test_without_variables_the_defaults_hold() -> None:
+    settings = read_settings({})
+
+    assert settings.fly_token is None
+    assert settings.fly_api == "https://api.machines.dev"
+    assert (settings.fly_app, settings.fly_region, settings.queue_url) == ("", None, None)
+    assert (settings.long_poll_seconds, settings.events_per_machine) == (20, 5)
+    assert (settings.log_format, settings.log_level) == ("text", "info")
+    assert settings.limits == Limits(1.0, 3, 25.0)
+
+
+def test_the_original_lambdos_variables_are_read() -> None:
+    settings = read_settings(
+        {
+            "LAMBDO_FLY_TOKEN": "t",
+            "LAMBDO_FLY_APP": "jobs",
+            "LAMBDO_FLY_REGION": "iad",
+            "LAMBDO_SQS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/q",
+            "LAMBDO_SQS_LONG_POLL_SECONDS": "0",
+            "LAMBDO_EVENTS_PER_MACHINE": "10",
+            "LAMBDO_ENV": "production",
+        }
+    )
+
+    assert settings.fly_token is not None
+    assert settings.fly_token.reveal() == "t"
+    assert (settings.fly_app, settings.fly_region) == ("jobs", "iad")
+    assert settings.queue_url == "https://sqs.us-east-1.amazonaws.com/1/q"
+    assert (settings.long_poll_seconds, settings.events_per_machine) == (0, 10)
+    assert settings.log_format == "json"
+
+
+@pytest.mark.parametrize(
+    ("environment", "app", "region", "token", "api"),
+    [
+        (
+            {"FLY_APP_NAME": "a", "FLY_REGION": "fra", "FLY_API_TOKEN": "t"},
+            "a",
+            "fra",
+            "t",
+            "https://api.machines.dev",
+        ),
+        (
+            {
+                "FLY_APP_NAME": "a",
+                "LAMBDO_FLY_APP": "b",
+                "FLY_REGION": "fra",
+                "LAMBDO_FLY_REGION": "iad",
+                "FLY_API_TOKEN": "t",
+                "LAMBDO_FLY_TOKEN": "u",
+                "FLY_API_HOSTNAME": "http://127.0.0.1:1",
+                "FLY_FLAPS_BASE_URL": "http://127.0.0.1:2",
+            },
+            "b",
+            "iad",
+            "u",
+            "http://127.0.0.1:2",
+        ),
+    ],
+    ids=["what-fly-sets", "lambdos-own-win"],
+)
+def test_which_variable_wins(
+    environment: dict[str, str], app: str, region: str, token: str, api: str
+) -> None:
+    settings = read_settings(environment)
+
+    assert settings.fly_token is not None
+    assert (settings.fly_app, settings.fly_region, settings.fly_api) == (app, region, api)
+    assert settings.fly_token.reveal() == token
+
+
+def test_every_wrong_variable_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as wrong:
+        read_settings(
+            {
+                "LAMBDO_SQS_LONG_POLL_SECONDS": "21",
+                "LAMBDO_EVENTS_PER_MACHINE": "many",
+                "LAMBDO_LAUNCH_RATE": "nan",
+                "LAMBDO_LOG_FORMAT": "xml",
+            }
+        )
+
+    assert str(wrong.value).splitlines() == [
+        "LAMBDO_SQS_LONG_POLL_SECONDS is '21'; it must be a whole number from 0 to 20",
+        "LAMBDO_EVENTS_PER_MACHINE is 'many'; it must be a whole number from 1 to 1000",
+        "LAMBDO_LOG_FORMAT is 'xml'; allowed are: text, json",
+        "LAMBDO_LAUNCH_RATE is 'nan'; it must be a number from 0.01 to 1000.0",
+    ]
+
+
+def test_a_secret_does_not_show_itself() -> None:
+    settings = read_settings({"LAMBDO_FLY_TOKEN": "planted-token"})
+
+    assert "planted-token" not in f"{settings} {settings!r} {settings.fly_token}"
+    assert repr(Secret("planted-token")) == "***"
