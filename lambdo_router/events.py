@@ -16,8 +16,8 @@ WideNumber: `plain` turns it into a Decimal for them.
 """
 
 import base64
-import binascii
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,16 +62,16 @@ class Message:
     @property
     def sent_at(self) -> float | None:
         """When it was sent, in seconds since 1970; None if SQS did not say."""
-        return _seconds(self.system.get("SentTimestamp", ""))
+        return self._seconds("SentTimestamp")
 
     @property
     def first_received_at(self) -> float | None:
         """When SQS first delivered it, in seconds since 1970; None if SQS did not say."""
-        return _seconds(self.system.get("ApproximateFirstReceiveTimestamp", ""))
+        return self._seconds("ApproximateFirstReceiveTimestamp")
 
-
-def _seconds(milliseconds: str) -> float | None:
-    return int(milliseconds) / 1000 if milliseconds.isdecimal() else None
+    def _seconds(self, name: str) -> float | None:
+        milliseconds = self.system.get(name, "")
+        return int(milliseconds) / 1000 if milliseconds.isdecimal() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def comparable(number: object) -> float | None:
     integers of 20 digits, 1e400), and for everything that is no number. True and False are none.
     """
     if type(number) is float:
-        return number
+        return number if math.isfinite(number) else None
     if type(number) is not int:
         return None
     if -(2**53) <= number <= 2**53:
@@ -133,7 +133,7 @@ def comparable(number: object) -> float | None:
     return double if Decimal(repr(double)) == number else None
 
 
-_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 
 
 def parse_number(text: str) -> int | float | WideNumber:
@@ -340,7 +340,7 @@ def _object(text: str, what: str) -> dict[str, object]:
     except ValueError as problem:
         raise NotAnEvent(f"{what} is not JSON: {problem}") from None
     if not isinstance(value, dict):
-        raise NotAnEvent(f"{what} is {_KINDS[type(value)]}; an event is a JSON object")
+        raise NotAnEvent(f"{what} is {_kind(value)}; an event is a JSON object")
     return value
 
 
@@ -349,36 +349,33 @@ _KINDS: Final[Mapping[type, str]] = {
     _HoldsWideNumbers: "a JSON object",
     list: "a JSON array",
     str: "a JSON string",
-    int: "a JSON number",
-    float: "a JSON number",
-    WideNumber: "a JSON number",
     bool: "a JSON boolean",
     type(None): "a JSON null",
 }
 
 
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), "a JSON number")
+
+
 def _sns_attributes(value: object) -> dict[str, Attribute]:
     if not isinstance(value, dict):
-        raise NotAnEvent(
-            f"the notification's `MessageAttributes` is {_KINDS[type(value)]}, no object"
-        )
+        raise NotAnEvent(f"the notification's `MessageAttributes` is {_kind(value)}, no object")
     return {name: _sns_attribute(attribute) for name, attribute in value.items()}
 
 
 def _sns_attribute(value: object) -> Attribute:
-    # MessageAttributes are spelled {"Type", "Value"} here, not {"DataType", "StringValue"}.
+    # Spelled {"Type", "Value"} here, not {"DataType", "StringValue"}; bytes are base64.
     match value:
         case {"Type": str(data_type), "Value": str(text)}:
             if data_type.partition(".")[0] != "Binary":
                 return Attribute(data_type, text)
             try:
                 return Attribute(data_type, base64.b64decode(text, validate=True))
-            except (binascii.Error, ValueError):
-                raise NotAnEvent("a Binary attribute of the notification is not base64") from None
+            except ValueError:
+                raise NotAnEvent("a Binary attribute of the notification is no base64") from None
         case _:
-            raise NotAnEvent(
-                "an attribute of the notification has no string `Type` and string `Value`"
-            )
+            raise NotAnEvent("an attribute of the notification lacks a string `Type` or `Value`")
 
 
 def attribute_document(attributes: Mapping[str, Attribute]) -> dict[str, object]:
@@ -415,8 +412,8 @@ def _attribute_number(text: str) -> int | float | WideNumber:
 
 
 _ANY_NUMBER = re.compile(
-    r"(?P<sign>[+-]?)(?:(?P<whole>[0-9]+)(?:\.(?P<fraction>[0-9]*))?|\.(?P<only>[0-9]+))"
-    r"(?P<exponent>(?:[eE][+-]?[0-9]+)?)"
+    r"(?P<sign>[+-]?)(?:(?P<whole>[0-9]++)(?:\.(?P<fraction>[0-9]*+))?|\.(?P<only>[0-9]++))"
+    r"(?P<exponent>(?:[eE][+-]?[0-9]++)?)"
 )
 
 

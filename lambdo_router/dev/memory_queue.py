@@ -52,7 +52,7 @@ class MemoryQueue:
     @property
     def empty(self) -> bool:
         """Whether no message is left, neither visible nor hidden."""
-        return self._sqs.queue(self.name).empty
+        return not self._sqs.queue(self.name).messages()
 
     def put(self, body: str, attributes: Mapping[str, Attribute] | None = None) -> str:
         """Send a message as someone else would; its id. SqsError if SQS would not take it."""

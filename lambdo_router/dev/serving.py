@@ -53,8 +53,14 @@ async def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIt
 
 
 def cut(scope: Scope) -> None:
-    """Close the connection of this request at once; whatever is unsent is thrown away."""
-    abort: Callable[[], None] = scope["extensions"][_CUT]
+    """
+    Close the connection of this request at once; whatever is unsent is thrown away.
+
+    Raises RuntimeError if the app is not served by `serve`.
+    """
+    abort: Callable[[], None] | None = scope.get("extensions", {}).get(_CUT)
+    if abort is None:
+        raise RuntimeError("only an app that is served by serving.serve can cut a connection")
     abort()
 
 

@@ -42,19 +42,19 @@ def explain(sub_rules: Sequence[SubRule], event: dict[str, object], *, gave_up: 
         for sub_rule in sub_rules
     ]
     nearest = min(range(len(sub_rules)), key=lambda at: len(failures[at]))
-    if gave_up:
-        reason = "its arrays can be combined in too many ways to try them all"
-    elif failures[nearest]:
+    if failures[nearest]:
         reason = failures[nearest][0]
     else:
-        reason = _apart(sub_rules[nearest], event)
+        reason = _apart(sub_rules[nearest], event, gave_up=gave_up)
     alternatives = f" (the nearest of {len(sub_rules)} alternatives)" if len(sub_rules) > 1 else ""
     return f"{reason}{alternatives}"
 
 
-def _apart(sub_rule: SubRule, event: dict[str, object]) -> str:
-    paths = [label(cut(c.path)) for c in sub_rule if _found(c, event)]
-    return f"{either(paths, 'and')}: each is met, but not within the same element of an array"
+def _apart(sub_rule: SubRule, event: dict[str, object], *, gave_up: bool) -> str:
+    paths = either([label(cut(c.path)) for c in sub_rule if _found(c, event)], "and")
+    if gave_up:
+        return f"{paths}: their arrays can be combined in too many ways to try them all"
+    return f"{paths}: each is met, but not within the same element of an array"
 
 
 def _found(clause: Clause, event: dict[str, object]) -> list[object]:
@@ -81,6 +81,8 @@ def _seen(values: Sequence[object]) -> str:
 
 
 def _denial(conditions: Sequence[Condition]) -> str:
+    if all(isinstance(condition, AnythingBut) for condition in conditions):
+        return f"is excluded by {either([_claim(condition)[1] for condition in conditions], 'and')}"
     claims = [_claim(condition) for condition in conditions]
     is_not = [claim for verb, claim in claims if verb == "is"]
     does_not = [claim for verb, claim in claims if verb == "does"]
@@ -140,15 +142,24 @@ def _being(
         case Exists(wanted):
             claim = "a readable value" if wanted else "absent"
         case AnythingBut(excluded):
-            claim = f"anything but {either([_exclusion(c) for c in excluded.conditions])}"
+            claim = f"anything-but {either([_exclusion(c) for c in excluded.conditions])}"
         case unreachable:
             assert_never(unreachable)
     return claim
 
 
 def _exclusion(condition: Condition) -> str:
-    verb, claim = _claim(condition)
-    return claim if verb == "is" else f"what would {claim}"
+    match condition:
+        case Prefix(text):
+            return f"prefix {shown(text)}"
+        case Suffix(text):
+            return f"suffix {shown(text)}"
+        case IgnoringCase(text):
+            return f"equals-ignore-case {shown(text)}"
+        case Wildcard(text):
+            return f"wildcard {shown(text)}"
+        case _:
+            return _claim(condition)[1]
 
 
 def _limits(numeric: Numeric) -> str:

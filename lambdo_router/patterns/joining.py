@@ -3,118 +3,29 @@ Which values of an event may be taken together when it holds arrays of objects.
 
 Values in different elements of one array do not combine: `items: [{a: 1}, {b: 2}]` does not match
 a pattern that asks for a 1 and b 2, while sibling arrays, and an array inside an element of
-another, do. Values that stand directly in an array are no elements of it in this sense.
-
-`survey` walks the event once and keeps what matters: a tree of elements, the event itself at its
-top. In each, the values at the paths of the pattern, as bits of the clauses they concern; below
-it, its arrays, each with its own elements. To take values together is to choose at most one
-element of each array. So a sub-rule is satisfied from the top down: each clause goes to the one
-place in the element where it can be met, and an array has to have one element that meets all the
-clauses which went to it. Elements that are alike are looked at once.
+another, do. To take values together is to choose at most one element of each array. So a sub-rule
+is satisfied from the top of the surveyed event down: each clause goes to the one place in the
+element where it can be met, and an array has to have one element that meets all the clauses which
+went to it. Elements that are alike are looked at once.
 
 `exists: false` depends on the choices of the clauses before it, in the order of their paths: it
 holds if no value at its path is still consistent with those. Every array with such values must by
 then have an element chosen, which has none.
 
-Cost: the walk looks once at each value on the pattern's paths, and for each sub-rule the search
-looks at most once at each (different) element. Only when an event spells a path in several ways
-(`{"a": {"b": [...]}, "a.b": [...]}`) or nests arrays in arrays can a clause go to several places.
-Then the search has to try; since a sender could make it try for ever, the tries for one event are
-limited to `MOST_TRIES` in all. An event that needs more does not match.
+Cost: for each sub-rule the search looks at most once at each (different) element. Only when an
+event spells a path in several ways (`{"a": {"b": [...]}, "a.b": [...]}`) or nests arrays in arrays
+can a clause go to several places. Then the search has to try; since a sender could make it try for
+ever, the tries for one event are limited to `MOST_TRIES` in all. An event that needs more does not
+match.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-from lambdo_router.patterns.walking import Step
+from lambdo_router.patterns.surveying import Array, Element, Survey
 
 MOST_TRIES: Final = 50_000
 """Looks at elements beyond one at each, for one event."""
-
-
-class Element:
-    """The event, or an element of an array, that holds values at the pattern's paths."""
-
-    __slots__ = ("arrays", "inside_present", "inside_satisfied", "present", "satisfied")
-
-    def __init__(self) -> None:
-        self.present = 0
-        """Clauses that have a value at their path here, not counting the arrays below."""
-        self.satisfied = 0
-        """Those of them that one such value satisfies."""
-        self.arrays: list[Array] = []
-        self.inside_present = 0
-        """The same for the elements of the arrays below, at any depth."""
-        self.inside_satisfied = 0
-
-
-class Array:
-    """An array of which some elements hold values at the pattern's paths."""
-
-    __slots__ = ("deep", "flat", "present", "satisfied")
-
-    def __init__(self) -> None:
-        self.flat: set[tuple[int, int]] = set()
-        """`present` and `satisfied` of the elements that have no arrays themselves."""
-        self.deep: list[Element] = []
-        self.present = 0
-        self.satisfied = 0
-
-
-class Survey:
-    """An event as the search sees it: the tree of its elements, and how many there are."""
-
-    def __init__(self, event: dict[str, object], root: Step) -> None:
-        self.top = Element()
-        self.size = 1
-        self._look(event, root, self.top)
-
-    def _look(self, value: object, step: Step, element: Element) -> None:
-        if isinstance(value, dict):
-            moves = step.moves
-            if len(moves) <= len(value):
-                for key, place in moves.items():
-                    if key in value:
-                        self._look(value[key], place, element)
-            else:
-                for key in value.keys() & moves.keys():
-                    self._look(value[key], moves[key], element)
-        elif isinstance(value, list):
-            self._look_into_array(value, step, element)
-        elif step.mask:
-            _note(value, step, element)
-
-    def _look_into_array(self, items: list[object], step: Step, element: Element) -> None:
-        array = Array()
-        fresh = Element()
-        for item in items:
-            if isinstance(item, (dict, list)):
-                self._look(item, step, fresh)
-                if fresh.arrays:
-                    array.deep.append(fresh)
-                    array.present |= fresh.present | fresh.inside_present
-                    array.satisfied |= fresh.satisfied | fresh.inside_satisfied
-                    fresh = Element()
-                elif fresh.present:
-                    array.flat.add((fresh.present, fresh.satisfied))
-                    array.present |= fresh.present
-                    array.satisfied |= fresh.satisfied
-                    fresh.present = fresh.satisfied = 0
-            elif step.mask:
-                _note(item, step, element)
-        if array.present:
-            self.size += len(array.flat) + len(array.deep)
-            element.arrays.append(array)
-            element.inside_present |= array.present
-            element.inside_satisfied |= array.satisfied
-
-
-def _note(value: object, step: Step, element: Element) -> None:
-    element.present |= step.mask
-    if element.satisfied & step.mask != step.mask:
-        for bit, values in step.asked:
-            if not element.satisfied & bit and values.holds(value):
-                element.satisfied |= bit
 
 
 def _first_of(clauses: int) -> int:
@@ -248,10 +159,10 @@ class Search:
     def _arrays(
         self, arrays: Sequence[Array], groups: Sequence[int], none: int, either: int
     ) -> bool:
-        return all(
-            self._array(array, want, none & array.present, either & array.present)
-            for array, want in zip(arrays, groups, strict=True)
-        )
+        for array, want in zip(arrays, groups, strict=True):
+            if not self._array(array, want, none & array.present, either & array.present):
+                return False
+        return True
 
     def _array(self, array: Array, want: int, none: int, either: int) -> bool:
         """Whether one element of the array meets all of these clauses."""
@@ -260,9 +171,11 @@ class Search:
         key = (id(array), want, none, either)
         known = self._known.get(key)
         if known is None:
-            known = self._flat(array, want, none, either) or any(
-                self._element(element, want, none, either) for element in array.deep
-            )
+            known = self._flat(array, want, none, either)
+            for element in () if known else array.deep:
+                if self._element(element, want, none, either):
+                    known = True
+                    break
             if self._left >= 0:
                 self._known[key] = known
         return known

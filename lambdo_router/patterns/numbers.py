@@ -60,8 +60,8 @@ def _comparisons(argument: Sequence[object], where: Where) -> list[object]:
             )
     if len(argument) not in (2, 4):
         raise PatternError(
-            f"{shown(argument)} has {len(argument)} members; a range has a comparison and a "
-            'number, or two of both, like [">", 0, "<=", 5]',
+            "a range is a comparison and a number, or two of both, like "
+            f'[">", 0, "<=", 5], found {shown(argument)}',
             where,
         )
     return list(argument[::2])

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from lambdo_router.patterns.compiling import Clause, SubRule, compile_sub_rules
 from lambdo_router.patterns.explaining import explain
-from lambdo_router.patterns.joining import Search, Survey
+from lambdo_router.patterns.joining import Search
 from lambdo_router.patterns.problems import PatternError
 from lambdo_router.patterns.source import canonical_source
+from lambdo_router.patterns.surveying import Survey
 from lambdo_router.patterns.walking import ABSENT, FAILS, HOLDS, NESTED, Step, probe, steps_along
 from lambdo_router.patterns.wording import described
 

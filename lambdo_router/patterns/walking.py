@@ -51,6 +51,13 @@ HOLDS: Final = 3
 """There is a value that will do, outside such arrays."""
 
 
+def unwrapped(value: object) -> object:
+    """The value without arrays of one around it: where they stand makes no difference."""
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value
+
+
 def probe(value: dict[str, object], step: Step, values: AnyOf) -> int:
     """
     How things stand along the path of one clause: ABSENT, FAILS, NESTED or HOLDS.
@@ -62,6 +69,8 @@ def probe(value: dict[str, object], step: Step, values: AnyOf) -> int:
         if key not in value:
             continue
         found = value[key]
+        if isinstance(found, list):
+            found = unwrapped(found)
         if isinstance(found, dict):
             there = probe(found, place, values)
         elif isinstance(found, list):

@@ -28,7 +28,7 @@ def shown(value: object) -> str:
         case Unreadable(data_type):
             text = f"(text that is no {cut(data_type)})"
         case _:
-            text = f"a {type(value).__name__}"
+            text = f"a value of type {type(value).__name__}"
     return text
 
 
@@ -59,7 +59,8 @@ def described(value: object) -> str:
         case list() | tuple():
             return "a list" if value else "an empty list"
         case Mapping() if value:
-            return f"an object with the key {either([shown(key) for key in value], 'and')}"
+            keys = [shown(key) for key in value]
+            return f"an object with the key{'s' * (len(keys) > 1)} {either(keys, 'and')}"
         case _:
             return shown(value)
 

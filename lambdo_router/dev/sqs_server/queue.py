@@ -88,10 +88,9 @@ class StandardQueue:
     _hidden: list[tuple[float, int, Stored]] = field(default_factory=list)
     _placements: int = 0
 
-    @property
-    def empty(self) -> bool:
-        """Whether there is no message, neither visible nor hidden."""
-        return not self._messages
+    def messages(self) -> tuple[Stored, ...]:
+        """All messages, visible or hidden, in the order in which they came."""
+        return tuple(self._messages.values())
 
     def number(self, attribute: str) -> int:
         """A numeric queue attribute."""

@@ -1,0 +1,80 @@
+"""
+The command line: a module for each command, imported when the command is called.
+
+The texts of the list of commands stand here, so that `lambdo-router --help` imports none of them:
+with boto3, httpx and the servers behind them that would take a second.
+"""
+
+import importlib
+import sys
+from typing import NoReturn
+
+import click
+
+from lambdo_router import __version__
+from lambdo_router.errors import LambdoError, SettingsError
+
+COMMANDS = {
+    "run": "Run the router: messages become Machines.",
+    "validate": "Check routes files, without network and credentials.",
+    "send": "Send a message to a queue of the routes file.",
+    "dev": "Run and watch everything on this machine.",
+    "demo": "Run the example routes with example messages.",
+}
+"""The commands, in the order of the help, with their one-line help."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"lambdo_router.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"There is no command {args[0]!r}. The commands are: {', '.join(COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except LambdoError as error:
+            _report(error)
+            ctx.exit(2 if isinstance(error, SettingsError) else 1)
+
+
+def _report(error: LambdoError) -> None:
+    """Say on stderr what went wrong. Errors of ours are written to be read, without a traceback."""
+    from lambdo_router.cli import printing
+    from lambdo_router.config.diagnostics import ConfigError
+
+    if isinstance(error, ConfigError):
+        printing.print_diagnostics(error.diagnostics)
+    else:
+        printing.print_error(str(error))
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 fine, 1 found something, 2 wrong usage.",
+)
+@click.version_option(__version__, prog_name="lambdo-router")
+def cli() -> None:
+    """Turns events on Amazon SQS into Fly.io Machines, by a YAML file of routes."""
+
+
+def main() -> NoReturn:
+    """What `lambdo-router` runs."""
+    sys.exit(cli(prog_name="lambdo-router"))

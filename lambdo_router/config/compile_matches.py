@@ -1,0 +1,103 @@
+"""From the `match` of a route to compiled patterns."""
+
+from lambdo_router.config.diagnostics import closest
+from lambdo_router.config.document import Path
+from lambdo_router.config.draft import Draft, Section
+from lambdo_router.patterns import Pattern, PatternError, compile_pattern
+from lambdo_router.routing import Match
+
+_SYSTEM_ATTRIBUTES = (
+    "AWSTraceHeader",
+    "ApproximateFirstReceiveTimestamp",
+    "ApproximateReceiveCount",
+    "DeadLetterQueueSourceArn",
+    "MessageDeduplicationId",
+    "MessageGroupId",
+    "SenderId",
+    "SentTimestamp",
+    "SequenceNumber",
+)
+
+
+def read_match(section: Section) -> Match:
+    """The route's patterns; what is wrong with them is noted in the draft."""
+    match = section.draft.section(*section.at("match"))
+    _check_flat(match)
+    _check_system(match)
+    return Match(
+        attributes=_pattern(match, "attributes"),
+        body=_pattern(match, "body"),
+        system=_pattern(match, "system"),
+    )
+
+
+def _pattern(match: Section, part: str) -> Pattern | None:
+    value = match.value.get(part)
+    if not isinstance(value, dict):
+        return None
+    try:
+        return compile_pattern(value, scalars=True)
+    except PatternError as error:
+        _report(match.draft, match.at(part), value, error)
+        return None
+
+
+def _report(draft: Draft, at: Path, pattern: dict[str, object], error: PatternError) -> None:
+    """Note what is wrong with each field of the pattern; or with all of it, if each is right."""
+    errors = [inner for field in pattern.items() if (inner := _error_of(*field)) is not None]
+    for problem in errors or [error]:
+        path, text = (*at, *problem.path), str(problem)
+        if _has_variable(draft.written(path)):
+            # The text may quote what the variable stands for, and that may be a secret.
+            text = "what the variable stands for makes no pattern"
+        draft.problem(path, "bad-pattern", text)
+
+
+def _error_of(field: str, value: object) -> PatternError | None:
+    try:
+        compile_pattern({field: value}, scalars=True)
+    except PatternError as error:
+        return error
+    return None
+
+
+def _has_variable(value: object) -> bool:
+    match value:
+        case str():
+            return "${" in value
+        case dict():
+            return any(map(_has_variable, value.values()))
+        case list():
+            return any(map(_has_variable, value))
+        case _:
+            return False
+
+
+def _check_flat(match: Section) -> None:
+    """Attributes hold plain values: a pattern that looks inside one could never match."""
+    attributes = match.value.get("attributes")
+    for name, value in attributes.items() if isinstance(attributes, dict) else ():
+        if isinstance(value, dict) and _error_of(name, value) is None:
+            match.draft.problem(
+                match.at("attributes", name),
+                "nested-attribute",
+                f"the attribute `{name}` has no fields to look into",
+                hint="write a value, or a list of values and tests such as [{prefix: img-}]",
+            )
+
+
+def _check_system(match: Section) -> None:
+    system = match.value.get("system")
+    for name, values in system.items() if isinstance(system, dict) else ():
+        if name not in _SYSTEM_ATTRIBUTES and not name.startswith("$"):
+            what = f"SQS has no attribute `{name}` of its own"
+            at = match.at("system", name)
+            hint = closest(name, _SYSTEM_ATTRIBUTES)
+            match.draft.problem(
+                at, "unknown-attribute", what, on="key", severity="warning", hint=hint
+            )
+        for index, value in enumerate(values if isinstance(values, list) else [values]):
+            if isinstance(value, bool | int | float):
+                at = match.at("system", name, *([index] if isinstance(values, list) else []))
+                what = f"{match.draft.shown(at)} never matches: SQS's own attributes are text"
+                match.draft.problem(at, "never-matches", what, hint="quote it")

@@ -1,0 +1,66 @@
+"""
+The files with the schemas of events: each is read once, however many routes name it.
+
+What was read is kept, for it is part of what the routing table was made from: the generation is a
+digest of exactly these bytes, and a watcher looks at exactly these files.
+"""
+
+import re
+from pathlib import Path
+
+from lambdo_router.config.document import Path as DocumentPath
+from lambdo_router.config.draft import Draft
+from lambdo_router.schemas import EventSchema, SchemaError, SchemaProblem, compile_schema
+
+_MOST_READ = 16 * 1024 * 1024
+"""Bytes. Schemas are far smaller, and a larger one is refused; but a device has no end."""
+
+
+class SchemaFiles:
+    """Reads and compiles schema files, named relative to the folder of the routes file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._compiled: dict[str, EventSchema | None] = {}
+        self.contents: dict[Path, bytes | None] = {}
+        """Of each file that was read or looked for; None if it could not be read."""
+
+    def compile(self, draft: Draft, at: DocumentPath, text: str) -> EventSchema | None:
+        """
+        The schema in the file that `text`, which stands at `at`, names; None if it is not good.
+
+        What is wrong with a schema, or odd, is noted in the draft where it is named first.
+        """
+        if text not in self._compiled:
+            self._compiled[text] = self._compile(draft, at, text)
+        return self._compiled[text]
+
+    def _compile(self, draft: Draft, at: DocumentPath, text: str) -> EventSchema | None:
+        if re.match(r"[a-z][a-z0-9+.-]+:", text, re.IGNORECASE):
+            what = f"`schema` is {draft.shown(at)}, which is no file"
+            hint = "nothing is fetched; write a path relative to this file"
+            draft.problem(at, "schema-not-a-file", what, hint=hint)
+            return None
+        try:
+            compiled = compile_schema(self._folder / text, self._read)
+        except SchemaError as error:
+            for problem in error.problems:
+                draft.problem(at, problem.code, _told(draft, at, text, problem))
+            return None
+        for warning in compiled.warnings:
+            draft.warning(at, warning.code, _told(draft, at, text, warning))
+        return compiled.schema
+
+    def _read(self, path: Path) -> bytes:
+        if (content := self.contents.get(path)) is not None:
+            return content
+        self.contents[path] = None
+        with path.open("rb") as file:
+            self.contents[path] = content = file.read(_MOST_READ)
+        return content
+
+
+def _told(draft: Draft, at: DocumentPath, text: str, problem: SchemaProblem) -> str:
+    """The problem in words, in which what a variable stands for is not to be seen."""
+    told = str(problem)
+    return told.replace(Path(text).name, draft.quoted(at)) if draft.holds_variable(at) else told

@@ -1,0 +1,18 @@
+"""
+Amazon SQS over boto3: the queues of `ports`, for the real service and for all that speak like it.
+
+    address.py     what a queue URL or an ARN says
+    failures.py    which of boto3's errors may pass and which a person must mend: one table
+    threads.py     boto3's calls block, so they run in daemon threads of our own
+    queue.py       receive, delete, set_visibility and send on one queue
+    connector.py   finds a queue of the routes file and connects it
+
+A long poll cannot be called off, and one that is cut may take messages all the same. So polls have
+a client that never retries by itself, and a thread for each queue; everything else goes through a
+second client, which does retry and never queues behind a poll.
+"""
+
+from lambdo_router.sqs.connector import Keys, SqsConnector, SqsSettings
+from lambdo_router.sqs.queue import SqsQueue
+
+__all__ = ["Keys", "SqsConnector", "SqsQueue", "SqsSettings"]

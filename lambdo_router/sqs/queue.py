@@ -1,0 +1,272 @@
+"""
+One SQS queue: receive, delete, set_visibility and send.
+
+A batch call that SQS answers with 200 may have failed for some of its entries. Those of which SQS
+says that it is its own fault are tried again, those that it refuses are returned with its reason,
+and so that one answer cannot be read as another, an entry it does not mention has failed too.
+"""
+
+import asyncio
+import hashlib
+import logging
+import math
+import random
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lambdo_router.backoff import backoff
+from lambdo_router.errors import QueueError, QueueUnavailable
+from lambdo_router.events import Attribute, Message
+from lambdo_router.sqs.address import without_password
+from lambdo_router.sqs.failures import translated
+from lambdo_router.sqs.threads import Threads
+
+if TYPE_CHECKING:  # the stubs are no dependency of the package
+    from mypy_boto3_sqs import SQSClient
+
+_MOST_PER_CALL = 10
+_LONGEST_VISIBILITY = 43_200
+_TRIES = 4
+"""Of the entries of a batch call that fail by SQS's own fault."""
+_log = logging.getLogger(__name__)
+
+_BatchCall = Callable[[list[dict[str, Any]]], Mapping[str, Any]]
+
+
+class SqsQueue:
+    """
+    A queue that was found by SqsConnector.
+
+    `url` is the queue's URL, which need not be reachable: requests go to the clients' endpoint.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        poll: "SQSClient",
+        calls: "SQSClient",
+        threads: Threads,
+        wait_seconds: int,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self._name = name
+        self._url = url
+        self._poll = poll
+        self._calls = calls
+        self._endpoint = without_password(calls.meta.endpoint_url)
+        self._wait_seconds = wait_seconds
+        self._threads = threads
+        self._poll_thread = Threads(f"poll-{name}", 1)
+        self.notes = tuple(notes)
+        """What was found at connecting that is worth a warning."""
+        self.corrupt = 0
+        """Messages that did not arrive as they were sent: left to be delivered again."""
+        weakref.finalize(self, self._poll_thread.stop).atexit = False
+
+    @property
+    def name(self) -> str:
+        """The queue's name in the routes file."""
+        return self._name
+
+    @property
+    def url(self) -> str:
+        """The queue's URL at SQS."""
+        return self._url
+
+    async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
+        """
+        One long poll, never repeated here. A call that is cancelled goes on in its thread; what
+        it brings is given back at once, if the process lives that long.
+        """
+
+        def poll() -> Sequence[Mapping[str, Any]]:
+            with translated(self._doing("receive")):
+                answer = self._poll.receive_message(
+                    QueueUrl=self._url,
+                    MaxNumberOfMessages=min(limit, _MOST_PER_CALL),
+                    VisibilityTimeout=_whole_seconds(visibility),
+                    WaitTimeSeconds=self._wait_seconds,
+                    MessageSystemAttributeNames=["All"],
+                    MessageAttributeNames=["All"],
+                )
+            return answer.get("Messages", [])
+
+        def late(received: Sequence[Mapping[str, Any]]) -> None:
+            # Not in the poll's own thread, which may be at the next poll already.
+            self._threads.submit(lambda: self._give_back(received))
+
+        received = await self._poll_thread.run(poll, late)
+        return [message for each in received if (message := self._read(each)) is not None]
+
+    async def delete(self, receipts: Sequence[str]) -> Mapping[str, str]:
+        """Delete; the receipts that SQS refused, each with its reason. Fails if any is open."""
+
+        def call(entries: list[dict[str, Any]]) -> Mapping[str, Any]:
+            return self._calls.delete_message_batch(QueueUrl=self._url, Entries=entries)  # type: ignore[arg-type] # the same shape
+
+        return await self._in_tens(receipts, {}, call, "delete")
+
+    async def set_visibility(self, receipts: Sequence[str], seconds: float) -> Mapping[str, str]:
+        """Hide for whole seconds, rounded up; the receipts that SQS refused, with its reasons."""
+
+        def call(entries: list[dict[str, Any]]) -> Mapping[str, Any]:
+            return self._calls.change_message_visibility_batch(
+                QueueUrl=self._url,
+                Entries=entries,  # type: ignore[arg-type] # the same shape
+            )
+
+        more = {"VisibilityTimeout": _whole_seconds(seconds)}
+        return await self._in_tens(receipts, more, call, "change visibility")
+
+    async def send(self, body: str, attributes: Mapping[str, Attribute]) -> str:
+        """Send one message; its id. Lost answers are tried again, and may leave it there twice."""
+
+        def call() -> str:
+            with translated(self._doing("send")):
+                sent = self._calls.send_message(
+                    QueueUrl=self._url,
+                    MessageBody=body,
+                    MessageAttributes={
+                        key: _wire_attribute(attribute) for key, attribute in attributes.items()
+                    },
+                )
+            return sent.get("MessageId", "")
+
+        return await self._threads.run(call)
+
+    def stop(self) -> None:
+        """End the poll thread as soon as it is idle."""
+        self._poll_thread.stop()
+
+    async def _in_tens(
+        self, receipts: Sequence[str], more: Mapping[str, Any], call: _BatchCall, action: str
+    ) -> Mapping[str, str]:
+        distinct = tuple(dict.fromkeys(receipts))
+        tens = [
+            distinct[start : start + _MOST_PER_CALL]
+            for start in range(0, len(distinct), _MOST_PER_CALL)
+        ]
+        # Each ten is seen to its end: one that fails must not leave the others unheard.
+        outcomes = await asyncio.gather(
+            *(self._ten(ten, more, call, action) for ten in tens), return_exceptions=True
+        )
+        refused: dict[str, str] = {}
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            refused.update(outcome)
+        return refused
+
+    async def _ten(
+        self, receipts: Sequence[str], more: Mapping[str, Any], call: _BatchCall, action: str
+    ) -> Mapping[str, str]:
+        """One batch call, repeated for the entries that SQS itself failed."""
+        refused: dict[str, str] = {}
+        pending = tuple(receipts)
+        for attempt in range(1, _TRIES + 1):
+            entries = [
+                {"Id": str(position), "ReceiptHandle": receipt, **more}
+                for position, receipt in enumerate(pending)
+            ]
+
+            def make(entries: list[dict[str, Any]] = entries) -> Mapping[str, Any]:
+                with translated(self._doing(action)):
+                    return call(entries)
+
+            answer = await self._threads.run(make)
+            pending, why = _read_failures(pending, answer, refused)
+            if not pending:
+                return refused
+            if attempt < _TRIES:
+                jitter = random.random()  # noqa: S311 # no secret
+                await asyncio.sleep(backoff(attempt, first=0.2, longest=2.0, jitter=jitter))
+        raise QueueUnavailable(
+            f"{self._doing(action)}: {len(pending)} of {len(receipts)} entries failed "
+            f"{_TRIES} times; {why}",
+            code=why.partition(":")[0],
+        )
+
+    def _read(self, wire: Mapping[str, Any]) -> Message | None:
+        """A message as it came; None, which leaves it to SQS, if it did not come as it was sent."""
+        body, digest = wire.get("Body", ""), wire.get("MD5OfBody")
+        receipt, message_id = wire.get("ReceiptHandle", ""), wire.get("MessageId", "")
+        if not receipt or (digest and digest.lower() != _md5(body)):
+            self.corrupt += 1
+            _log.warning("message.corrupt queue=%s message=%s", self._name, message_id)
+            return None
+        return Message(
+            id=message_id,
+            receipt=receipt,
+            body=body,
+            attributes={
+                key: _read_attribute(value)
+                for key, value in wire.get("MessageAttributes", {}).items()
+            },
+            system=dict(wire.get("Attributes", {})),
+        )
+
+    def _give_back(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Make messages visible again that came when nobody waited for them any more."""
+        entries = [
+            {"Id": str(at), "ReceiptHandle": each["ReceiptHandle"], "VisibilityTimeout": 0}
+            for at, each in enumerate(messages)
+            if each.get("ReceiptHandle")
+        ]
+        if not entries:
+            return
+        try:
+            with translated(self._doing("give back")):
+                self._calls.change_message_visibility_batch(
+                    QueueUrl=self._url,
+                    Entries=entries,  # type: ignore[arg-type] # the same shape
+                )
+        except QueueError as error:
+            _log.warning("poll.not_given_back messages=%d error=%s", len(entries), error)
+
+    def _doing(self, action: str) -> str:
+        return f"queue `{self._name}`: {action} at {self._endpoint}"
+
+
+def _read_failures(
+    pending: Sequence[str], answer: Mapping[str, Any], refused: dict[str, str]
+) -> tuple[tuple[str, ...], str]:
+    """Add what SQS refuses to `refused`; what to try again, and why the last of it failed."""
+    done = {entry["Id"] for entry in answer.get("Successful", ())}
+    failed = {entry["Id"]: entry for entry in answer.get("Failed", ())}
+    again, last = [], ""
+    for position, receipt in enumerate(pending):
+        entry = failed.get(str(position))
+        if entry is None and str(position) in done:
+            continue
+        why = "SQS does not say how it went"
+        if entry is not None:
+            why = ": ".join(filter(None, (entry.get("Code"), entry.get("Message"))))
+        if entry is not None and entry.get("SenderFault", False):
+            refused[receipt] = why
+        else:
+            again.append(receipt)
+            last = why
+    return tuple(again), last
+
+
+def _whole_seconds(seconds: float) -> int:
+    return max(0, min(math.ceil(seconds), _LONGEST_VISIBILITY))
+
+
+def _read_attribute(wire: Mapping[str, Any]) -> Attribute:
+    value = wire.get("BinaryValue", wire.get("StringValue", ""))
+    return Attribute(wire.get("DataType", "String"), value)
+
+
+def _wire_attribute(attribute: Attribute) -> Any:  # noqa: ANN401 # boto3's union of shapes
+    if isinstance(attribute.value, bytes):
+        return {"DataType": attribute.data_type, "BinaryValue": attribute.value}
+    return {"DataType": attribute.data_type, "StringValue": attribute.value}
+
+
+def _md5(body: str) -> str:
+    content = body.encode("utf-8", "surrogatepass")
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

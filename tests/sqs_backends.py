@@ -1,0 +1,147 @@
+"""
+SQS servers for tests, each in threads of its own and once per session: ours, and moto's.
+
+To be loaded with `pytest_plugins = ["sqs_backends"]`, so that the servers are shared by all files.
+It may be imported before that, as it asserts nothing: PYTEST_DONT_REWRITE.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+from lambdo_router.dev.faults import FaultPlan
+from lambdo_router.dev.serving import serve
+from lambdo_router.dev.sqs_server import Sqs, sqs_app
+from lambdo_router.sqs import Keys, SqsConnector, SqsSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+REGION = "us-east-1"
+KEYS = Keys("local", "planted-secret")
+_numbers = count(1)
+
+
+def new_name() -> str:
+    """A queue name that no other test uses."""
+    return f"queue-{next(_numbers)}"
+
+
+@dataclass
+class Backend:
+    """A server as the tests see it."""
+
+    kind: str
+    url: str
+    client: Any = field(repr=False)
+    """boto3's. Untyped: the stubs want every string to be one of their literals."""
+
+    def create(self, **attributes: str) -> str:
+        """A new queue; its URL."""
+        url: str = self.client.create_queue(QueueName=new_name(), Attributes=attributes)["QueueUrl"]
+        return url
+
+    def attributes(self, queue: str, *names: str) -> dict[str, str]:
+        """Attributes of a queue, by default all."""
+        wanted = list(names or ("All",))
+        answer = self.client.get_queue_attributes(QueueUrl=queue, AttributeNames=wanted)
+        found: dict[str, str] = answer.get("Attributes", {})
+        return found
+
+
+@dataclass
+class Embedded(Backend):
+    """Our server. Sqs and FaultPlan belong to its thread: look at them between calls only."""
+
+    sqs: Sqs = field(repr=False)
+    plan: FaultPlan = field(repr=False)
+
+
+@contextmanager
+def embedded_server() -> Iterator[Embedded]:
+    sqs, plan = Sqs(), FaultPlan()
+    started: list[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = []
+    ready = threading.Event()
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        async with serve(sqs_app(sqs, plan)) as url:
+            started.append((url, asyncio.get_running_loop(), stop))
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()), name="embedded-sqs")
+    thread.start()
+    ready.wait()
+    url, loop, stop = started[0]
+    client = raw_client(url)
+    yield Embedded("embedded", url, client, sqs, plan)
+    client.close()
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+
+
+def raw_client(url: str) -> "SQSClient":
+    """boto3 without retries, as far from our adapter as can be."""
+    return boto3.Session("key", "secret", region_name=REGION).client(
+        "sqs",
+        endpoint_url=url,
+        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=20, proxies={}),
+    )
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Embedded]:
+    with embedded_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Backend]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    client = raw_client(url)
+    yield Backend("moto", url, client)
+    client.close()
+    server.stop()
+
+
+@pytest.fixture(params=["embedded", "moto"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each server in turn."""
+    found: Backend = request.getfixturevalue(request.param)
+    return found
+
+
+Connect = Callable[[Backend, int], SqsConnector]
+
+
+@pytest.fixture(scope="session")
+def connect() -> Iterator[Connect]:
+    """
+    A connector to a server, with a poll's wait in seconds; made once, as boto3 takes its time.
+
+    Threads do not mind that every test has a loop of its own.
+    """
+    made: dict[tuple[str, int], SqsConnector] = {}
+
+    def connector(backend: Backend, wait_seconds: int) -> SqsConnector:
+        key = (backend.url, wait_seconds)
+        if key not in made:
+            made[key] = SqsConnector(SqsSettings(backend.url, REGION, wait_seconds, KEYS))
+        return made[key]
+
+    yield connector
+    for each in made.values():
+        asyncio.run(each.aclose())

@@ -1,0 +1,307 @@
+import asyncio
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdo_router.dev.machines_server import (
+    AT_ONCE,
+    Access,
+    Exit,
+    MachinesServer,
+    Platform,
+    ProcessRunner,
+)
+from lambdo_router.dev.machines_server.requests import CreateRequest
+from lambdo_router.dev.machines_server.runners import GuestFile, Job, job_of
+
+IMAGE = "registry.fly.io/jobs:one"
+
+
+@dataclass
+class Output:
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    first: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __call__(self, machine_id: str, stream: str, line: str) -> None:
+        assert machine_id == "3d8d7000c52d78"
+        self.lines.append((stream, line))
+        self.first.set()
+
+
+def job(
+    *command: str,
+    env: dict[str, str] | None = None,
+    files: tuple[GuestFile, ...] = (),
+    entrypoint: tuple[str, ...] = (),
+) -> Job:
+    return Job(
+        machine_id="3d8d7000c52d78",
+        app="jobs",
+        region="iad",
+        image=IMAGE,
+        entrypoint=entrypoint,
+        command=command or None,
+        env=env or {},
+        files=files,
+    )
+
+
+def record_of(**config: object) -> Job:
+    platform = Platform()
+    guest = {"cpu_kind": "shared", "cpus": 1, "memory_mb": 256}
+    request = CreateRequest("job-1", "", {"image": IMAGE, "guest": guest, **config})
+    return job_of(platform.create("jobs", request, 1_790_000_000.0))
+
+
+# From a Machine's config to a job.
+
+
+@pytest.mark.parametrize(
+    ("config", "entrypoint", "command"),
+    [
+        pytest.param({}, (), None, id="the-images-own"),
+        pytest.param({"init": {"cmd": ["a", "b"]}}, (), ("a", "b"), id="cmd"),
+        pytest.param({"init": {"entrypoint": ["e"]}}, ("e",), None, id="entrypoint"),
+        pytest.param(
+            {"init": {"exec": ["x"], "entrypoint": ["e"], "cmd": ["c"]}}, (), ("x",), id="exec-wins"
+        ),
+        pytest.param({"processes": [{"cmd": ["p"]}]}, (), ("p",), id="one-process"),
+    ],
+)
+def test_what_is_run(
+    config: dict[str, Any], entrypoint: tuple[str, ...], command: tuple[str, ...] | None
+) -> None:
+    made = record_of(**config)
+
+    assert (made.entrypoint, made.command) == (entrypoint, command)
+
+
+def test_a_job_has_the_configs_environment_and_flys_own() -> None:
+    process = {"cmd": ["p"], "env": {"B": "2"}}
+    made = record_of(env={"A": "1", "FLY_REGION": "mine"}, processes=[process])
+
+    assert made.env == {
+        "A": "1",
+        "B": "2",
+        "FLY_APP_NAME": "jobs",
+        "FLY_MACHINE_ID": made.machine_id,
+        "FLY_ALLOC_ID": made.machine_id,
+        "FLY_MACHINE_VERSION": made.env["FLY_MACHINE_VERSION"],
+        "FLY_REGION": "iad",
+        "FLY_PRIVATE_IP": made.env["FLY_PRIVATE_IP"],
+        "FLY_IMAGE_REF": IMAGE,
+        "FLY_VM_MEMORY_MB": "256",
+    }
+
+
+def test_a_jobs_files_are_decoded() -> None:
+    files = [
+        {"guest_path": "/tmp/a", "raw_value": "W10=", "mode": 0o600},
+        {"guest_path": "/tmp/b", "raw_value": ""},
+    ]
+
+    assert record_of(files=files).files == (
+        GuestFile("/tmp/a", b"[]", 0o600),
+        GuestFile("/tmp/b", b"", 0o644),
+    )
+
+
+# Real processes.
+
+SCRIPT = """
+import json, os, pathlib, sys
+events = json.loads(pathlib.Path(os.environ["EVENTS_PATH"]).read_text())
+print("events", events, sys.argv[1] == os.environ["EVENTS_PATH"])
+print("path", os.environ["EVENTS_PATH"] == os.environ["TMPDIR"] + "/events.json")
+print("here", pathlib.Path("here.txt").read_text())
+print("mode", oct(os.stat(os.environ["OTHER"]).st_mode & 0o777))
+print("names", *sorted(set(os.environ) - {"LC_CTYPE", "__CF_USER_TEXT_ENCODING"}))
+print("no line break at the end", end="", file=sys.stderr)
+sys.exit(7)
+"""
+
+
+@pytest.mark.real_time
+async def test_a_command_runs_with_its_files_and_environment_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLY_API_TOKEN", "planted")
+    image, private, output = tmp_path / "image", tmp_path / "private", Output()
+    image.mkdir()
+    private.mkdir()
+    (image / "here.txt").write_text("in the image's folder")
+    monkeypatch.setattr("tempfile.tempdir", str(private))
+    end = await ProcessRunner({IMAGE: image}).run(
+        job(
+            *("python", "-c", SCRIPT, "/tmp/events.json"),
+            env={"EVENTS_PATH": "/tmp/events.json", "OTHER": "/../../etc/other"},
+            files=(
+                GuestFile("/tmp/events.json", b"[1, 2]"),
+                GuestFile("/../../etc/other", b"", 0o600),
+            ),
+        ),
+        output,
+    )
+
+    assert sorted(output.lines) == [
+        ("stderr", "no line break at the end"),
+        ("stdout", "events [1, 2] True"),
+        ("stdout", "here in the image's folder"),
+        ("stdout", "mode 0o600"),
+        ("stdout", "names EVENTS_PATH HOME OTHER PATH TMPDIR"),
+        ("stdout", "path True"),
+    ]
+    assert end == Exit(7)
+    assert names_in(private) == []
+
+
+@pytest.mark.real_time
+async def test_entrypoint_and_the_images_own_command_make_the_whole(tmp_path: Path) -> None:
+    output = Output()
+    runner = ProcessRunner({}, tmp_path, {IMAGE: ("-c", "print('own')")})
+    end = await runner.run(job(entrypoint=("python",)), output)
+
+    assert (output.lines, end) == ([("stdout", "own")], Exit(0))
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("command", "code", "line"),
+    [
+        pytest.param(
+            ("no-such-program",),
+            127,
+            "cannot run no-such-program: [Errno 2] No such file or directory: 'no-such-program'",
+            id="no-program",
+        ),
+        pytest.param(
+            ("./here.txt",),
+            126,
+            "cannot run ./here.txt: [Errno 13] Permission denied: './here.txt'",
+            id="not-executable",
+        ),
+        pytest.param(("a\0b",), 127, "cannot run a\0b: embedded null byte", id="impossible"),
+        pytest.param(
+            (),
+            127,
+            f"image {IMAGE} has no command here; give the profile a `command`",
+            id="no-command",
+        ),
+    ],
+)
+async def test_a_command_that_cannot_run_ends_with_a_line_that_says_why(
+    command: tuple[str, ...], code: int, line: str, tmp_path: Path
+) -> None:
+    (tmp_path / "here.txt").write_text("")
+    output = Output()
+    end = await ProcessRunner(default_folder=tmp_path).run(job(*command), output)
+
+    assert output.lines == [("stderr", line)]
+    assert end == Exit(code, error=line)
+
+
+@pytest.mark.real_time
+async def test_an_image_whose_folder_is_gone_cannot_run(tmp_path: Path) -> None:
+    runner, output = ProcessRunner(default_folder=tmp_path / "gone"), Output()
+    end = await runner.run(job("true"), output)
+
+    assert output.lines == [("stderr", f"image {IMAGE}: there is no folder {tmp_path / 'gone'}")]
+    assert end.code == 127
+
+
+def test_without_a_default_folder_only_the_listed_images_exist(tmp_path: Path) -> None:
+    assert ProcessRunner({IMAGE: tmp_path}).knows(IMAGE)
+    assert not ProcessRunner({IMAGE: tmp_path}).knows("nginx")
+    assert ProcessRunner(default_folder=tmp_path).knows("nginx")
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("signals", "expected"),
+    [
+        pytest.param(("SIGTERM",), Exit(143, signal=15), id="by-its-signal"),
+        pytest.param(("SIGUSR1", "SIGKILL"), Exit(137, signal=9), id="killed"),
+    ],
+)
+async def test_a_signalled_command_ends_and_takes_its_children_along(
+    signals: tuple[str, ...], expected: Exit, tmp_path: Path
+) -> None:
+    script = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+    runner, output = ProcessRunner(default_folder=tmp_path), Output()
+    running = asyncio.create_task(runner.run(job("python", "-c", script), output))
+    await output.first.wait()
+    for name in signals:
+        runner.signal("3d8d7000c52d78", name)
+
+    assert await running == expected
+    assert is_gone(int(output.lines[0][1]))
+    runner.signal("3d8d7000c52d78", "SIGTERM")
+
+
+@pytest.mark.real_time
+async def test_a_signal_that_comes_before_the_process_is_not_lost(tmp_path: Path) -> None:
+    runner, output = ProcessRunner(default_folder=tmp_path), Output()
+    running = asyncio.create_task(runner.run(job("sleep", "600"), output))
+    runner.signal("3d8d7000c52d78", "SIGKILL")
+
+    assert await running == Exit(137, signal=9)
+
+
+@pytest.mark.real_time
+async def test_long_lines_are_cut_and_odd_bytes_replaced(tmp_path: Path) -> None:
+    script = r"import sys; sys.stdout.buffer.write(b'a\r\n\xff\n\n' + b'x' * 40000)"
+    output = Output()
+    await ProcessRunner(default_folder=tmp_path).run(job(sys.executable, "-c", script), output)
+    lines = [line for _, line in output.lines]
+
+    assert lines[:3] == ["a", "\N{REPLACEMENT CHARACTER}", ""]
+    assert "".join(lines[3:]) == "x" * 40000
+    assert max(map(len, lines)) == 16 * 1024
+
+
+@pytest.mark.real_time
+async def test_when_the_server_ends_nothing_of_its_machines_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    server = MachinesServer(
+        ProcessRunner(default_folder=tmp_path),
+        Access({}),
+        Platform(delays=AT_ONCE),
+        on_line=lambda _, __, line: said.set_result(line),
+    )
+    script = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    guest = {"cpu_kind": "shared", "cpus": 1, "memory_mb": 256}
+    config = {"image": IMAGE, "guest": guest, "init": {"cmd": ["python", "-c", script]}}
+    async with server.running():
+        server.create("jobs", CreateRequest("job-1", "", config))
+        pid = int(await said)
+        assert len(names_in(tmp_path)) == 1
+
+    assert is_gone(pid)
+    assert names_in(tmp_path) == []
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; one that nobody has collected yet has."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] in "ZX"

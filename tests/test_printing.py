@@ -1,0 +1,77 @@
+import io
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from lambdo_router.cli.printing import counted, print_diagnostics, print_error
+from lambdo_router.config.diagnostics import Diagnostic
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("no_color", "coloured"),
+    [
+        pytest.param(None, True, id="a-terminal"),
+        pytest.param("1", False, id="NO_COLOR"),
+        pytest.param("", True, id="NO_COLOR-is-empty"),
+    ],
+)
+def test_colours_are_for_terminals(
+    no_color: str | None, *, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    if no_color is None:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    else:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    print_diagnostics(
+        [Diagnostic("a.yaml", 1, 6, "bad", "no", end_column=8)], {"a.yaml": ["key: 60"]}
+    )
+    plain = "a.yaml:1:6: no [bad]\n1 | key: 60\n  |      ^~\n"
+
+    assert (terminal.getvalue() != plain) is coloured
+    assert click.unstyle(terminal.getvalue()) == plain
+
+
+def test_the_line_of_a_file_that_nobody_holds_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("one\ntwo\n", "utf-8")
+    print_diagnostics([Diagnostic(str(file), 2, 1, "bad", "no", end_column=4)])
+
+    assert capsys.readouterr().err == f"{file}:2:1: no [bad]\n2 | two\n  | ^~~\n"
+
+
+def test_a_file_that_cannot_be_read_has_no_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "latin").write_bytes(b"\xff")
+    files = [str(tmp_path / "latin"), str(tmp_path / "nowhere"), str(tmp_path)]
+    print_diagnostics([Diagnostic(file, 1, 1, "bad", "no") for file in files])
+
+    assert capsys.readouterr().err == "".join(f"{file}:1:1: no [bad]\n" for file in files)
+
+
+def test_an_error_without_a_place_goes_to_standard_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_error("the queue is gone")
+
+    assert capsys.readouterr() == ("", "error: the queue is gone\n")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 routes"), (1, "1 route"), (2, "2 routes")],
+    ids=["none", "one", "two"],
+)
+def test_things_are_counted(count: int, text: str) -> None:
+    assert counted(count, "route") == text

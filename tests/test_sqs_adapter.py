@@ -1,0 +1,885 @@
+"""The adapter over boto3: finding queues, translating failures, and what a broken line does."""
+
+import asyncio
+import gc
+import threading
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.stub import Stubber
+from sqs_backends import KEYS, REGION, Backend, Connect, Embedded, new_name, raw_client
+
+from lambdo_router.dev.faults import Answer, Cut, Fault, LoseAnswer, Partial, Silence, Throttle
+from lambdo_router.errors import QueueError, QueueRefused, QueueUnavailable
+from lambdo_router.events import Attribute, Message
+from lambdo_router.routing import Queue
+from lambdo_router.sqs import SqsConnector, SqsQueue, SqsSettings
+from lambdo_router.sqs.address import address_of
+from lambdo_router.sqs.connector import _check
+from lambdo_router.sqs.failures import _CLASSES, translated
+from lambdo_router.sqs.threads import Threads
+
+pytest_plugins = ["sqs_backends"]
+
+NOWHERE = "http://127.0.0.1:9"
+"""Nobody listens on the discard port."""
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow each other at once, boto3's and ours."""
+    backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
+    monkeypatch.setattr(backoff, lambda *_: 0.0)
+    monkeypatch.setattr("lambdo_router.sqs.queue.backoff", lambda *_, **__: 0.0)
+
+
+@asynccontextmanager
+async def connected(settings: SqsSettings) -> AsyncIterator[SqsConnector]:
+    connector = SqsConnector(settings)
+    try:
+        yield connector
+    finally:
+        await connector.aclose()
+
+
+def local(url: str, wait_seconds: int = 0) -> SqsSettings:
+    return SqsSettings(url, REGION, wait_seconds, KEYS)
+
+
+# Where a queue is
+
+
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        pytest.param("sqs.us-east-1.amazonaws.com", "us-east-1", id="usual"),
+        pytest.param("sqs.cn-north-1.amazonaws.com.cn", "cn-north-1", id="china"),
+        pytest.param("sqs-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1", id="fips"),
+        pytest.param("sqs.eu-west-3.api.aws", "eu-west-3", id="dual-stack"),
+        pytest.param("vpce-1-a.sqs.ap-south-2.vpce.amazonaws.com", "ap-south-2", id="private"),
+        pytest.param("eu-central-1.queue.amazonaws.com", "eu-central-1", id="old"),
+        pytest.param("queue.amazonaws.com", "us-east-1", id="oldest"),
+    ],
+)
+def test_the_host_of_a_queue_url_tells_the_region(host: str, region: str) -> None:
+    address = address_of(Queue("q", url=f"https://{host}/123456789012/orders"))
+    assert (address.region, address.foreign_host) == (region, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "foreign_host"),
+    [
+        ("http://127.0.0.1:4566/000000000000/orders", "http://127.0.0.1:4566"),
+        ("https://sqs.example.com/0/orders", "https://sqs.example.com"),
+        ("https://sqs.us-east-1.amazonaws.com.evil.example/0/q", None),
+    ],
+)
+def test_a_host_that_is_not_awss_tells_no_region(url: str, foreign_host: str | None) -> None:
+    address = address_of(Queue("q", url=url))
+    assert address.region is None
+    assert address.foreign_host == (
+        foreign_host or "https://sqs.us-east-1.amazonaws.com.evil.example"
+    )
+
+
+def test_an_arn_tells_region_account_and_name() -> None:
+    address = address_of(Queue("q", url="arn:aws-cn:sqs:cn-north-1:123456789012:orders"))
+    assert (address.region, address.account, address.name, address.url) == (
+        "cn-north-1",
+        "123456789012",
+        "orders",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["orders", "arn:aws:sns:us-east-1:123456789012:t", "sqs://a/b", "https://a", "http://[/q"],
+)
+def test_what_is_no_address_is_refused_with_what_is_one(url: str) -> None:
+    with pytest.raises(QueueRefused, match="neither a queue URL such as https://sqs"):
+        address_of(Queue("q", url=url))
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("by", ["url", "arn", "name", "awss-own-url"])
+async def test_a_queue_is_found_by(backend: Backend, by: str) -> None:
+    name = new_name()
+    url: str = backend.client.create_queue(QueueName=name)["QueueUrl"]
+    arn = backend.attributes(url)["QueueArn"]
+    account = arn.split(":")[4]
+    queue = {
+        "url": Queue("orders", url=url),
+        "arn": Queue("orders", url=arn),
+        "name": Queue("orders", lookup=name),
+        "awss-own-url": Queue("orders", url=f"https://sqs.{REGION}.amazonaws.com/{account}/{name}"),
+    }[by]
+    async with connected(local(backend.url)) as connector:
+        found = await connector.open(queue)
+        message_id = await found.send("{}", {})
+        (message,) = await found.receive(10, 60.0)
+    assert (found.name, found.url.rpartition("/")[2], found.notes) == ("orders", name, ())
+    assert message.id == message_id
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    "queue",
+    [
+        pytest.param(Queue("orders", url="http://elsewhere:1/000000000000/none"), id="url"),
+        pytest.param(Queue("orders", lookup="none"), id="name"),
+        pytest.param(Queue("orders", url="arn:aws:sqs:us-east-1:000000000000:none"), id="arn"),
+    ],
+)
+async def test_a_queue_that_is_not_there_is_refused_by_name_and_endpoint(
+    backend: Backend, queue: Queue
+) -> None:
+    async with connected(local(backend.url)) as connector:
+        with pytest.raises(QueueRefused) as refused:
+            await connector.open(queue)
+    text = str(refused.value)
+    assert text.startswith(f"queue `orders` ({queue.url or 'none'}) at {backend.url}: ")
+    assert "The specified queue does not exist; check the queue's name, account" in text
+    assert refused.value.code == "AWS.SimpleQueueService.NonExistentQueue"
+    assert ("set AWS_ENDPOINT_URL=http://elsewhere:1" in text) is (
+        queue.lookup is None and "elsewhere" in str(queue.url)
+    )
+
+
+@pytest.mark.real_time
+async def test_the_region_of_the_address_is_the_one_that_is_asked(moto: Backend) -> None:
+    name = new_name()
+    url = moto.client.create_queue(QueueName=name)["QueueUrl"]
+    there = moto.attributes(url)["QueueArn"]
+    async with connected(local(moto.url)) as connector:
+        await connector.open(Queue("q", url=there))
+        with pytest.raises(QueueRefused):
+            await connector.open(Queue("q", url=there.replace(REGION, "eu-west-1")))
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"])
+@pytest.mark.parametrize("region", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+async def test_endpoint_region_and_keys_may_come_from_the_environment(
+    moto: Backend, monkeypatch: pytest.MonkeyPatch, variable: str, region: str
+) -> None:
+    for key, value in {
+        variable: moto.url,
+        region: REGION,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(key, value)
+    name = new_name()
+    moto.client.create_queue(QueueName=name)
+    async with connected(SqsSettings(wait_seconds=0)) as connector:
+        found = await connector.open(Queue("q", lookup=name))
+        assert await found.send("{}", {})
+
+
+@pytest.mark.real_time
+async def test_with_keys_of_its_own_nothing_of_the_machines_configuration_counts(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in {
+        "AWS_PROFILE": "there-is-no-such-profile",
+        "AWS_ENDPOINT_URL": NOWHERE,
+        "HTTP_PROXY": NOWHERE,
+        "http_proxy": NOWHERE,
+        "AWS_USE_FIPS_ENDPOINT": "true",
+    }.items():
+        monkeypatch.setenv(key, value)
+    name = new_name()
+    embedded.client.create_queue(QueueName=name)
+    async with connected(local(embedded.url)) as connector:
+        await connector.open(Queue("q", lookup=name))
+
+
+# What cannot be opened
+
+
+@pytest.fixture
+def _no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No keys anywhere, and no looking for them on the network."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+
+
+ARN = "arn:aws:sqs:us-east-1:123456789012:orders"
+
+
+@pytest.mark.real_time
+@pytest.mark.usefixtures("_no_configuration")
+@pytest.mark.parametrize(
+    ("url", "endpoint", "environment", "said"),
+    [
+        pytest.param(
+            ARN,
+            NOWHERE,
+            {},
+            "Unable to locate credentials; check AWS_ACCESS_KEY_ID",
+            id="no-keys",
+        ),
+        pytest.param(
+            ARN, NOWHERE, {"AWS_ACCESS_KEY_ID": "k"}, "Partial credentials found", id="half-a-key"
+        ),
+        pytest.param(
+            f"{NOWHERE}/0/orders",
+            NOWHERE,
+            {},
+            "must specify a region; check the AWS_ variables",
+            id="no-region",
+        ),
+        pytest.param(ARN, "nonsense", {}, "Invalid endpoint: nonsense", id="no-endpoint"),
+        pytest.param(
+            ARN, NOWHERE, {"AWS_PROFILE": "gone"}, "(gone) could not be found", id="no-profile"
+        ),
+    ],
+)
+async def test_what_a_person_must_mend_is_refused_and_said(
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    endpoint: str,
+    environment: Mapping[str, str],
+    said: str,
+) -> None:
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    async with connected(SqsSettings(endpoint)) as connector:
+        with pytest.raises(QueueRefused) as refused:
+            await connector.open(Queue("orders", url=url))
+    assert str(refused.value).startswith("queue `orders` (")
+    assert said in str(refused.value)
+
+
+@pytest.mark.real_time
+async def test_an_endpoint_that_nobody_answers_at_may_pass() -> None:
+    async with connected(local(NOWHERE)) as connector:
+        with pytest.raises(QueueUnavailable) as unavailable:
+            await connector.open(Queue("orders", url=ARN))
+    assert str(unavailable.value) == (
+        f'queue `orders` ({ARN}) at {NOWHERE}: Could not connect to the endpoint URL: "{NOWHERE}/"'
+    )
+
+
+def test_a_check_that_is_not_allowed_is_no_failure_but_noted() -> None:
+    client = raw_client(NOWHERE)
+    with Stubber(client) as stubber:
+        stubber.add_client_error("get_queue_attributes", "AccessDenied", http_status_code=403)
+        stubber.add_client_error("get_queue_attributes", "InternalError", http_status_code=500)
+        (note,) = _check(client, "https://url")
+        with pytest.raises(ClientError):
+            _check(client, "https://url")
+    client.close()
+    assert "sqs:GetQueueAttributes is not allowed" in note
+
+
+@pytest.mark.parametrize("wait_seconds", [-1, 21])
+def test_a_wait_that_sqs_does_not_have_is_a_mistake_at_once(wait_seconds: int) -> None:
+    with pytest.raises(ValueError, match="0 to 20"):
+        SqsSettings(wait_seconds=wait_seconds)
+
+
+# Translation
+
+
+def answered(code: str, status: int = 400, text: str = "text", **headers: str) -> ClientError:
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": text},
+            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},  # type: ignore[typeddict-item] # as much as counts
+        },
+        "ReceiveMessage",
+    )
+
+
+def translation(error: Exception) -> QueueError:
+    with pytest.raises(QueueError) as raised, translated("queue `q`: receive"):
+        raise error
+    return raised.value
+
+
+LEGACY = "AWS.SimpleQueueService."
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "remedy"),
+    [
+        pytest.param("RequestThrottled", 403, None, id="throttled-with-403"),
+        pytest.param("OverLimit", 403, None, id="too-many-in-flight"),
+        pytest.param("ThrottlingException", 400, None, id="throttled"),
+        pytest.param("KmsThrottled", 400, None, id="kms-throttled"),
+        pytest.param("KMS.ThrottlingException", 400, None, id="kms-throttled-old-code"),
+        pytest.param("InternalError", 500, None, id="internal"),
+        pytest.param("AccessDenied", 503, None, id="status-above-500-wins"),
+        pytest.param("502", 502, None, id="a-proxys"),
+        pytest.param("429", 429, None, id="a-proxys-throttling"),
+        pytest.param(f"{LEGACY}NonExistentQueue", 400, "queue's name", id="no-queue"),
+        pytest.param("QueueDoesNotExist", 400, "queue's name", id="no-queue-new-code"),
+        pytest.param("InvalidAddress", 404, "queue's name", id="address"),
+        pytest.param("AccessDenied", 403, "allow sqs:", id="denied"),
+        pytest.param("AccessDeniedException", 403, "allow sqs:", id="denied-too"),
+        pytest.param("ExpiredToken", 403, "AWS_SESSION_TOKEN", id="expired"),
+        pytest.param("InvalidClientTokenId", 403, "AWS_ACCESS_KEY_ID", id="unknown-key"),
+        pytest.param("SignatureDoesNotMatch", 403, "AWS_SECRET_ACCESS_KEY", id="wrong-secret"),
+        pytest.param("KmsAccessDenied", 400, "kms:Decrypt", id="kms-denied"),
+        pytest.param("KMS.NotFoundException", 400, "KMS key", id="kms-not-found"),
+        pytest.param("InvalidParameterValue", 400, "not SQS", id="our-own-mistake"),
+        pytest.param("404", 404, "not SQS", id="another-service"),
+    ],
+)
+def test_answers_by_their_code(code: str, status: int, remedy: str | None) -> None:
+    failure = translation(answered(code, status))
+    assert failure.code == code
+    if remedy is None:
+        assert isinstance(failure, QueueUnavailable)
+        assert str(failure) == f"queue `q`: receive: {code}: text"
+    else:
+        assert isinstance(failure, QueueRefused)
+        assert str(failure).startswith(f"queue `q`: receive: {code}: text; ")
+        assert remedy in str(failure)
+
+
+def test_a_wish_for_time_travels_along() -> None:
+    throttled = translation(answered("RequestThrottled", 403, **{"retry-after": "7"}))
+    assert isinstance(throttled, QueueUnavailable)
+    assert throttled.retry_after == 7.0
+    dated = translation(answered("503", 503, **{"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}))
+    assert isinstance(dated, QueueUnavailable)
+    assert dated.retry_after is None
+
+
+NOT_OF_SQS = frozenset(
+    {
+        "AliasConflictParameterError",
+        "ApiVersionNotFoundError",
+        "AwsChunkedWrapperError",
+        "BotoCoreError",
+        "ClientError",
+        "DataNotFoundError",
+        "EventStreamError",
+        "InvalidExpressionError",
+        "MD5UnavailableError",
+        "MissingParametersError",
+        "MissingServiceIdError",
+        "OperationNotPageableError",
+        "PaginationError",
+        "ParamValidationError",
+        "RangeError",
+        "StubAssertionError",
+        "StubResponseError",
+        "UnStubbedResponseError",
+        "UndefinedModelAttributeError",
+        "UnknownClientMethodError",
+        "UnknownKeyError",
+        "UnknownParameterError",
+        "UnknownServiceError",
+        "UnknownServiceStyle",
+        "UnseekableStreamError",
+        "UnsupportedOutpostResourceError",
+        "UnsupportedS3AccesspointConfigurationError",
+        "UnsupportedS3ArnError",
+        "UnsupportedS3ConfigurationError",
+        "UnsupportedS3ControlArnError",
+        "UnsupportedS3ControlConfigurationError",
+        "ValidationError",
+        "WaiterConfigError",
+        "WaiterError",
+    }
+)
+"""Base classes, and what only other services, waiters, paginators or mistakes of ours raise."""
+
+
+def test_every_exception_of_botocore_is_in_the_table_or_known_not_to_matter() -> None:
+    classes = {
+        name
+        for name, value in vars(botocore.exceptions).items()
+        if isinstance(value, type)
+        and issubclass(value, Exception)
+        and not issubclass(value, Warning)
+        and value.__module__ == "botocore.exceptions"
+    }
+    assert classes - set(_CLASSES) == NOT_OF_SQS
+    assert not NOT_OF_SQS & set(_CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        pytest.param(
+            botocore.exceptions.ReadTimeoutError(endpoint_url="http://x"),
+            QueueUnavailable,
+            id="timeout",
+        ),
+        pytest.param(
+            botocore.exceptions.ConnectionClosedError(endpoint_url="http://x"),
+            QueueUnavailable,
+            id="closed",
+        ),
+        pytest.param(botocore.exceptions.NoCredentialsError(), QueueRefused, id="no-keys"),
+        pytest.param(botocore.exceptions.NoRegionError(), QueueRefused, id="no-region"),
+        pytest.param(
+            botocore.exceptions.ParamValidationError(report="x"), QueueRefused, id="our-mistake"
+        ),
+        pytest.param(type("Next", (BotoCoreError,), {})(), QueueRefused, id="unheard-of"),
+        pytest.param(
+            type("Next", (botocore.exceptions.ConnectionError,), {"fmt": "x {error}"})(error="x"),
+            QueueUnavailable,
+            id="unheard-of-connection",
+        ),
+    ],
+)
+def test_failures_on_the_way_by_their_class(error: Exception, kind: type[QueueError]) -> None:
+    assert type(translation(error)) is kind
+
+
+def test_no_secret_is_in_a_text_or_a_traceback() -> None:
+    text = (
+        "The request signature we calculated does not match. Check your key.\n\nThe Canonical "
+        "String for this request should have been\n'POST\n/\nx-amz-security-token:planted-secret'"
+    )
+    failure = translation(answered("SignatureDoesNotMatch", 403, text))
+    assert "planted-secret" not in "".join(traceback.format_exception(failure))
+    url = translation(
+        botocore.exceptions.EndpointConnectionError(endpoint_url="http://me:planted-secret@host/")
+    )
+    assert "http://host/" in str(url)
+    assert "planted-secret" not in repr(SqsSettings(keys=KEYS))
+    with pytest.raises(QueueRefused) as refused:
+        address_of(Queue("q", url="ftp://me:planted-secret@host/0/q"))
+    assert "planted-secret" not in str(refused.value)
+
+
+# On a broken line
+
+
+Opened = Callable[..., Awaitable[tuple[SqsQueue, list[Message]]]]
+
+
+@pytest.fixture
+def opened(embedded: Embedded, connect: Connect) -> Opened:
+    """Opens a new queue on our server; also so many messages, received from it."""
+
+    async def open_queue(
+        messages: int = 0, wait_seconds: int = 0
+    ) -> tuple[SqsQueue, list[Message]]:
+        name = new_name()
+        embedded.client.create_queue(QueueName=name)
+        queue = await connect(embedded, wait_seconds).open(Queue(name, lookup=name))
+        for body in range(messages):
+            await queue.send(str(body), {})
+        held: list[Message] = []
+        while len(held) < messages:
+            held += await queue.receive(10, 60.0)
+        return queue, held
+
+    return open_queue
+
+
+def left(server: Embedded, queue: SqsQueue) -> int:
+    return len(server.sqs.queue(queue.name).messages())
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("fault", "code", "retry_after"),
+    [
+        pytest.param(Answer(500), "InternalFailure", None, id="500"),
+        pytest.param(Answer(503), "ServiceUnavailable", None, id="503"),
+        pytest.param(Throttle(), "RequestThrottled", None, id="throttled"),
+        pytest.param(Throttle(7), "RequestThrottled", 7.0, id="throttled-with-a-wish"),
+        pytest.param(Cut(), "", None, id="cut"),
+        pytest.param(LoseAnswer(), "", None, id="answer-lost"),
+        pytest.param(LoseAnswer(halfway=True), "", None, id="half-an-answer"),
+    ],
+)
+async def test_a_poll_that_fails_is_not_repeated(
+    embedded: Embedded, opened: Opened, fault: Fault, code: str, retry_after: float | None
+) -> None:
+    queue, _ = await opened()
+    before = embedded.plan.calls("sqs", "ReceiveMessage")
+    embedded.plan.script("sqs", "ReceiveMessage", fault)
+    await queue.send("{}", {})
+    with pytest.raises(QueueUnavailable) as unavailable:
+        await queue.receive(10, 60.0)
+    assert (unavailable.value.code, unavailable.value.retry_after) == (code, retry_after)
+    assert embedded.plan.calls("sqs", "ReceiveMessage") == before + 1
+    assert len(await queue.receive(10, 60.0)) == (0 if isinstance(fault, LoseAnswer) else 1)
+
+
+@pytest.mark.real_time
+async def test_a_server_that_never_answers_a_poll_is_given_up(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambdo_router.sqs.connector._POLL_MARGIN", 0.05)
+    name = new_name()
+    embedded.client.create_queue(QueueName=name)
+    async with connected(local(embedded.url)) as connector:
+        queue = await connector.open(Queue("q", lookup=name))
+        embedded.plan.script("sqs", "ReceiveMessage", Silence())
+        with pytest.raises(QueueUnavailable, match="Read timeout"):
+            await queue.receive(10, 60.0)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Answer(500), id="500"),
+        pytest.param(Throttle(), id="throttled"),
+        pytest.param(Cut(), id="cut"),
+        pytest.param(LoseAnswer(), id="answer-lost"),
+    ],
+)
+async def test_other_calls_are_repeated(embedded: Embedded, opened: Opened, fault: Fault) -> None:
+    queue, held = await opened(messages=2)
+    receipts = [message.receipt for message in held]
+    for action in ("ChangeMessageVisibilityBatch", "DeleteMessageBatch"):
+        embedded.plan.script("sqs", action, fault)
+    assert await queue.set_visibility(receipts, 90) == {}
+    assert await queue.delete(receipts) == {}
+    assert left(embedded, queue) == 0
+
+
+@pytest.mark.real_time
+async def test_half_an_answer_is_not_taken_for_success(embedded: Embedded, opened: Opened) -> None:
+    # boto3 reads `{"Successful": [{"Id"` as an empty answer, in which nothing has failed.
+    queue, (message,) = await opened(messages=1)
+    lost = LoseAnswer(halfway=True)
+    for call, action in (
+        (queue.delete([message.receipt]), "DeleteMessageBatch"),
+        (queue.set_visibility([message.receipt], 0), "ChangeMessageVisibilityBatch"),
+        (queue.send("{}", {}), "SendMessage"),
+    ):
+        embedded.plan.script("sqs", action, lost)
+        with pytest.raises(QueueUnavailable, match=r"broke off after \d+ of \d+ bytes"):
+            await call
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("action", ["DeleteMessageBatch", "ChangeMessageVisibilityBatch"])
+async def test_entries_that_sqs_failed_are_tried_again_and_only_those(
+    embedded: Embedded, opened: Opened, action: str
+) -> None:
+    queue, held = await opened(messages=10)
+    receipts = [message.receipt for message in held]
+    embedded.plan.script("sqs", action, Partial(0.5))
+    failing = embedded.plan.injected
+    before = embedded.plan.calls("sqs", action)
+    refused = await (
+        queue.delete(receipts)
+        if action == "DeleteMessageBatch"
+        else queue.set_visibility(receipts, 0)
+    )
+    assert refused == {}
+    assert embedded.plan.calls("sqs", action) == before + 2
+    failed = failing[-1].entries(10)
+    kind = "deleted" if action == "DeleteMessageBatch" else "visibility"
+    effects = [e.receipt for e in embedded.sqs.ledger.entries if e.kind == kind][-10:]
+    # First what did not fail, then the rest: nothing twice.
+    assert effects == [r for at, r in enumerate(receipts) if at not in failed] + [
+        r for at, r in enumerate(receipts) if at in failed
+    ]
+
+
+@pytest.mark.real_time
+async def test_entries_that_go_on_failing_make_the_call_fail(
+    embedded: Embedded, opened: Opened
+) -> None:
+    queue, held = await opened(messages=3)
+    receipts = [message.receipt for message in held]
+    embedded.plan.script("sqs", "DeleteMessageBatch", *[Partial(1.0)] * 4)
+    with pytest.raises(QueueUnavailable, match="3 of 3 entries failed 4 times") as failed:
+        await queue.delete(receipts)
+    assert failed.value.code == "InternalError"
+    assert await queue.delete(receipts) == {}
+
+
+@pytest.mark.real_time
+async def test_of_many_tens_one_that_fails_does_not_keep_the_others(
+    embedded: Embedded, opened: Opened
+) -> None:
+    queue, held = await opened(messages=30)
+    receipts = [message.receipt for message in held]
+    embedded.plan.script("sqs", "DeleteMessageBatch", *[LoseAnswer(halfway=True)])
+    with pytest.raises(QueueUnavailable):
+        await queue.delete(receipts)
+    assert left(embedded, queue) == 0
+
+
+# What arrives
+
+
+class Answers:
+    """In the place of boto3's client: gives one answer to every call."""
+
+    class meta:  # noqa: N801 # boto3's name
+        endpoint_url = "http://endpoint"
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        self.answer = answer
+        self.calls: list[Mapping[str, Any]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Mapping[str, Any]]:
+        def call(**parameters: object) -> Mapping[str, Any]:
+            self.calls.append(parameters)
+            return self.answer
+
+        return call
+
+
+@asynccontextmanager
+async def answering(answer: Mapping[str, Any]) -> AsyncIterator[tuple[SqsQueue, Answers]]:
+    client: Any = Answers(answer)
+    threads = Threads("calls", 1)
+    queue = SqsQueue("q", "url", poll=client, calls=client, threads=threads, wait_seconds=20)
+    try:
+        yield queue, client
+    finally:
+        queue.stop()
+        threads.stop()
+
+
+@pytest.mark.real_time
+async def test_a_poll_asks_for_everything_and_rounds_the_visibility_up() -> None:
+    async with answering({}) as (queue, client):
+        assert await queue.receive(10, 30.2) == []
+        await queue.receive(99, 1e9)
+    assert client.calls[0] == {
+        "QueueUrl": "url",
+        "MaxNumberOfMessages": 10,
+        "VisibilityTimeout": 31,
+        "WaitTimeSeconds": 20,
+        "MessageSystemAttributeNames": ["All"],
+        "MessageAttributeNames": ["All"],
+    }
+    assert client.calls[1]["MaxNumberOfMessages"] == 10
+    assert client.calls[1]["VisibilityTimeout"] == 43_200
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("wire", "expected"),
+    [
+        pytest.param(
+            {"MessageId": "m", "ReceiptHandle": "r", "Body": "b", "Attributes": {"New": "x"}},
+            Message("m", "r", "b", {}, {"New": "x"}),
+            id="unknown-system-attribute",
+        ),
+        pytest.param({"ReceiptHandle": "r"}, Message("", "r", "", {}, {}), id="next-to-nothing"),
+        pytest.param(
+            {
+                "MessageId": "m",
+                "ReceiptHandle": "r",
+                "Body": "b",
+                "MessageAttributes": {"a": {"DataType": "String"}, "b": {"BinaryValue": b"\x00"}},
+            },
+            Message(
+                "m", "r", "b", {"a": Attribute("String", ""), "b": Attribute("String", b"\x00")}, {}
+            ),
+            id="attributes-cut-short",
+        ),
+        pytest.param(
+            {"MessageId": "m", "ReceiptHandle": "r", "Body": "\ud800"},
+            Message("m", "r", "\ud800", {}, {}),
+            id="half-a-surrogate-pair",
+        ),
+    ],
+)
+async def test_odd_messages_are_received_all_the_same(
+    wire: Mapping[str, Any], expected: Message
+) -> None:
+    async with answering({"Messages": [wire]}) as (queue, _):
+        assert await queue.receive(10, 30.0) == [expected]
+
+
+@pytest.mark.real_time
+async def test_a_message_that_did_not_arrive_as_it_was_sent_counts_as_not_received() -> None:
+    good = {"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}
+    sound = {**good, "MD5OfBody": "92eb5ffee6ae2fec3ad71c777531578f"}
+    corrupt = {**good, "MD5OfBody": "0" * 32}
+    async with answering({"Messages": [corrupt, sound, {**good, "ReceiptHandle": ""}]}) as (q, _):
+        assert await q.receive(10, 30.0) == [Message("m", "r", "b", {}, {})]
+        assert q.corrupt == 2
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        pytest.param({"Successful": [{"Id": "0"}, {"Id": "1"}]}, {}, id="all-done"),
+        pytest.param(
+            {
+                "Successful": [{"Id": "0"}],
+                "Failed": [{"Id": "1", "SenderFault": True, "Code": "C", "Message": "why"}],
+            },
+            {"r1": "C: why"},
+            id="one-refused",
+        ),
+        pytest.param(
+            {"Failed": [{"Id": i, "SenderFault": True, "Code": "C"} for i in "01"]},
+            {"r0": "C", "r1": "C"},
+            id="all-refused-without-a-text",
+        ),
+    ],
+)
+async def test_a_batch_answer_is_read_entry_by_entry(
+    answer: Mapping[str, Any], refused: Mapping[str, str]
+) -> None:
+    async with answering(answer) as (queue, client):
+        assert await queue.delete(["r0", "r1"]) == refused
+        (call,) = client.calls
+        assert call["Entries"] == [
+            {"Id": "0", "ReceiptHandle": "r0"},
+            {"Id": "1", "ReceiptHandle": "r1"},
+        ]
+
+
+@pytest.mark.real_time
+async def test_an_entry_that_the_answer_does_not_mention_has_not_succeeded() -> None:
+    async with answering({"Successful": [{"Id": "0"}]}) as (queue, client):
+        with pytest.raises(QueueUnavailable, match="SQS does not say how it went"):
+            await queue.delete(["r0", "r1", "r2", "r3", "r4"])
+        assert [len(call["Entries"]) for call in client.calls] == [5, 4, 3, 2]
+
+
+# Threads
+
+
+async def polled(server: Embedded, before: int) -> None:
+    """Return when the server has heard of another poll."""
+    while server.plan.calls("sqs", "ReceiveMessage") == before:  # noqa: ASYNC110 # it is in another thread
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.real_time
+async def test_polls_of_many_queues_hold_up_no_other_call(
+    embedded: Embedded, opened: Opened
+) -> None:
+    queue, (message,) = await opened(wait_seconds=20, messages=1)
+    before = embedded.plan.calls("sqs", "ReceiveMessage")
+    polls = [asyncio.create_task(queue.receive(10, 60.0))]
+    await polled(embedded, before)
+    async with asyncio.timeout(10):
+        assert await queue.delete([message.receipt]) == {}
+        await queue.send("{}", {})
+        assert len(await polls[0]) == 1
+
+
+@pytest.mark.real_time
+async def test_what_a_cancelled_poll_brings_is_given_back(
+    embedded: Embedded, opened: Opened
+) -> None:
+    queue, _ = await opened(wait_seconds=20)
+    before = embedded.plan.calls("sqs", "ReceiveMessage")
+    poll = asyncio.create_task(queue.receive(10, 3600.0))
+    await polled(embedded, before)
+    poll.cancel()
+    await asyncio.wait([poll])
+    await queue.send("{}", {})
+    (message,) = await queue.receive(10, 60.0)
+    assert message.receive_count == 2
+
+
+def test_what_a_poll_brings_after_its_loop_was_closed_is_given_back(
+    embedded: Embedded, opened: Opened
+) -> None:
+    async def leave_a_poll_behind() -> SqsQueue:
+        queue, _ = await opened(wait_seconds=20)
+        before = embedded.plan.calls("sqs", "ReceiveMessage")
+        poll = asyncio.create_task(queue.receive(10, 3600.0))
+        await polled(embedded, before)
+        poll.cancel()
+        return queue
+
+    queue = asyncio.run(leave_a_poll_behind())
+    embedded.client.send_message(QueueUrl=queue.url, MessageBody="{}")
+    answer = embedded.client.receive_message(
+        QueueUrl=queue.url, WaitTimeSeconds=20, MessageSystemAttributeNames=["All"]
+    )
+    assert answer["Messages"][0]["Attributes"]["ApproximateReceiveCount"] == "2"
+
+
+def threads_named(prefix: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith(prefix)]
+
+
+def ended(prefix: str) -> bool:
+    """Whether all threads of this name end, now that they were told to."""
+    for thread in threads_named(prefix):
+        thread.join(timeout=10)
+    return not threads_named(prefix)
+
+
+@pytest.mark.real_time
+async def test_a_queue_that_nobody_holds_any_more_ends_its_thread(opened: Opened) -> None:
+    queue, _ = await opened()
+    await queue.receive(10, 60.0)
+    thread = f"poll-{queue.name}"
+    assert len(threads_named(thread)) == 1
+    del queue
+    gc.collect()
+    assert ended(thread)
+
+
+async def _double(number: int) -> int:
+    threads = Threads("double", 2)
+    try:
+        return await threads.run(lambda: number * 2)
+    finally:
+        threads.stop()
+
+
+def test_threads_make_calls_for_any_loop_and_end_when_told_to() -> None:
+    assert asyncio.run(_double(21)) == 42
+    assert ended("double")
+
+
+@pytest.mark.real_time
+async def test_a_call_that_raises_raises_at_its_caller() -> None:
+    threads = Threads("raising", 1)
+    with pytest.raises(ZeroDivisionError):
+        await threads.run(lambda: 1 // 0)
+    threads.stop()
+    assert ended("raising")
+
+
+@pytest.mark.real_time
+async def test_a_late_result_goes_where_it_was_asked_to_and_a_late_error_nowhere() -> None:
+    threads = Threads("late", 1)
+    release, heard = threading.Event(), threading.Event()
+    late: list[str] = []
+
+    def result() -> str:
+        release.wait()
+        return "result"
+
+    def error() -> str:
+        raise ValueError("nobody waits for it")
+
+    def hear(text: str) -> None:
+        late.append(text)
+        heard.set()
+
+    calls = [
+        asyncio.create_task(threads.run(result, late=hear)),
+        asyncio.create_task(threads.run(error, late=hear)),
+    ]
+    await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+    release.set()
+    await threads.run(lambda: None)  # by now the loop has handed both over
+    await threads.run(heard.wait)
+    threads.stop()
+    assert ended("late")
+    assert late == ["result"]
