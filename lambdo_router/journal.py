@@ -146,6 +146,15 @@ class TableSwapped:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutesLoaded:
+    """A changed routes file is fit to run, or the one that was refused before is again."""
+
+    generation: str
+    warnings: tuple[str, ...]
+    """Each as `file:line:col: warning: message [code]`."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoutesRefused:
     """A changed routes file was not taken; the router goes on with the table it has."""
 
@@ -182,6 +191,7 @@ Fact = (
     | SettlementFailed
     | UnitFailed
     | TableSwapped
+    | RoutesLoaded
     | RoutesRefused
     | Stopping
     | Stopped

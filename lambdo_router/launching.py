@@ -9,6 +9,7 @@ rendered request, and every event knows beforehand how much it will add to it.
 import base64
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ REQUEST_LIMIT = 900_000
 
 _NAME_PREFIX = "lambdo-"
 _LONGEST_NAME = 63
+_TRANSIT = 0.25
+"""Seconds that a create may be on its way to Fly, with the first connection to be made."""
 _TRACE_PARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -220,18 +223,23 @@ class LaunchBudget:
         self._rate = rate
         self._burst = burst
         self._tokens = float(burst)
-        self._as_of = 0.0
+        self._as_of = -math.inf
         self._closed_until = 0.0
 
     def wait(self, now: float) -> float:
         """Seconds until a launch may go out; 0.0 if it may now."""
-        missing = max(0.0, 1.0 - self._tokens_at(now)) / self._rate
-        return max(0.0, missing, self._closed_until - now)
+        missing = 1.0 - self._filled(now)
+        fills_in = missing / self._rate + max(0.0, self._as_of - now) if missing > 0 else 0.0
+        return max(0.0, fills_in, self._closed_until - now)
 
     def take(self, now: float) -> None:
         """Spend one launch."""
-        self._tokens = self._tokens_at(now) - 1.0
-        self._as_of = now
+        filled = self._filled(now)
+        # Fly's bucket begins to fill again when the request arrives there, so one of ours that
+        # was full must not begin before. Later requests may then come early by as much.
+        late = _TRANSIT if filled > self._burst else 0.0
+        self._tokens = min(self._burst, filled) - 1.0
+        self._as_of = max(self._as_of, now + late)
 
     def give_back(self) -> None:
         """A launch that was taken did not go out."""
@@ -241,5 +249,6 @@ class LaunchBudget:
         """Let nothing out before `until`."""
         self._closed_until = max(self._closed_until, until)
 
-    def _tokens_at(self, now: float) -> float:
-        return min(self._burst, self._tokens + max(0.0, now - self._as_of) * self._rate)
+    def _filled(self, now: float) -> float:
+        """The launches that have come back since, not cut to the burst."""
+        return self._tokens + max(0.0, now - self._as_of) * self._rate

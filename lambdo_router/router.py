@@ -109,8 +109,9 @@ class Router:
     async def _follow(self, tables: AsyncIterator[RoutingTable], tasks: asyncio.TaskGroup) -> None:
         async for table in tables:
             previous, self._table = self._table, table
-            self._swapped(previous.generation)
-            self._reconcile(tasks)
+            if table.generation != previous.generation:
+                self._swapped(previous.generation)
+                self._reconcile(tasks)
 
     def _swapped(self, previous: str | None) -> None:
         table = self._table

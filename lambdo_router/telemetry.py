@@ -73,16 +73,8 @@ def log_fact(fact: journal.Fact) -> None:
             | journal.UnitFailed()
         ):
             _log_queue(log, fact)
-        case journal.TableSwapped():
-            log.info(
-                "routes.swapped",
-                generation=fact.generation,
-                previous=fact.previous,
-                queues=fact.queues,
-                routes=fact.routes,
-            )
-        case journal.RoutesRefused():
-            log.error("routes.refused", problems=list(fact.problems))
+        case journal.TableSwapped() | journal.RoutesLoaded() | journal.RoutesRefused():
+            _log_routes(log, fact)
         case journal.Stopping():
             log.info("router.stopping", grace=fact.grace)
         case journal.Stopped(abandoned=0):
@@ -165,6 +157,25 @@ def _log_settlement(log: FilteringBoundLogger, fact: journal.Settled) -> None:
             )
         case unreachable:
             assert_never(unreachable)
+
+
+def _log_routes(
+    log: FilteringBoundLogger,
+    fact: journal.TableSwapped | journal.RoutesLoaded | journal.RoutesRefused,
+) -> None:
+    match fact:
+        case journal.TableSwapped():
+            log.info(
+                "routes.swapped",
+                generation=fact.generation,
+                previous=fact.previous,
+                queues=fact.queues,
+                routes=fact.routes,
+            )
+        case journal.RoutesLoaded():
+            log.info("routes.loaded", generation=fact.generation, warnings=list(fact.warnings))
+        case journal.RoutesRefused():
+            log.error("routes.refused", problems=list(fact.problems))
 
 
 def _log_queue(

@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from building import profile, route, table
 from click.testing import CliRunner, Result
 
 from lambdo_router.cli import cli
+from lambdo_router.cli.dev import _unused
+from lambdo_router.profiles import Overrides
 
 _ROUTES = """\
 version: 1
@@ -156,6 +159,19 @@ def test_wrong_usage_exits_with_2_and_says_what_is_right(arguments: list[str], s
 
     assert (shown.exit_code, shown.stdout) == (2, "")
     assert said in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "unused"),
+    [
+        pytest.param(Overrides(), ["acme/jib"], id="typing-mistake"),
+        pytest.param(Overrides(image=("docker.io/acme/*",)), [], id="senders-may-name-it"),
+    ],
+)
+def test_an_image_that_no_profile_has_is_noticed(overrides: Overrides, unused: list[str]) -> None:
+    jobs = table(route(profile=profile(image="acme/job"), overrides=overrides))
+
+    assert _unused(["acme/job", "acme/jib"], jobs) == unused
 
 
 def test_without_routes_yaml_it_says_how_to_start(folder: Path) -> None:

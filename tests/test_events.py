@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import jsonschema_rs
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lambdo_router.events import (
@@ -63,6 +63,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(VALUES, st.booleans())
 def test_what_json_loads_reads_is_read_alike(value: object, ascii_only: bool) -> None:  # noqa: FBT001
     text = json.dumps(value, ensure_ascii=ascii_only)
@@ -208,7 +209,9 @@ def test_a_double_stands_for_the_decimals_that_it_prints(number: Decimal) -> Non
     )
 
 
-@pytest.mark.parametrize("value", [True, None, "1", WideNumber("1e400"), float("inf"), pytest.param(10**400, id="huge")])
+@pytest.mark.parametrize(
+    "value", [True, None, "1", WideNumber("1e400"), float("inf"), pytest.param(10**400, id="huge")]
+)
 def test_nothing_else_is_comparable(value: object) -> None:
     assert comparable(value) is None
 

@@ -210,18 +210,18 @@ def test_the_burst_is_free_and_the_rest_queue_up() -> None:
     for _ in range(3):
         assert budget.wait(10.0) == 0.0
         budget.take(10.0)
-    assert budget.wait(10.0) == 1.0
-    assert budget.wait(10.5) == 0.5
-    assert budget.wait(11.0) == 0.0
-    budget.take(11.0)
-    assert budget.wait(11.0) == 1.0
+    assert budget.wait(10.0) == 1.25  # the first may be on its way for a quarter of a second
+    assert budget.wait(10.5) == 0.75
+    assert budget.wait(11.25) == 0.0
+    budget.take(11.25)
+    assert budget.wait(11.25) == 1.0
 
 
 def test_idle_time_saves_up_no_more_than_the_burst() -> None:
     budget = LaunchBudget(rate=1.0, burst=2)
     for _ in range(2):
         budget.take(1000.0)
-    assert budget.wait(1000.0) == 1.0
+    assert budget.wait(1000.0) == 1.25
 
 
 def test_a_pause_closes_the_budget_and_a_slot_given_back_is_there_again() -> None:

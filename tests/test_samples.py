@@ -108,8 +108,8 @@ _GOOD = {"queue": "q", "body": {}}
             {**_GOOD, "attributes": {"n": {"type": "Numbr", "value": "5"}}},
             [
                 (
-                    'attribute `n`: no type is called "Numbr"; allowed are String, Number and Binary, '
-                    "also with a label as in Number.int"
+                    'attribute `n`: no type is called "Numbr"; allowed are String, Number and '
+                    "Binary, also with a label as in Number.int"
                 )
             ],
             id="unknown-type",
@@ -128,8 +128,8 @@ _GOOD = {"queue": "q", "body": {}}
             {**_GOOD, "expect": {"settlement": "delete", "exit_code": "0", "events": 0}},
             [
                 (
-                    '`expect.settlement` is the text "delete"; did you mean `deleted`? allowed are: '
-                    "deleted, dropped, left, rejected"
+                    '`expect.settlement` is the text "delete"; did you mean `deleted`? allowed '
+                    "are: deleted, dropped, left, rejected"
                 ),
                 "`expect.exit_code` must be a whole number from 0",
                 "`expect.events` must be a whole number from 1",
@@ -145,8 +145,8 @@ _GOOD = {"queue": "q", "body": {}}
             {**_GOOD, "expect": {"settlement": "deleted", "route": 1, "rout": "x"}},
             [
                 (
-                    "unknown key `expect.rout`; did you mean `route`? allowed are: events, exit_code, "
-                    "reason, route, settlement"
+                    "unknown key `expect.rout`; did you mean `route`? allowed are: events, "
+                    "exit_code, reason, route, settlement"
                 ),
                 "`expect.route` must be the name of a route",
             ],

@@ -52,6 +52,7 @@ FACTS: list[tuple[journal.Fact, str, str]] = [
     (journal.SettlementFailed("q", ("m1",), "delete", "why"), "error", "settlement.failed"),
     (journal.UnitFailed("q", ("m1",), KeyError("bug")), "error", "unit.failed"),
     (journal.TableSwapped("g2", "g1", 1, 2), "info", "routes.swapped"),
+    (journal.RoutesLoaded("g2", ("routes.yaml:1:1: warning: odd [x]",)), "info", "routes.loaded"),
     (journal.RoutesRefused(("routes.yaml:1:1: bad [x]",)), "error", "routes.refused"),
     (journal.Stopping(25.0), "info", "router.stopping"),
     (journal.Stopped(0), "info", "router.stopped"),

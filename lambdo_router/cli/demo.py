@@ -3,7 +3,7 @@
 import asyncio
 import shlex
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from rich.text import Text
 from lambdo_router import journal
 from lambdo_router.cli.live import LiveView, console
 from lambdo_router.cli.printing import counted
+from lambdo_router.cli.running import no_changes
 from lambdo_router.config.diagnostics import escape
 from lambdo_router.config.load import load_routes
 from lambdo_router.dev.demo import (
@@ -107,7 +108,7 @@ async def play(
         sent = await stack.send(table, samples)
         router = Router(table, stack.open_queue, stack.launcher, observe, limits=_PACE)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(router.run(stop, _no_changes()))
+            tasks.create_task(router.run(stop, no_changes()))
             await _until_final(outcomes, sent, progress, patience)
             stop.set()
     return tuple(
@@ -125,13 +126,6 @@ async def _until_final(
                 await progress.wait()
     except TimeoutError:
         pass  # what is missing is in the endings
-
-
-async def _no_changes() -> AsyncIterator[RoutingTable]:
-    """The table stays as it is."""
-    later: tuple[RoutingTable, ...] = ()
-    for table in later:
-        yield table
 
 
 def _ending(sample: Sample, outcome: Outcome, waited: float) -> Ending:

@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -112,6 +112,13 @@ def _worth_saying(loaded: LoadedRoutes) -> list[Diagnostic]:
     return [warning for warning in loaded.warnings if warning.message not in not_needed]
 
 
+def _unused(images: Iterable[str], table: RoutingTable) -> list[str]:
+    """The images that no Machine will have; none where senders may name images themselves."""
+    if any(route.overrides.image for route in table.routes):
+        return []
+    return sorted(set(images) - {route.profile.image for route in table.routes})
+
+
 @dataclass(frozen=True, slots=True)
 class _Session:
     """One run of `dev`."""
@@ -156,6 +163,9 @@ class _Session:
         others = "other images" if images else "every image"
         places = ", ".join([*images, f"{others} = {self.path.resolve().parent}"])
         view.note("Machines", f"{stack.machines_url}  {places}")
+        for image in _unused(self.images, table):
+            used = sorted({route.profile.image for route in table.routes})
+            view.note("", f"no profile has the image {image}; they have: {', '.join(used)}")
         queue = table.sources()[0].name
         send = ["lambdo-router", "send", str(self.path), "--endpoint-url", stack.sqs_url]
         send += ["--queue", queue, "--body", '{"hello": "world"}']

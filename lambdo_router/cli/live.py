@@ -100,7 +100,7 @@ class LiveView:
                 | journal.UnitFailed()
             ):
                 self._trouble(fact)
-            case journal.TableSwapped() | journal.RoutesRefused():
+            case journal.TableSwapped() | journal.RoutesLoaded() | journal.RoutesRefused():
                 self._routes_file(fact)
             case journal.Stopping():
                 self.say("stopping", ("what is under way may end", _QUIET))
@@ -206,12 +206,17 @@ class LiveView:
                 text = f"a defect of lambdo-router: {type(error).__name__}: {error}"
                 self.say("failed", name, (text, _BAD))
 
-    def _routes_file(self, fact: journal.TableSwapped | journal.RoutesRefused) -> None:
+    def _routes_file(
+        self, fact: journal.TableSwapped | journal.RoutesLoaded | journal.RoutesRefused
+    ) -> None:
         match fact:
             case journal.TableSwapped():
                 done = "loaded" if fact.previous is None else "reloaded"
                 size = f"{counted(fact.routes, 'route')}, {counted(fact.queues, 'queue')}"
                 self.say("routes", (done, _GOOD), (f": {size} ", ""), (fact.generation, _QUIET))
+            case journal.RoutesLoaded(warnings=warnings):
+                for warning in warnings:
+                    self.say("", (warning, _QUIET))
             case journal.RoutesRefused(problems=problems):
                 self.say("routes", ("not taken, the last good ones stay", _BAD))
                 for problem in problems:

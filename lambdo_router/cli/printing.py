@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from lambdo_router.config.diagnostics import Diagnostic, render
+from lambdo_router.config.diagnostics import Diagnostic, escape, render
+from lambdo_router.config.document import source_lines
 
 
 def print_diagnostics(
@@ -35,6 +36,11 @@ def print_error(message: str) -> None:
     _to_stderr(f"{click.style('error:', fg='red', bold=True)} {message}")
 
 
+def print_warning(message: str) -> None:
+    """One warning that has no place in a file; what senders wrote may be in it."""
+    _to_stderr(f"{click.style('warning:', fg='yellow', bold=True)} {escape(message)}")
+
+
 def print_result(text: str) -> None:
     """What a command found out, on stdout."""
     click.echo(text)
@@ -47,7 +53,7 @@ def counted(count: int, noun: str) -> str:
 
 def _lines(file: str) -> list[str]:
     try:
-        return Path(file).read_text("utf-8").splitlines()
+        return source_lines(Path(file).read_text("utf-8"))
     except (OSError, ValueError):
         return []
 

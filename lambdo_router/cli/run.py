@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lambdo_router.cli.printing import print_diagnostics, print_error
-from lambdo_router.cli.running import EndedAtOnce, signals, tables
+from lambdo_router.cli.printing import print_diagnostics, print_error, print_warning
+from lambdo_router.cli.running import EndedAtOnce, no_changes, signals, tables
 from lambdo_router.config.load import LoadedRoutes, load_routes
 from lambdo_router.config.original import original_table
 from lambdo_router.errors import LaunchError, QueueError, SettingsError
@@ -22,7 +22,7 @@ from lambdo_router.telemetry import configure_logs, log_fact
 
 if TYPE_CHECKING:  # imported where they are used: they are slow to load
     from lambdo_router.fly import FlyLauncher
-    from lambdo_router.sqs import SqsConnector
+    from lambdo_router.sqs import SqsConnector, SqsQueue
 
 _DEFAULT_FILE = Path("routes.yaml")
 
@@ -99,7 +99,7 @@ async def _run(settings: Settings, source: Callable[[], LoadedRoutes] | RoutingT
     with signals(stop, reload):
         async with AsyncExitStack() as ends:
             if isinstance(source, RoutingTable):
-                table, changes = source, _no_changes()
+                table, changes = source, no_changes()
             else:
                 first = source()
                 print_diagnostics(first.warnings, first.sources)
@@ -139,24 +139,27 @@ async def _all_reachable(table: RoutingTable, sqs: "SqsConnector", fly: "FlyLaun
     used = {queue.name for queue in table.sources()}
     used |= {queue.reject_to for queue in table.sources() if queue.reject_to is not None}
     apps = sorted({route.profile.app for route in table.routes})
-    asked = [sqs.open(table.queues[name]) for name in sorted(used)]
-    answers = await asyncio.gather(
-        *asked, *(fly.check(app) for app in apps), return_exceptions=True
-    )
+    questions = [
+        *(_notes_of(sqs.open(table.queues[name])) for name in sorted(used)),
+        *(_notes(fly.check(app)) for app in apps),
+    ]
     fine = True
-    for answer in answers:
+    for answer in await asyncio.gather(*questions, return_exceptions=True):
         if isinstance(answer, QueueError | LaunchError):
             print_error(str(answer))
             fine = False
         elif isinstance(answer, BaseException):
             raise answer
-        elif isinstance(answer, str):
-            click.echo(f"note: {answer}", err=True)
+        else:
+            for note in answer:
+                print_warning(note)
     return fine
 
 
-async def _no_changes() -> AsyncIterator[RoutingTable]:
-    """The original contract has no file that could change."""
-    none: tuple[RoutingTable, ...] = ()
-    for table in none:
-        yield table
+async def _notes_of(opening: "Awaitable[SqsQueue]") -> tuple[str, ...]:
+    return (await opening).notes
+
+
+async def _notes(checking: Awaitable[str | None]) -> tuple[str, ...]:
+    note = await checking
+    return () if note is None else (note,)

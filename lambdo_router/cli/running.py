@@ -19,6 +19,13 @@ class EndedAtOnce(Exception):
         self.exit_code = 128 + number
 
 
+async def no_changes() -> AsyncIterator[RoutingTable]:
+    """Where no file can change: no further table ever."""
+    later: tuple[RoutingTable, ...] = ()
+    for table in later:
+        yield table
+
+
 @contextmanager
 def signals(stop: asyncio.Event, reload: asyncio.Event) -> Iterator[None]:
     """
@@ -57,10 +64,12 @@ async def tables(
     reload: asyncio.Event,
     observe: journal.Observer,
 ) -> AsyncIterator[RoutingTable]:
-    """Each new table of a routes file; what is wrong with a changed file goes to the journal."""
+    """Each new table of a routes file; what is said about a changed file goes to the journal."""
     async for change in follow(load, first, nudge=reload):
         match change:
             case Reloaded(loaded=loaded):
+                warnings = tuple(map(str, loaded.warnings))
+                observe(journal.RoutesLoaded(loaded.generation, warnings))
                 yield loaded.table
             case ReloadFailed(diagnostics=diagnostics):
                 observe(journal.RoutesRefused(tuple(map(str, diagnostics))))

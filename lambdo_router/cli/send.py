@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from lambdo_router.cli.printing import print_result
-from lambdo_router.config.diagnostics import closest, escape
+from lambdo_router.cli.printing import print_result, print_warning
+from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.load import load_routes
 from lambdo_router.dev.local import LOCAL_KEYS, LOCAL_REGION, is_loopback, local_name
 from lambdo_router.dev.samples import Sample, attribute, read_sample
@@ -232,17 +232,19 @@ def _tell(table: RoutingTable, queue: Queue, message_id: str, sample: Sample) ->
     message = Message(message_id, "", sample.body, sample.attributes, system)
     where = f"{sample.name}: " if sample.name else ""
     if not table.routes_of(queue.name):
-        _warn(f"{where}no route reads queue `{queue.name}`, so the message stays there")
+        print_warning(f"{where}no route reads queue `{queue.name}`, so the message stays there")
         return
     match decide(table, queue, message):
         case Routed(route=route):
             click.echo(f"{where}takes the route {route.name}", err=True)
         case Refused() as refused:
-            _warn(f"{where}{_refusal(refused, queue)}")
+            print_warning(f"{where}{_refusal(refused, queue)}")
         case unreachable:
             assert_never(unreachable)
     if any(route.match.system is not None for route in table.routes_of(queue.name)):
-        _warn(f"{where}a route asks for SQS's own attributes (match.system), which were guessed")
+        print_warning(
+            f"{where}a route asks for SQS's own attributes (match.system), which were guessed"
+        )
 
 
 def _refusal(refused: Refused, queue: Queue) -> str:
@@ -253,7 +255,3 @@ def _refusal(refused: Refused, queue: Queue) -> str:
     }[refused.policy]
     by = f", route {refused.route.name}" if refused.route is not None else ""
     return f"the router would {fate} ({refused.reason}{by}): {refused.detail}"
-
-
-def _warn(text: str) -> None:
-    click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {escape(text)}", err=True)

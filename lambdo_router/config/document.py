@@ -104,18 +104,34 @@ def read_document(text: str | bytes, file: str) -> Document:
     """
     Parse one YAML file; `file` is its name in diagnostics.
 
-    Raises ConfigError with every problem found, up to the first that hides the rest of the file
-    (broken syntax, nesting or size beyond the caps), and nothing else, whatever the text holds.
+    Raises ConfigError with every problem found, and nothing else, whatever the text holds.
     """
-    text = _decoded(text, file)
-    lines = source_lines(text)
-    _refuse_odd_characters(lines, file)
+    document, problems = parse_document(text, file)
+    if document is None or problems:
+        raise ConfigError(problems)
+    return document
+
+
+def parse_document(text: str | bytes, file: str) -> tuple[Document | None, list[Diagnostic]]:
+    """
+    Parse one YAML file as far as it goes, and what is wrong with it.
+
+    There is no document if a problem hides the rest of the file: broken syntax, characters that
+    are not allowed, nesting or size beyond the caps. After all others (a duplicate key, an alias, a
+    tag) there is one without the part that was refused, so that it can be checked further.
+    """
+    try:
+        text = _decoded(text, file)
+        lines = source_lines(text)
+        _refuse_odd_characters(lines, file)
+    except ConfigError as error:
+        return None, list(error.diagnostics)
     loader = _Loader(file, lines)
     with suppress(_Abandoned):
         loader.read(text)
-    if loader.problems:
-        raise ConfigError(loader.problems)
-    return Document(file, loader.value, lines, _root=loader.root)
+        if loader.whole:
+            return Document(file, loader.value, lines, _root=loader.root), loader.problems
+    return None, loader.problems
 
 
 def source_lines(text: str | bytes) -> list[str]:
@@ -200,6 +216,8 @@ class _Loader:
         self.problems: list[Diagnostic] = []
         self.value: object = None
         self.root: _Node = (0, 0, None, None)
+        self.whole = False
+        """Whether the file was read to its end."""
         self._file = file
         self._lines = lines
         self._open: list[_OpenList | _OpenMapping] = []
@@ -211,13 +229,14 @@ class _Loader:
         try:
             for last in _events(text):
                 self._take(last)
+            self.whole = True
         except yaml.MarkedYAMLError as error:
             self._syntax(error)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             # What the pure parser lets through, for an escape such as "\\UFFFFFFFF".
             self._note(_node(last), "yaml-syntax", f"this is not YAML: {error}")
         if self.value is None and not self.problems:
-            self._note((0, 0, None, None), "empty-file", "the file holds nothing")
+            self._give_up((0, 0, None, None), "empty-file", "the file holds nothing")
 
     def _take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.ScalarEvent):

@@ -9,7 +9,7 @@ environment gave.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from typing import Literal
 from lambdo_router.config.compile import Compiled, compile_document
 from lambdo_router.config.compile_profiles import Fallbacks
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
-from lambdo_router.config.document import read_document
+from lambdo_router.config.document import parse_document, source_lines
 from lambdo_router.config.schema_files import SchemaFiles
 from lambdo_router.config.variables import substitute
 from lambdo_router.routing import RoutingTable
@@ -112,11 +112,10 @@ def examine_routes(
     except _Unreadable as error:
         problem = Diagnostic(file, 1, 1, error.code, str(error))
         return Examined(False, (problem,), (path,), sources={file: ()})
-    try:
-        written = read_document(content, file)
-    except ConfigError as error:
-        sources = {file: content.decode("utf-8", "replace").splitlines()}
-        return Examined(True, error.diagnostics, (path,), ("yaml",), sources=sources)
+    written, unreadable = parse_document(content, file)
+    if written is None:
+        sources = {file: source_lines(content)}
+        return Examined(True, tuple(sorted(unreadable)), (path,), ("yaml",), sources=sources)
     document, problems = substitute(written, env, missing=missing)
     schemas = SchemaFiles(path.parent)
     fallbacks = Fallbacks(default_app, default_region, app_required=missing == "error")
@@ -124,13 +123,22 @@ def examine_routes(
     fallback_values = {"app": default_app, "region": default_region}
     return Examined(
         readable=True,
-        diagnostics=tuple(sorted({*problems, *compiled.diagnostics})),
+        diagnostics=_merged(unreadable, {*problems, *compiled.diagnostics}),
         inputs=(path, *schemas.contents),
         checked=_checked(schemas),
         compiled=compiled,
         generation=_generation(content, schemas.contents, document.used, fallback_values),
         sources={file: document.lines},
     )
+
+
+def _merged(
+    unreadable: Sequence[Diagnostic], others: Collection[Diagnostic]
+) -> tuple[Diagnostic, ...]:
+    """All by position; where YAML itself was refused, what follows from that is not said too."""
+    refused = {(problem.line, problem.column) for problem in unreadable}
+    kept = [other for other in others if (other.line, other.column) not in refused]
+    return tuple(sorted([*unreadable, *kept]))
 
 
 def _checked(schemas: SchemaFiles) -> tuple[str, ...]:

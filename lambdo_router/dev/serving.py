@@ -45,11 +45,7 @@ async def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIt
         yield f"http://{address}:{listener.getsockname()[1]}"
     finally:
         closing.set()
-        for connection in list(server.server_state.connections):
-            cast("H11Protocol", connection).transport.abort()
-        for request in list(server.server_state.tasks):
-            request.cancel()
-        await server.shutdown(sockets=[listener])
+        await _stop(server)
 
 
 def cut(scope: Scope) -> None:
@@ -108,12 +104,29 @@ def _server(app: ASGIApp) -> uvicorn.Server:
         server_header=False,
         date_header=False,  # it is refreshed by the main loop, which is not run here
         timeout_keep_alive=60,
-        timeout_graceful_shutdown=_PATIENCE,
     )
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     return server
+
+
+async def _stop(server: uvicorn.Server) -> None:
+    """As uvicorn's own shutdown, which would wait for the requests that are cut here."""
+    for listening in server.servers:
+        listening.close()
+    for connection in list(server.server_state.connections):
+        cast("H11Protocol", connection).transport.abort()
+    requests = list(server.server_state.tasks)
+    for request in requests:
+        request.cancel()
+    # One turn of the loop, for the transports to close even where no request is under way.
+    await asyncio.sleep(0)
+    if requests:
+        await asyncio.wait(requests, timeout=_PATIENCE)
+    for listening in server.servers:
+        await listening.wait_closed()
+    await server.lifespan.shutdown()
 
 
 def _ending_with(closing: asyncio.Event, app: ASGIApp) -> ASGIApp:

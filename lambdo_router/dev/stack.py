@@ -31,13 +31,16 @@ from lambdo_router.dev.machines_server import (
 )
 from lambdo_router.dev.samples import Sample, SampleError
 from lambdo_router.dev.serving import serve
-from lambdo_router.dev.sqs_server import Sqs, sqs_app
+from lambdo_router.dev.sqs_server import Ledger, Sqs, sqs_app
 from lambdo_router.errors import LambdoError
 from lambdo_router.fly import FlyLauncher
 from lambdo_router.ports import MessageQueue
 from lambdo_router.router import Limits
 from lambdo_router.routing import Queue, RoutingTable
 from lambdo_router.sqs import SqsConnector, SqsSettings
+
+_REMEMBERED = 100_000
+"""Entries of the SQS server's ledger: a stack may run for days."""
 
 
 class StackError(LambdoError):
@@ -137,7 +140,7 @@ async def local_stack(
     wait of one long poll, 0 to 20: a router that stops waits for its last one. Raises StackError if
     a port is taken.
     """
-    sqs = Sqs(region=LOCAL_REGION)
+    sqs = Sqs(region=LOCAL_REGION, ledger=Ledger(limit=_REMEMBERED))
     token = secrets.token_urlsafe(24)
     machines = MachinesServer(
         ProcessRunner(images=dict(images or {}), default_folder=folder),

@@ -9,8 +9,8 @@ values, one of which must hold:
 
 Reading order: `conditions` says what one value may be asked, `operators` (with `texts`, `numbers`
 and `exclusion`) reads conditions from a pattern's lists, `compiling` makes flat sub-rules of the
-pattern, `walking` finds the values at a path, `joining` sees to arrays, `pattern` puts it
-together, and `explaining` says why an event does not match.
+pattern, `walking` finds the values at a path, `surveying` and `joining` see to arrays, `pattern`
+puts it together, and `explaining` says why an event does not match.
 
 Where this differs from EventBridge's engine, it is on purpose: IPv4 and IPv6 never mix, the same
 path asked twice at once is an error instead of the last one winning, so is an empty list inside

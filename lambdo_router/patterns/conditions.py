@@ -43,18 +43,18 @@ class ExactNumber:
         compare=False
     )  # 2**64 equals 2.0**64, here it must not
     text: str = field(init=False)
-    _double: float | None = field(init=False, repr=False, compare=False)
+    double: float | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", number_text(self.number))
-        object.__setattr__(self, "_double", comparable(self.number))
+        object.__setattr__(self, "double", comparable(self.number))
 
     def holds(self, value: object) -> bool:
         if type(value) is not int and type(value) is not float and type(value) is not WideNumber:
             return False
-        if self._double is None:  # then the number is an int, which has one text only, or wide
+        if self.double is None:  # then the number is an int, which has one text only, or wide
             return type(value) is type(self.number) and value == self.number
-        return comparable(value) == self._double
+        return comparable(value) == self.double
 
 
 def number_text(number: float | WideNumber) -> str:
@@ -218,22 +218,33 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """Several conditions of which one is enough."""
+    """Several conditions of which one is enough. Exact strings and numbers are looked up."""
 
     conditions: tuple["Condition", ...]
-    _texts: frozenset[str] = field(init=False, repr=False, compare=False)
-    _others: tuple["Condition", ...] = field(init=False, repr=False, compare=False)
+    texts: frozenset[str] = field(init=False, repr=False, compare=False)
+    doubles: frozenset[float] = field(init=False, repr=False, compare=False)
+    others: tuple["Condition", ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        texts = frozenset(c.text for c in self.conditions if isinstance(c, ExactText))
-        others = tuple(c for c in self.conditions if not isinstance(c, ExactText))
-        object.__setattr__(self, "_texts", texts)
-        object.__setattr__(self, "_others", others)
+        texts, doubles, others = set(), set(), []
+        for condition in self.conditions:
+            if isinstance(condition, ExactText):
+                texts.add(condition.text)
+            elif isinstance(condition, ExactNumber) and condition.double is not None:
+                doubles.add(condition.double)
+            else:
+                others.append(condition)
+        object.__setattr__(self, "texts", frozenset(texts))
+        object.__setattr__(self, "doubles", frozenset(doubles))
+        object.__setattr__(self, "others", tuple(others))
 
     def holds(self, value: object) -> bool:
-        if isinstance(value, str) and value in self._texts:
+        if isinstance(value, str):
+            if value in self.texts:
+                return True
+        elif self.doubles and comparable(value) in self.doubles:
             return True
-        for condition in self._others:  # noqa: SIM110 (a generator here doubles the time)
+        for condition in self.others:  # noqa: SIM110 (a generator here doubles the time)
             if condition.holds(value):
                 return True
         return False

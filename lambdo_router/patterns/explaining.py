@@ -37,8 +37,10 @@ _MOST_CLAIMS: Final = 3
 
 def explain(sub_rules: Sequence[SubRule], event: dict[str, object], *, gave_up: bool) -> str:
     """The reason of the sub-rule that fails at the fewest paths, given that all fail."""
+    clauses = {id(clause): clause for sub_rule in sub_rules for clause in sub_rule}
+    reasons = {key: _why_not(clause, event) for key, clause in clauses.items()}
     failures = [
-        [reason for clause in sub_rule if (reason := _why_not(clause, event)) is not None]
+        [reason for clause in sub_rule if (reason := reasons[id(clause)]) is not None]
         for sub_rule in sub_rules
     ]
     nearest = min(range(len(sub_rules)), key=lambda at: len(failures[at]))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lambdo_router.patterns.compiling import Clause, SubRule, compile_sub_rules
+from lambdo_router.patterns.conditions import AnyOf
 from lambdo_router.patterns.explaining import explain
 from lambdo_router.patterns.joining import Search
 from lambdo_router.patterns.problems import PatternError
@@ -34,32 +35,41 @@ class _Rule:
 class _Plan:
     """The sub-rules, laid out so that what several of them ask is looked at once."""
 
-    clauses: tuple[tuple[Clause, Step], ...]
-    """In the order of their paths; each with the walk along its own path."""
+    clauses: tuple[tuple[Step, AnyOf, int], ...]
+    """In the order of their paths: the walk along it, what is asked, how absence stands to it."""
     root: Step
     """The walk along all paths."""
     rules: tuple[_Rule, ...]
 
 
 def _plan(sub_rules: tuple[SubRule, ...]) -> _Plan:
-    different = dict.fromkeys(clause for sub_rule in sub_rules for clause in sub_rule)
-    clauses = sorted(different, key=lambda clause: clause.path)
-    bits = {clause: 1 << at for at, clause in enumerate(clauses)}
-    indexes = {clause: at for at, clause in enumerate(clauses)}
-    rules = tuple(
-        _Rule(
-            tuple(indexes[c] for c in sub_rule),
-            sum(bits[c] for c in sub_rule if not c.allows_absence),
-            sum(bits[c] for c in sub_rule if not c.allows_values),
-            sum(bits[c] for c in sub_rule if c.allows_absence and c.allows_values),
+    # Sub-rules of one $or share their clauses, so identity finds what is worth finding.
+    different = {id(clause): clause for sub_rule in sub_rules for clause in sub_rule}
+    clauses = sorted(different.values(), key=lambda clause: clause.path)
+    indexes = {id(clause): at for at, clause in enumerate(clauses)}
+    absence = [clause.allows_absence for clause in clauses]
+    values = [clause.allows_values for clause in clauses]
+    rules = []
+    for sub_rule in sub_rules:
+        places = [indexes[id(clause)] for clause in sub_rule]
+        rules.append(
+            _Rule(
+                clauses=tuple(places),
+                want=sum(1 << at for at in places if not absence[at]),
+                none=sum(1 << at for at in places if not values[at]),
+                either=sum(1 << at for at in places if values[at] and absence[at]),
+            )
         )
-        for sub_rule in sub_rules
-    )
     return _Plan(
-        tuple((c, steps_along([(c.path, bits[c], c.values)])) for c in clauses),
-        steps_along((c.path, bits[c], c.values) for c in clauses),
-        rules,
+        tuple(map(_probing, clauses)),
+        steps_along((c.path, 1 << at, c.values) for at, c in enumerate(clauses)),
+        tuple(rules),
     )
+
+
+def _probing(clause: Clause) -> tuple[Step, AnyOf, int]:
+    way = steps_along([(clause.path, 1, clause.values)])
+    return way, clause.values, HOLDS if clause.allows_absence else FAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +166,6 @@ class _Match:
         return self._search.satisfies(rule.want, rule.none, rule.either)
 
     def _probe(self, index: int) -> int:
-        clause, step = self._plan.clauses[index]
-        outcome = probe(self._event, step, clause.values)
-        if outcome == ABSENT:
-            return HOLDS if clause.allows_absence else FAILS
-        return outcome
+        step, values, without = self._plan.clauses[index]
+        outcome = probe(self._event, step, values)
+        return without if outcome == ABSENT else outcome

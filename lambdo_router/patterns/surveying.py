@@ -119,6 +119,4 @@ class Survey:
 def _note(value: object, step: Step, element: Element) -> None:
     element.present |= step.mask
     if element.satisfied & step.mask != step.mask:
-        for bit, values in step.asked:
-            if not element.satisfied & bit and values.holds(value):
-                element.satisfied |= bit
+        element.satisfied |= step.satisfied(value, element.satisfied)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from lambdo_router.events import comparable
 from lambdo_router.patterns.conditions import AnyOf
 
 
@@ -21,8 +22,33 @@ class Step:
     """Where each key leads; `a.b` leads where `a` and then `b` lead."""
     mask: int = 0
     """The bits of the clauses whose path ends here."""
-    asked: list[tuple[int, AnyOf]] = field(default_factory=list)
-    """The same clauses, bit by bit, and what each asks of a value."""
+    _texts: dict[str, int] = field(default_factory=dict)
+    """The clauses that each string satisfies by being listed, and so for numbers."""
+    _doubles: dict[float, int] = field(default_factory=dict)
+    _others: list[tuple[int, AnyOf]] = field(default_factory=list)
+    """The clauses that more than such a list has to be asked for."""
+
+    def ask(self, bit: int, values: AnyOf) -> None:
+        """Let a clause's path end here."""
+        self.mask |= bit
+        for text in values.texts:
+            self._texts[text] = self._texts.get(text, 0) | bit
+        for double in values.doubles:
+            self._doubles[double] = self._doubles.get(double, 0) | bit
+        if values.others:
+            self._others.append((bit, values))
+
+    def satisfied(self, value: object, known: int) -> int:
+        """The clauses that the value satisfies, without looking at those that are known to be."""
+        if isinstance(value, str):
+            found = self._texts.get(value, 0)
+        else:
+            number = comparable(value) if self._doubles else None
+            found = 0 if number is None else self._doubles.get(number, 0)
+        for bit, values in self._others:
+            if not (known | found) & bit and values.holds(value):
+                found |= bit
+        return found
 
 
 def steps_along(paths: Iterable[tuple[str, int, AnyOf]]) -> Step:
@@ -36,8 +62,7 @@ def steps_along(paths: Iterable[tuple[str, int, AnyOf]]) -> Step:
             for start in range(end - 1):
                 way[start].moves[".".join(names[start:end])] = place
             way.append(place)
-        way[-1].mask |= bit
-        way[-1].asked.append((bit, values))
+        way[-1].ask(bit, values)
     return root
 
 
