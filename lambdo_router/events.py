@@ -430,14 +430,15 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "String.Array": _attribute_array,
 }
 
-_SYSTEM_NUMBERS = frozenset(
+SYSTEM_NUMBERS = frozenset(
     {"ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"}
 )
+"""SQS's own attributes that patterns see as numbers."""
 
 
 def system_document(system: Mapping[str, str]) -> dict[str, object]:
     """SQS's own attributes for patterns: counts and times (milliseconds) as numbers, else text."""
     return {
-        name: int(value) if name in _SYSTEM_NUMBERS and value.isdecimal() else value
+        name: int(value) if name in SYSTEM_NUMBERS and value.isdecimal() else value
         for name, value in system.items()
     }

@@ -11,8 +11,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from lambdo_router.dev.machines_server import (
     Access,
@@ -25,6 +32,9 @@ from lambdo_router.dev.serving import serve
 from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
 from lambdo_router.events import Attribute
 from lambdo_router.launching import EVENTS_PATH
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 pytestmark = pytest.mark.real_time
 
@@ -193,6 +203,67 @@ async def test_the_original_contract_needs_no_routes_file(tmp_path: Path) -> Non
     assert machine.config["init"] == {"cmd": ["node", "x.js"]}
     assert machine.config["guest"] == {"cpu_kind": "performance", "cpus": 2, "memory_mb": 4096}
     assert machine.region == "iad"
+
+
+async def test_any_sqs_and_any_machines_api_will_do(tmp_path: Path) -> None:
+    created: list[dict[str, Any]] = []
+    changed = asyncio.Event()
+
+    async def create(request: Request) -> JSONResponse:
+        created.append(await request.json())
+        changed.set()
+        return JSONResponse({"id": f"m{len(created)}", "name": created[-1]["name"]})
+
+    async def nothing(_: Request) -> JSONResponse:
+        return JSONResponse([])
+
+    path = "/v1/apps/jobs/machines"
+    machines_api = Starlette(
+        routes=[Route(path, create, methods=["POST"]), Route(path, nothing, methods=["GET"])]
+    )
+    sqs = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    sqs.start()
+    try:
+        async with world(tmp_path) as here, serve(machines_api) as fly_url:
+            host, port = sqs.get_host_and_port()
+            here.environment |= {
+                "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+                "FLY_API_HOSTNAME": fly_url,
+            }
+            client = boto3.client(
+                "sqs",
+                endpoint_url=f"http://{host}:{port}",
+                region_name="us-east-1",
+                aws_access_key_id="a",
+                aws_secret_access_key="b",
+            )
+            urls = {
+                name: client.create_queue(QueueName=name)["QueueUrl"]
+                for name in ("work", "rejected")
+            }
+            kind: MessageAttributeValueTypeDef = {"DataType": "String", "StringValue": "a"}
+            for body in ("{}", "not json"):
+                client.send_message(
+                    QueueUrl=urls["work"], MessageBody=body, MessageAttributes={"kind": kind}
+                )
+            router = await here.start()
+            await asyncio.wait_for(changed.wait(), 30)
+            rejected = await asyncio.to_thread(
+                client.receive_message, QueueUrl=urls["rejected"], WaitTimeSeconds=20
+            )
+            router.send_signal(signal.SIGTERM)
+            code, _ = await here.end(router)
+            left = client.get_queue_attributes(QueueUrl=urls["work"], AttributeNames=["All"])
+            client.close()
+    finally:
+        sqs.stop()
+
+    assert code == 0
+    assert [machine["config"]["metadata"]["lambdo_route"] for machine in created] == ["first"]
+    assert [message["Body"] for message in rejected["Messages"]] == ["not json"]
+    counts = left["Attributes"]
+    assert counts["ApproximateNumberOfMessages"] == "0"
+    assert counts["ApproximateNumberOfMessagesNotVisible"] == "0"
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:

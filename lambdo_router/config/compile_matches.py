@@ -3,6 +3,7 @@
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Draft, Section
+from lambdo_router.events import SYSTEM_NUMBERS
 from lambdo_router.patterns import Pattern, PatternError, compile_pattern
 from lambdo_router.routing import Match
 
@@ -97,7 +98,12 @@ def _check_system(match: Section) -> None:
                 at, "unknown-attribute", what, on="key", severity="warning", hint=hint
             )
         for index, value in enumerate(values if isinstance(values, list) else [values]):
-            if isinstance(value, bool | int | float):
-                at = match.at("system", name, *([index] if isinstance(values, list) else []))
-                what = f"{match.draft.shown(at)} never matches: SQS's own attributes are text"
-                match.draft.problem(at, "never-matches", what, hint="quote it")
+            at = match.at("system", name, *([index] if isinstance(values, list) else []))
+            if isinstance(value, bool | str) and name in SYSTEM_NUMBERS:
+                never, hint = f"`{name}` is a number", "write it without quotes"
+            elif isinstance(value, bool | int | float) and name not in SYSTEM_NUMBERS:
+                never, hint = f"`{name}` is text", "quote it"
+            else:
+                continue
+            what = f"{match.draft.shown(at)} never matches: SQS's attribute {never}"
+            match.draft.problem(at, "never-matches", what, hint=hint)
