@@ -9,6 +9,7 @@ LambdoError
 │  └─ QueueRefused                   no such queue, no rights: said loudly, tried again slowly
 └─ LaunchError
    ├─ LaunchUnavailable(retry_after, ambiguous)  may pass: try again, with the same name
+   ├─ MachineGone                    Fly does not know the Machine (any more)
    └─ LaunchRejected                 Fly will not take this request as it is
 
 Whether something is worth another try is decided once, by the adapter that knows the service.
@@ -67,6 +68,10 @@ class LaunchUnavailable(LaunchError):
         self.retry_after = retry_after
         """Seconds Fly asked us to wait (the Retry-After header), if it did."""
         self.ambiguous = ambiguous
+
+
+class MachineGone(LaunchError):
+    """Fly does not know the Machine: it never existed, or was destroyed about two days ago."""
 
 
 class LaunchRejected(LaunchError):

@@ -6,6 +6,7 @@ memory that `dev` and the tests use.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from lambdo_router.events import Attribute, Message
@@ -60,6 +61,65 @@ class MachineLauncher(Protocol):
 
     async def find(self, request: MachineRequest) -> Machine | None:
         """The Machine of this very batch, destroyed ones included; None if none is to be seen."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A Machine of ours as a list shows it. Lists lag: what is not in one may exist all the same."""
+
+    id: str
+    name: str
+    region: str
+    created_at: float
+    """Unix seconds; 0.0 if the list does not say."""
+    ended: bool
+    """Whether the list says that it is destroyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineEnd:
+    """How a Machine ended, from its events."""
+
+    exit_code: int | None
+    """None: it was destroyed without having run (no exit event)."""
+    oom_killed: bool = False
+    requested_stop: bool = False
+    """It was stopped or destroyed by a call: then an exit code of 0 is no success of the job."""
+    error: str = ""
+    seconds: float | None = None
+    """From its start to its exit, where the events say both."""
+
+
+class MachineWatcher(Protocol):
+    """What happens to Machines after their launch. Raises LaunchUnavailable or LaunchRejected."""
+
+    async def living(self, app: str) -> Sequence[Sighting]:
+        """The Machines of ours (by name) that are not destroyed yet: one list, without payloads."""
+        ...
+
+    async def launched_since(self, app: str, since: float) -> Sequence[Sighting]:
+        """The Machines of ours created at or after unix time `since`, destroyed ones included."""
+        ...
+
+    async def end_of(self, app: str, machine_id: str) -> MachineEnd | None:
+        """
+        How it ended; None while it has not, or while an exit event may still come.
+
+        Raises MachineGone if Fly does not know the Machine: it never was, or ended two days ago.
+        """
+        ...
+
+    async def metadata(self, app: str, machine_id: str) -> Mapping[str, str]:
+        """Its metadata, also after its end. Raises MachineGone."""
+        ...
+
+    async def set_metadata(self, app: str, machine_id: str, key: str, value: str) -> None:
+        """Set one key of its metadata; no restart. Raises MachineGone."""
+        ...
+
+    async def destroy(self, app: str, machine_id: str) -> None:
+        """Kill and destroy it; one that is gone already is no error."""
         ...
 
 
