@@ -66,7 +66,7 @@ class MachineLauncher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A Machine of ours as a list shows it. Lists lag: what is not in one may exist all the same."""
+    """A Machine of ours as a list shows it. Lists lag: what is in none may exist all the same."""
 
     id: str
     name: str
