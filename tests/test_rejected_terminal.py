@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -84,7 +85,7 @@ async def test_a_stop_is_a_no_and_the_loop_goes_on_until_then() -> None:
 def test_somebody_is_there_if_both_ends_are_a_terminal() -> None:
     with a_terminal():
         assert is_interactive()
-        with open(os.devnull) as nobody, patch.object(sys, "stdin", nobody):
+        with Path(os.devnull).open() as nobody, patch.object(sys, "stdin", nobody):
             assert not is_interactive()
 
 
