@@ -91,7 +91,7 @@ def test_a_sender_may_name_every_size_that_a_route_lists() -> None:
 def test_a_profile_may_be_without_an_image_if_senders_name_one() -> None:
     text = QUEUES + (
         "routes:\n  - {name: r, queue: orders, profile: {app: acme, acknowledge: launch}, "
-        "overrides: {image: ['*']}}\n"
+        "overrides: {image: ['ghcr.io/acme/*']}}\n"
     )
     result = compiled(text)
 
@@ -146,24 +146,6 @@ def test_a_profile_that_fills_the_create_request_is_refused() -> None:
     assert told(compiled(text.replace("{}", "x" * 899_500))) == ["7:44 no-room-for-events"]
 
 
-def test_a_route_behind_one_that_takes_everything_is_only_unreachable_if_all_its_queues_are() -> (
-    None
-):
-    result = compiled(f"""
-version: 1
-queues: {{a: {{name: a}}, b: {{name: b}}, c: {{name: c}}}}
-{DEFAULTS}
-routes:
-  - {{name: all-of-a, queue: a, profile: {{}}}}
-  - {{name: some-of-b, queue: [a, b], match: {{body: {{x: 1}}}}, profile: {{}}}}
-  - {{name: all-of-b, queue: b, profile: {{}}}}
-  - {{name: none, queue: [a, b], profile: {{}}}}
-  - {{name: c, queue: [a, b, c], profile: {{}}}}
-""")
-
-    assert told(result) == ["10:12 unreachable-route"]
-
-
 def test_nothing_is_called_unused_while_a_reference_is_wrong_or_open() -> None:
     text = (
         f"{QUEUES}{DEFAULTS}profiles: {{p: {{}}}}\nroutes: [{{name: r, queue: %s, profile: %s}}]\n"
@@ -173,3 +155,23 @@ def test_nothing_is_called_unused_while_a_reference_is_wrong_or_open() -> None:
     assert told(compiled(text % ("order", "{}"))) == ["8:27 unknown-queue"]
     assert told(compiled(text % ("orders", "'${P}'"), missing="warning")) == []
     assert told(compiled(text % ("['${Q}']", "p"), missing="warning")) == []
+
+
+@pytest.mark.parametrize(
+    ("match", "texts"),
+    [
+        pytest.param('body: {a: [">", 5]}', [">"], id="sign-and-number"),
+        pytest.param('body: {a: {b: "> 5"}}', ["> 5"], id="in-one-text"),
+        pytest.param('attributes: {a: [b, "=-1.5"]}', ["=-1.5"], id="in-a-list"),
+        pytest.param('body: {$or: [{a: ["<= 5"]}, {b: [1]}]}', ["<= 5"], id="in-an-alternative"),
+        pytest.param('body: {a: [">", true], b: [">"], c: ["> b"], d: [5, ">"]}', [], id="text"),
+        pytest.param('body: {a: [{numeric: [">", 5]}, {anything-but: ["> 5"]}]}', [], id="numeric"),
+    ],
+)
+def test_a_comparison_that_is_only_a_text_is_warned_of(match: str, texts: list[str]) -> None:
+    routes = f"routes: [{{name: r, queue: orders, profile: p, match: {{{match}}}}}]\n"
+    found = compiled(f"{QUEUES}{DEFAULTS}profiles: {{p: {{}}}}\n{routes}").diagnostics
+
+    assert [d.message for d in found if d.code == "comparison-as-text"] == [
+        f'the text "{text}" compares nothing, it stands for this very text' for text in texts
+    ]

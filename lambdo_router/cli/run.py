@@ -21,7 +21,7 @@ from lambdo_router.settings import Settings, read_settings
 from lambdo_router.telemetry import configure_logs, log_fact
 
 if TYPE_CHECKING:  # imported where they are used: they are slow to load
-    from lambdo_router.fly import FlyLauncher
+    from lambdo_router.fly import FlyMachines
     from lambdo_router.sqs import SqsConnector, SqsQueue
 
 _DEFAULT_FILE = Path("routes.yaml")
@@ -40,6 +40,10 @@ def command(routes: Path | None, grace: float | None) -> None:
 
     The file and its schemas are watched and taken over when they change; SIGHUP reloads too.
     SIGTERM or SIGINT stops: what is under way is finished, the rest goes back to its queue.
+
+    \b
+      lambdo-router run
+      lambdo-router run deploy/routes.yaml --grace 50
 
     \b
     Environment:
@@ -113,8 +117,8 @@ async def _run(settings: Settings, source: Callable[[], LoadedRoutes] | RoutingT
     return 0
 
 
-async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyLauncher]":
-    from lambdo_router.fly import FlyLauncher
+async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyMachines]":
+    from lambdo_router.fly import FlyMachines
     from lambdo_router.sqs import SqsConnector, SqsSettings
 
     if settings.fly_token is None:
@@ -124,12 +128,17 @@ async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnec
         )
     sqs = SqsConnector(SqsSettings(wait_seconds=settings.long_poll_seconds))
     ends.push_async_callback(sqs.aclose)
-    fly = FlyLauncher(token=settings.fly_token.reveal(), base_url=settings.fly_api)
+    fly = FlyMachines(
+        token=settings.fly_token.reveal(),
+        base_url=settings.fly_api,
+        rate=settings.limits.launch_rate,
+        burst=settings.limits.launch_burst,
+    )
     ends.push_async_callback(fly.aclose)
     return sqs, fly
 
 
-async def _all_reachable(table: RoutingTable, sqs: "SqsConnector", fly: "FlyLauncher") -> bool:
+async def _all_reachable(table: RoutingTable, sqs: "SqsConnector", fly: "FlyMachines") -> bool:
     """
     Ask for every queue and app once, before anything is taken.
 

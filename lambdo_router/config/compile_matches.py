@@ -1,13 +1,17 @@
 """From the `match` of a route to compiled patterns."""
 
+import re
+from collections.abc import Iterator
+from typing import Final
+
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Draft, Section
-from lambdo_router.events import SYSTEM_NUMBERS
+from lambdo_router.events import SYSTEM_NUMBERS, WideNumber
 from lambdo_router.patterns import Pattern, PatternError, compile_pattern
 from lambdo_router.routing import Match
 
-_SYSTEM_ATTRIBUTES = (
+SYSTEM_ATTRIBUTES = (
     "AWSTraceHeader",
     "ApproximateFirstReceiveTimestamp",
     "ApproximateReceiveCount",
@@ -18,6 +22,8 @@ _SYSTEM_ATTRIBUTES = (
     "SentTimestamp",
     "SequenceNumber",
 )
+_TEXTS = frozenset(SYSTEM_ATTRIBUTES) - SYSTEM_NUMBERS
+"""The attributes that SQS itself gives to messages."""
 
 
 def read_match(section: Section) -> Match:
@@ -25,6 +31,7 @@ def read_match(section: Section) -> Match:
     match = section.draft.section(*section.at("match"))
     _check_flat(match)
     _check_system(match)
+    _warn_of_comparisons(match)
     return Match(
         attributes=_pattern(match, "attributes"),
         body=_pattern(match, "body"),
@@ -51,7 +58,7 @@ def _report(draft: Draft, at: Path, pattern: dict[str, object], error: PatternEr
         if _has_variable(draft.written(path)):
             # The text may quote what the variable stands for, and that may be a secret.
             text = "what the variable stands for makes no pattern"
-        draft.problem(path, "bad-pattern", text)
+        draft.problem(path, "bad-pattern", text, on="key" if problem.of_key else "value")
 
 
 def _error_of(field: str, value: object) -> PatternError | None:
@@ -90,10 +97,10 @@ def _check_flat(match: Section) -> None:
 def _check_system(match: Section) -> None:
     system = match.value.get("system")
     for name, values in system.items() if isinstance(system, dict) else ():
-        if name not in _SYSTEM_ATTRIBUTES and not name.startswith("$"):
+        if name not in SYSTEM_ATTRIBUTES and not name.startswith("$"):
             what = f"SQS has no attribute `{name}` of its own"
             at = match.at("system", name)
-            hint = closest(name, _SYSTEM_ATTRIBUTES)
+            hint = closest(name, SYSTEM_ATTRIBUTES)
             match.draft.problem(
                 at, "unknown-attribute", what, on="key", severity="warning", hint=hint
             )
@@ -101,9 +108,49 @@ def _check_system(match: Section) -> None:
             at = match.at("system", name, *([index] if isinstance(values, list) else []))
             if isinstance(value, bool | str) and name in SYSTEM_NUMBERS:
                 never, hint = f"`{name}` is a number", "write it without quotes"
-            elif isinstance(value, bool | int | float) and name not in SYSTEM_NUMBERS:
+            elif isinstance(value, bool | int | float | WideNumber) and name in _TEXTS:
                 never, hint = f"`{name}` is text", "quote it"
             else:
                 continue
             what = f"{match.draft.shown(at)} never matches: SQS's attribute {never}"
             match.draft.problem(at, "never-matches", what, hint=hint)
+
+
+def _warn_of_comparisons(match: Section) -> None:
+    """A field's `[">", 5]` is met by a `>` and by a 5, and its `"> 5"` by this very text."""
+    for part, pattern in match.value.items():
+        for at in _like_comparisons(pattern, match.at(part)):
+            match.draft.problem(
+                at,
+                "comparison-as-text",
+                f"{match.draft.shown(at)} compares nothing, it stands for this very text",
+                severity="warning",
+                hint='write [{numeric: [">", 5]}] to compare numbers',
+            )
+
+
+_SIGNS: Final = ("<", "<=", ">", ">=", "=", "==", "!=")
+_COMPARISON: Final = re.compile(r"(?:[<>]=?|==?|!=) ?-?[0-9]+(?:\.[0-9]+)?")
+
+
+def _like_comparisons(value: object, at: Path) -> Iterator[Path]:
+    match value:
+        case dict():
+            for key, inner in value.items():
+                yield from _like_comparisons(inner, (*at, key))
+        case list() if at[-1] == "$or":
+            for index, alternative in enumerate(value):
+                yield from _like_comparisons(alternative, (*at, index))
+        case list():
+            for index, item in enumerate(value):
+                follows = value[index + 1] if index + 1 < len(value) else None
+                if isinstance(item, str) and _compares(item, follows):
+                    yield (*at, index)
+        case str() if _COMPARISON.fullmatch(value):
+            yield at
+
+
+def _compares(text: str, follows: object) -> bool:
+    if text in _SIGNS:
+        return isinstance(follows, int | float) and not isinstance(follows, bool)
+    return _COMPARISON.fullmatch(text) is not None

@@ -186,7 +186,7 @@ def check_memory(draft: Draft, layer: Layer) -> None:
             memory.path,
             "conflicting-keys",
             "`memory` only goes with a size given by name",
-            hint=f"write `memory_mb` in `size` in line {draft.line(layer.guest.path)}",
+            hint=f"write `memory_mb` in `size` in {_line(draft, layer.guest, memory)}",
         )
         return
     name = DEFAULT_SIZE if layer.size is None else layer.size.value
@@ -195,10 +195,14 @@ def check_memory(draft: Draft, layer: Layer) -> None:
     advice = memory_with_size(SIZES[name], memory.value)
     memory_text = draft.written(memory.path)
     if advice is not None:
-        line = "the usual one" if layer.size is None else f"line {draft.line(layer.size.path)}"
+        line = "the usual one" if layer.size is None else _line(draft, layer.size, memory)
         what = f"`memory` is {memory_text}, which does not go with the size {name} ({line})"
         draft.problem(memory.path, "memory-not-allowed", what, hint=advice)
     elif name.startswith("performance") and memory.value % _DOCUMENTED_STEP:
         what = f"`memory` is {memory_text}, between the steps that Fly documents"
         hint = "with performance CPUs these are 2gb; Fly may refuse the Machine"
         draft.warning(memory.path, "memory-step", what, hint=hint)
+
+
+def _line(draft: Draft, there: Written[Guest] | Written[str], here: Written[int]) -> str:
+    return draft.line(there.path, seen_from=here.path)

@@ -117,11 +117,11 @@ def _refuse_fifo(draft: Draft, address: Written[Identity]) -> None:
 
 
 def _refuse_twin(draft: Draft, address: Written[Identity], name: str, first: str) -> None:
-    line = draft.line(("queues", first))
+    line = draft.line(("queues", first), seen_from=address.path)
     draft.problem(
         address.path,
         "same-queue",
-        f"queue `{name}` is the same SQS queue as `{first}` in line {line}",
+        f"queue `{name}` is the same SQS queue as `{first}` in {line}",
         hint="its messages would go to either at random; keep one of the two",
     )
 

@@ -15,7 +15,13 @@ from dataclasses import replace
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Section, without
-from lambdo_router.config.shape import MACHINE_CONFIG_SCHEMA, Misfit, misfits, schema_text
+from lambdo_router.config.shape import (
+    MACHINE_CONFIG_SCHEMA,
+    Misfit,
+    doubles,
+    misfits,
+    schema_text,
+)
 from lambdo_router.launching import BATCH_PATH, EVENTS_PATH
 
 _ONCE = "the Machine of a batch runs once and is destroyed; remove it"
@@ -50,7 +56,7 @@ def read_machine(section: Section) -> dict[str, object]:
     Everything wrong with it is noted in the draft.
     """
     draft, root = section.draft, section.at("machine")
-    value = section.value.get("machine")
+    value = doubles(section.value.get("machine"))
     if not isinstance(value, dict):
         return {}
     owned = dict(_owned(value))

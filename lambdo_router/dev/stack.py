@@ -33,7 +33,7 @@ from lambdo_router.dev.samples import Sample, SampleError
 from lambdo_router.dev.serving import serve
 from lambdo_router.dev.sqs_server import Ledger, Sqs, sqs_app
 from lambdo_router.errors import LambdoError
-from lambdo_router.fly import FlyLauncher
+from lambdo_router.fly import FlyMachines
 from lambdo_router.ports import MessageQueue
 from lambdo_router.router import Limits
 from lambdo_router.routing import Queue, RoutingTable
@@ -69,7 +69,7 @@ class Stack:
     """What FLY_API_HOSTNAME would be."""
     token: str = field(repr=False)
     """What FLY_API_TOKEN would be."""
-    launcher: FlyLauncher
+    launcher: FlyMachines
     _connector: SqsConnector = field(repr=False)
 
     def create_queues(self, table: RoutingTable) -> None:
@@ -120,7 +120,8 @@ class Stack:
         return f"{self.sqs_url}/{self.sqs.account}/{name}"
 
     def _create(self, name: str) -> None:
-        self.sqs.create_queue(name, {}, time.time())
+        fifo = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+        self.sqs.create_queue(name, fifo, time.time())
 
 
 @asynccontextmanager
@@ -155,7 +156,12 @@ async def local_stack(
             SqsSettings(sqs_url, sqs.region, wait_seconds=poll_seconds, keys=LOCAL_KEYS)
         )
         running.push_async_callback(connector.aclose)
-        launcher = FlyLauncher(token=token, base_url=machines_url)
+        launcher = FlyMachines(
+            token=token,
+            base_url=machines_url,
+            rate=limits.launch_rate,
+            burst=limits.launch_burst,
+        )
         await running.enter_async_context(launcher)
         yield Stack(sqs, machines, sqs_url, machines_url, token, launcher, connector)
 
