@@ -27,6 +27,7 @@ def with_machine(machine: str) -> str:
         "{mounts: [{volume: vol_123, path: /data}]}",
         "{services: [{internal_port: 80, autostop: stop, ports: [{port: 443, handlers: [tls]}]}]}",
         "{services: [{autostop: false}]}",
+        "{spot: {max_price_fraction: 0.50000000000000000001}}",
         "{checks: {alive: {type: tcp, port: 80, kind: readiness}}}",
         "{init: {entrypoint: [/bin/sh, -c], swap_size_mb: 512}, rootfs: {persist: never}}",
         "{files: [{guest_path: /a, secret_name: A, mode: 420}], spot: {max_price_fraction: 0.5}}",
