@@ -275,6 +275,19 @@ async def test_what_is_rejected_again_does_not_go_round_for_ever(
     assert bodies(await contents(scene.aside)) == ["again"] * 15
 
 
+async def test_more_messages_than_can_be_held_are_not_passed_over_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rejected_look, "MOST_HELD", 10)
+    scene = Scene()
+    scene.reject(*"abcdefghij", reason="schema_invalid")
+    scene.reject("k")
+
+    tally = await scene.replay()
+
+    assert tally == Tally(others=10, stopped="not every message of the queue was looked at")
+
+
 # What goes wrong
 
 

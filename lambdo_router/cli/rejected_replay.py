@@ -131,8 +131,7 @@ class Replay:
             if self.tally.stopped or self.tally.replayed.total() == before:
                 break
             plan = await self.plan() if self._may_be_more else []
-        if self.look.stop.is_set():
-            self.tally.stopped = "interrupted"
+        self._note_the_end()
 
     async def rehearse(self, tell: Callable[[Planned], None]) -> None:
         """Say what would be sent where, as far as that can be seen without sending anything."""
@@ -142,8 +141,7 @@ class Replay:
                 tell(planned)
                 self.tally.replayed[planned.to.name] += 1
             plan = [] if self.look.ended else await self.plan()
-        if self.look.stop.is_set():
-            self.tally.stopped = "interrupted"
+        self._note_the_end()
 
     async def plan(self) -> list[Planned]:
         """Receive what the next round is about."""
@@ -166,9 +164,19 @@ class Replay:
         return plan
 
     @property
+    def _is_enough(self) -> bool:
+        return self.most is not None and self._planned >= self.most
+
+    @property
     def _may_be_more(self) -> bool:
-        enough = self.most is not None and self._planned >= self.most
-        return not enough and (not self.look.ended or self.look.queue.fifo)
+        return not self._is_enough and (not self.look.ended or self.look.queue.fifo)
+
+    def _note_the_end(self) -> None:
+        tally = self.tally
+        if self.look.stop.is_set():
+            tally.stopped = "interrupted"
+        elif not (tally.stopped or tally.declined or self.look.ended or self._is_enough):
+            tally.stopped = "not every message of the queue was looked at"
 
     async def _consider(self, message: Message, since: float | None) -> Planned | None:
         rejected = self.wanted(message)
