@@ -134,11 +134,15 @@ class Holdings:
         finally:
             self._deleting.difference_update(message_ids)
 
-    async def give_back(self, message_ids: Iterable[str]) -> None:
-        """Make messages visible again at once."""
+    def grow(self, message_ids: Iterable[str], longest: float) -> None:
+        """Their Machine runs: renew them less and less often, with leases up to `longest` s."""
+        self._leases.grow(message_ids, longest)
+
+    async def give_back(self, message_ids: Iterable[str], delay: float = 0.0) -> None:
+        """Make messages visible again, at once or after `delay` seconds."""
         ids = tuple(message_ids)
         if ids:
-            await self._hide(ids, 0.0, "give back")
+            await self._hide(ids, delay, "give back")
             self.observe(journal.GivenBack(self.queue.name, ids))
 
     def forget(self, message_ids: tuple[str, ...]) -> None:

@@ -66,7 +66,7 @@ class MachineLauncher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A Machine of ours as a list shows it. Lists lag: what is not in one may exist all the same."""
+    """A Machine of ours as a list shows it. Lists lag: what is in none may exist all the same."""
 
     id: str
     name: str
@@ -92,7 +92,7 @@ class MachineEnd:
 
 
 class MachineWatcher(Protocol):
-    """What happens to Machines after their launch. Raises LaunchUnavailable or LaunchRejected."""
+    """What happens to Machines after launch. Raises LaunchUnavailable or LaunchRejected."""
 
     async def living(self, app: str) -> Sequence[Sighting]:
         """The Machines of ours (by name) that are not destroyed yet: one list, without payloads."""
@@ -121,6 +121,10 @@ class MachineWatcher(Protocol):
     async def destroy(self, app: str, machine_id: str) -> None:
         """Kill and destroy it; one that is gone already is no error."""
         ...
+
+
+class Fly(MachineLauncher, MachineWatcher, Protocol):
+    """All that the router needs of the Machines API."""
 
 
 QueueOpener = Callable[[Queue], Awaitable[MessageQueue]]
