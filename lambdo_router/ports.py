@@ -22,6 +22,11 @@ class MessageQueue(Protocol):
         """The queue's name in the routes file."""
         ...
 
+    @property
+    def fifo(self) -> bool:
+        """Whether SQS keeps the order of each message group (a name that ends in `.fifo`)."""
+        ...
+
     async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
         """
         One long poll for at most `limit` messages (1 to 10), leased for `visibility` seconds.

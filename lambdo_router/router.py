@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from lambdo_router import journal
 from lambdo_router.backoff import backoff
 from lambdo_router.completion import Completion
-from lambdo_router.consumer import Consumer, Surroundings
+from lambdo_router.consumer import Consumer
 from lambdo_router.dispatch import Dispatch
 from lambdo_router.errors import QueueError, QueueRefused
-from lambdo_router.flights import Aloft
+from lambdo_router.fifo import FifoConsumer
 from lambdo_router.gates import Gates
 from lambdo_router.launching import LaunchBudget
 from lambdo_router.ports import Fly, MessageQueue, QueueOpener
@@ -26,6 +26,7 @@ from lambdo_router.recall import Recall
 from lambdo_router.reports import Reports
 from lambdo_router.routing import Queue, RoutingTable
 from lambdo_router.slots import LaunchSlots
+from lambdo_router.surroundings import Surroundings
 
 _Address = tuple[str, str | None, str | None]
 """What makes a queue another queue: its name and where it is."""
@@ -47,7 +48,7 @@ class Limits:
 @dataclass(slots=True)
 class _Running:
     task: asyncio.Task[None]
-    consumer: Consumer | None = None
+    consumer: Consumer | FifoConsumer | None = None
     stopping: bool = False
 
     def stop(self) -> None:
@@ -89,7 +90,9 @@ class Router:
         self._surroundings = Surroundings(
             dispatch=Dispatch(fly, self._slots_of, observe, jitter),
             gates=self._gates,
-            aloft=Aloft(fly, self._completion, Recall(fly), self.reports),
+            completion=self._completion,
+            recall=Recall(fly),
+            reports=self.reports,
             table=lambda: self._table,
             reject_queue=self._reject_queue,
             observe=observe,
@@ -165,7 +168,8 @@ class Router:
         me = self._running[address]
         try:
             opened = await self._open_at_last(queue)
-            me.consumer = Consumer(opened, self._surroundings)
+            kind = FifoConsumer if opened.fifo else Consumer
+            me.consumer = kind(opened, self._surroundings)
             await me.consumer.run()
         finally:
             self._abandoned += me.consumer.held if me.consumer is not None else 0

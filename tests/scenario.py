@@ -41,6 +41,10 @@ class SpiedQueue:
     def name(self) -> str:
         return self.inner.name
 
+    @property
+    def fifo(self) -> bool:
+        return self.name.endswith(".fifo")
+
     async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
         self._fail("receive")
         return await self.inner.receive(limit, visibility)
