@@ -43,19 +43,20 @@ class _Open:
 class Reports:
     """The batches that may report. With no `base_url` none may, and exit codes speak alone."""
 
-    def __init__(self, watcher: MachineWatcher, base_url: str | None) -> None:
+    def __init__(self, watcher: MachineWatcher, base_url: str | None = None) -> None:
+        self.base_url = base_url
+        """Where Machines reach the router's own server."""
         self._watcher = watcher
-        self._base_url = base_url
         self._open: dict[str, _Open] = {}
 
     def open(self, batch_id: str, app: str, message_ids: Sequence[str]) -> ReportAddress | None:
         """Let the Machine of this batch report; to be followed by `close`."""
-        if self._base_url is None:
+        if self.base_url is None:
             return None
         token = secrets.token_urlsafe(32)
         machine: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._open[batch_id] = _Open(app, token, frozenset(message_ids), machine)
-        return ReportAddress(f"{self._base_url}/reports/{batch_id}", token)
+        return ReportAddress(f"{self.base_url}/reports/{batch_id}", token)
 
     def launched(self, batch_id: str, machine_id: str) -> None:
         """Fly has said which Machine it is."""

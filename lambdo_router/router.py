@@ -39,10 +39,10 @@ class Limits:
     launch_rate: float = 1.0
     """Creates per second and app that Fly takes."""
     launch_burst: int = 3
-    machines_per_app: int | None = None
-    """How many Machines of ours may run in an app at once; None: any number."""
     grace: float = 25.0
     """Seconds from the order to stop to giving up on what is still under way."""
+    machines_per_app: int | None = None
+    """How many Machines of ours may run in an app at once; None: any number."""
 
 
 @dataclass(slots=True)
@@ -70,11 +70,11 @@ class Router:
         observe: journal.Observer,
         *,
         limits: Limits = Limits(),
-        report_url: str | None = None,
+        reports: Reports | None = None,
         jitter: Callable[[], float] = random.random,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`report_url` is where Machines reach the reports; without it exit codes speak alone."""
+        """`reports` are what an HTTP server hands in; without them exit codes speak alone."""
         self._table = table
         self._open_queue = open_queue
         self._observe = observe
@@ -85,14 +85,13 @@ class Router:
         self._reject_queues: dict[_Address, MessageQueue] = {}
         self._abandoned = 0
         self._completion = Completion(fly, observe, jitter, wall)
-        self.reports = Reports(fly, report_url)
         self._gates = Gates(self._completion, observe, jitter, limits.machines_per_app)
         self._surroundings = Surroundings(
             dispatch=Dispatch(fly, self._slots_of, observe, jitter),
             gates=self._gates,
             completion=self._completion,
             recall=Recall(fly),
-            reports=self.reports,
+            reports=reports or Reports(fly),
             table=lambda: self._table,
             reject_queue=self._reject_queue,
             observe=observe,

@@ -13,6 +13,7 @@ from lambdo_router.errors import LaunchError, MachineGone, QueueError, QueueUnav
 from lambdo_router.events import Attribute, Message
 from lambdo_router.launching import Machine, MachineRequest
 from lambdo_router.ports import MachineEnd, Sighting
+from lambdo_router.reports import Reports
 from lambdo_router.router import Limits, Router
 from lambdo_router.routing import Queue, RoutingTable
 
@@ -204,14 +205,17 @@ class Scenario:
     _tables: "asyncio.Queue[RoutingTable]" = field(default_factory=asyncio.Queue)
     router: Router = field(init=False)
 
+    reports: Reports = field(init=False)
+
     def __post_init__(self) -> None:
+        self.reports = Reports(self.launcher, self.report_url)
         self.router = Router(
             self.table,
             self._open,
             self.launcher,
             lambda fact: self.facts.append((now(), fact)),
             limits=self.limits,
-            report_url=self.report_url,
+            reports=self.reports,
             jitter=lambda: 1.0,
             wall=lambda: WALL + asyncio.get_running_loop().time(),
         )

@@ -19,7 +19,7 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from lambdo_router.dev.faults import FaultPlan
-from lambdo_router.dev.serving import serve
+from lambdo_router.serving import serve
 from lambdo_router.dev.sqs_server import Sqs, sqs_app
 from lambdo_router.sqs import Keys, SqsConnector, SqsSettings
 

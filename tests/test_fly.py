@@ -21,7 +21,7 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.dev.serving import serve
+from lambdo_router.serving import serve
 from lambdo_router.errors import (
     LaunchError,
     LaunchRejected,

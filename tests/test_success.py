@@ -172,7 +172,7 @@ async def test_another_router_destroys_what_a_crashed_one_left_running() -> None
 async def report(scenario: Scenario, batch_id: str, *failed: str) -> None:
     env = json.loads(scenario.launcher.machines[batch_id].body)["config"]["env"]
     assert env["LAMBDO_REPORT_URL"] == f"http://router/reports/{batch_id}"
-    await scenario.router.reports.take(batch_id, env["LAMBDO_REPORT_TOKEN"], failed)
+    await scenario.reports.take(batch_id, env["LAMBDO_REPORT_TOKEN"], failed)
 
 
 async def test_what_a_machine_reports_as_failed_is_retried_and_the_rest_deleted() -> None:

@@ -30,13 +30,13 @@ from lambdo_router.dev.machines_server import (
     machines_app,
 )
 from lambdo_router.dev.samples import Sample, SampleError
-from lambdo_router.dev.serving import serve
 from lambdo_router.dev.sqs_server import Ledger, Sqs, sqs_app
 from lambdo_router.errors import LambdoError
 from lambdo_router.fly import FlyLauncher
 from lambdo_router.ports import MessageQueue
 from lambdo_router.router import Limits
 from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.serving import serve
 from lambdo_router.sqs import SqsConnector, SqsSettings
 
 _REMEMBERED = 100_000
