@@ -98,7 +98,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def _own_address(reader: "_Reader", port: int) -> str | None:
-    """The name of this Machine in Fly's private network; None where the router does not run on Fly."""
+    """The name of this Machine in Fly's private network; None outside of Fly."""
     machine, app = reader.text("FLY_MACHINE_ID"), reader.text("FLY_APP_NAME")
     return f"http://{machine}.vm.{app}.internal:{port}" if machine and app else None
 
