@@ -12,8 +12,9 @@ settlement); here it is awaited.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from lambdo_router import journal
 from lambdo_router.batching import Batcher, BatchKey
@@ -99,7 +100,7 @@ class Consumer:
             return
         key = BatchKey(queue.name, decision.route, decision.profile)
         if message.receive_count > 1:
-            looking = self._look_first(work, queue, key, message, decision)
+            looking = partial(self._look_first, work, queue, key, message, decision)
             work.create_task(self._guarded((message.id,), looking))
         else:
             self._add(work, queue, key, message, decision)
@@ -157,7 +158,7 @@ class Consumer:
         route: str | None,
         settlement: Settlement,
     ) -> None:
-        settling = self._holdings.settle(message, route, settlement)
+        settling = partial(self._holdings.settle, message, route, settlement)
         work.create_task(self._guarded((message.id,), settling))
 
     # From a batch to its Machine
@@ -193,7 +194,7 @@ class Consumer:
                     slots.give_back()
                     gates.leave(key.profile)
                 else:
-                    flight = self._flights.fly(batch)
+                    flight = partial(self._flights.fly, batch)
                     work.create_task(self._guarded(batch.message_ids, flight))
         finally:
             del self._serving[key], self._grown[key]
@@ -202,10 +203,12 @@ class Consumer:
         waiting = [i for batch in self._batcher.drain() for i in batch.message_ids]
         await self._holdings.give_back(waiting)
 
-    async def _guarded(self, message_ids: tuple[str, ...], unit: Awaitable[object]) -> None:
+    async def _guarded(
+        self, message_ids: tuple[str, ...], unit: Callable[[], Awaitable[object]]
+    ) -> None:
         """A defect in the handling of one batch or message costs that unit only."""
         try:
-            await unit
+            await unit()
         except Exception as error:  # noqa: BLE001 - the boundary that the docstring speaks of
             self._around.observe(journal.UnitFailed(self._name, message_ids, error))
             self._holdings.forget(message_ids)

@@ -37,6 +37,8 @@ class FifoConsumer:
         self._intake = Intake(queue, self._holdings, around, self._stopping)
         self._flights = Flights(self._holdings, around, self._stopping)
         self._look_back = LookBack(self._flights)
+        self._sequences: dict[str, deque[Message]] = {}
+        """What is still to be done of each message group, in order."""
 
     @property
     def held(self) -> int:
@@ -66,22 +68,32 @@ class FifoConsumer:
         table: RoutingTable,
         messages: Sequence[Message],
     ) -> None:
-        groups: dict[str, list[Message]] = {}
         for message in messages:
-            groups.setdefault(message.system.get("MessageGroupId", ""), []).append(message)
-        for sequence in groups.values():
-            work.create_task(self._guarded(queue, table, deque(sequence)))
+            group = message.system.get("MessageGroupId", "")
+            if group in self._sequences:
+                # SQS hands these out only after a lease of the group ran out; the messages before
+                # them are still on their way here, and come first all the same.
+                self._sequences[group].append(message)
+            else:
+                self._sequences[group] = deque([message])
+                work.create_task(self._guarded(queue, table, group))
 
-    async def _guarded(self, queue: Queue, table: RoutingTable, rest: deque[Message]) -> None:
+    async def _guarded(self, queue: Queue, table: RoutingTable, group: str) -> None:
         """A defect in the handling of one sequence costs that sequence only."""
-        ids = tuple(message.id for message in rest)
+        rest = self._sequences[group]
+        under_way: tuple[str, ...] = ()
         try:
-            while rest and await self._advance(queue, table, rest):
-                pass
-            await self._holdings.give_back(message.id for message in rest)
+            while rest:
+                under_way = tuple(message.id for message in rest)
+                if not await self._advance(queue, table, rest):
+                    break
         except Exception as error:  # noqa: BLE001 - the boundary that the docstring speaks of
-            self._around.observe(journal.UnitFailed(self._name, ids, error))
-            self._holdings.forget(ids)
+            self._around.observe(journal.UnitFailed(self._name, under_way, error))
+            waiting = {message.id for message in rest}
+            self._holdings.forget(tuple(i for i in under_way if i not in waiting))
+        finally:
+            del self._sequences[group]
+        await self._holdings.give_back(message.id for message in rest)
 
     async def _advance(self, queue: Queue, table: RoutingTable, rest: deque[Message]) -> bool:
         """Settle the next of a sequence, one message or a batch; False: go no further."""

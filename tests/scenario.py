@@ -9,7 +9,13 @@ from typing import Any, TypeVar
 
 from lambdo_router import journal
 from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.errors import LaunchError, MachineGone, QueueError, QueueUnavailable
+from lambdo_router.errors import (
+    LaunchError,
+    LaunchUnavailable,
+    MachineGone,
+    QueueError,
+    QueueUnavailable,
+)
 from lambdo_router.events import Attribute, Message
 from lambdo_router.launching import Machine, MachineRequest
 from lambdo_router.ports import MachineEnd, Sighting
@@ -119,7 +125,8 @@ class ScriptedLauncher:
         self.attempts.append((now(), request.name))
         outcome = self.script.pop(0) if self.script else None
         await asyncio.sleep(self.takes)
-        if outcome is None or self.created_all_the_same:
+        doubtful = isinstance(outcome, LaunchUnavailable) and outcome.ambiguous
+        if outcome is None or (doubtful and self.created_all_the_same):
             self._create(request)
         if outcome is not None:
             raise outcome

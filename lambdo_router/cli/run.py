@@ -22,7 +22,7 @@ from lambdo_router.settings import Settings, read_settings
 from lambdo_router.telemetry import configure_logs, log_fact
 
 if TYPE_CHECKING:  # imported where they are used: they are slow to load
-    from lambdo_router.fly import FlyLauncher
+    from lambdo_router.fly import FlyMachines
     from lambdo_router.sqs import SqsConnector, SqsQueue
 
 _DEFAULT_FILE = Path("routes.yaml")
@@ -138,7 +138,7 @@ async def _listening(settings: Settings, reports: Reports) -> AsyncIterator[None
 
 
 async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyLauncher]":
-    from lambdo_router.fly import FlyLauncher
+    from lambdo_router.fly import FlyMachines
     from lambdo_router.sqs import SqsConnector, SqsSettings
 
     if settings.fly_token is None:
@@ -148,7 +148,7 @@ async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnec
         )
     sqs = SqsConnector(SqsSettings(wait_seconds=settings.long_poll_seconds))
     ends.push_async_callback(sqs.aclose)
-    fly = FlyLauncher(token=settings.fly_token.reveal(), base_url=settings.fly_api)
+    fly = FlyMachines(token=settings.fly_token.reveal(), base_url=settings.fly_api)
     ends.push_async_callback(fly.aclose)
     return sqs, fly
 

@@ -24,6 +24,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lambdo_router.serving import cut, disconnected
 
 ANY = "*"
+_BATCH = "Batch"
+"""How the names of actions end that have entries."""
 _INJECTED = "lambdo.injected"
 
 
@@ -63,7 +65,11 @@ class LoseAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """A batch call fails for about this share of its entries, at least one; the rest succeeds."""
+    """
+    A batch call fails for about this share of its entries, at least one; the rest succeeds.
+
+    Rates draw it for actions that end in `Batch` only: other calls have no entries.
+    """
 
     share: float = 0.5
 
@@ -86,6 +92,8 @@ class Rate:
     action: str = ANY
 
     def concerns(self, service: str, action: str) -> bool:
+        if isinstance(self.fault, Partial) and not action.endswith(_BATCH):
+            return False
         return self.service in (ANY, service) and self.action in (ANY, action)
 
 

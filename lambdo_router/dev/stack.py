@@ -32,7 +32,7 @@ from lambdo_router.dev.machines_server import (
 from lambdo_router.dev.samples import Sample, SampleError
 from lambdo_router.dev.sqs_server import Ledger, Sqs, sqs_app
 from lambdo_router.errors import LambdoError
-from lambdo_router.fly import FlyLauncher
+from lambdo_router.fly import FlyMachines
 from lambdo_router.ports import MessageQueue
 from lambdo_router.router import Limits
 from lambdo_router.routing import Queue, RoutingTable
@@ -155,7 +155,7 @@ async def local_stack(
             SqsSettings(sqs_url, sqs.region, wait_seconds=poll_seconds, keys=LOCAL_KEYS)
         )
         running.push_async_callback(connector.aclose)
-        launcher = FlyLauncher(token=token, base_url=machines_url)
+        launcher = FlyMachines(token=token, base_url=machines_url)
         await running.enter_async_context(launcher)
         yield Stack(sqs, machines, sqs_url, machines_url, token, launcher, connector)
 

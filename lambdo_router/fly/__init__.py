@@ -1,12 +1,27 @@
 """
-Fly's Machines API, as the router uses it: create a Machine, and find one that may exist already.
+Fly's Machines API, as the router uses it: create a Machine, find one that may exist already, and
+learn what becomes of it.
 
-    address.py    where the API is, and how a token is presented
+    launcher.py   creating and finding                                  start here
+    watching.py   what is there, how it ended, metadata, destruction
+    ends.py       from a Machine's events to its end                    pure
+    client.py     the calls themselves, over httpx
     answers.py    what an answer says, and whether another try is worth it: one table
-    launcher.py   the calls themselves, over httpx
+    address.py    where the API is, and how a token is presented
+    lists.py, pace.py   lists longer than memory; no more calls than Fly takes
 """
 
 from lambdo_router.fly.address import PUBLIC_API
 from lambdo_router.fly.launcher import FlyLauncher
+from lambdo_router.fly.watching import FlyWatcher
 
-__all__ = ["PUBLIC_API", "FlyLauncher"]
+__all__ = ["PUBLIC_API", "FlyLauncher", "FlyMachines", "FlyWatcher"]
+
+
+class FlyMachines(FlyLauncher, FlyWatcher):
+    """
+    Machines from launch to end, over the same connections and at one pace.
+
+    Both a `ports.MachineLauncher` and a `ports.MachineWatcher`: a Machine that was launched here is
+    not taken for unknown by the watching before Fly has had time to show it.
+    """

@@ -4,6 +4,7 @@ Amazon SQS over boto3: the queues of `ports`, for the real service and for all t
     address.py     what a queue URL or an ARN says
     failures.py    which of boto3's errors may pass and which a person must mend: one table
     threads.py     boto3's calls block, so they run in daemon threads of our own
+    attempts.py    receives of a FIFO queue, and what becomes of one whose answer was lost
     queue.py       receive, delete, set_visibility and send on one queue
     connector.py   finds a queue of the routes file and connects it
 

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 from lambdo_router.errors import QueueRefused
 from lambdo_router.routing import Queue
 
-_ARN = re.compile(r"arn:[a-z-]+:sqs:(?P<region>[a-z0-9-]+):(?P<account>\d+):(?P<name>[\w-]+)")
+_ARN = re.compile(
+    r"arn:[a-z-]+:sqs:(?P<region>[a-z0-9-]+):(?P<account>\d+):(?P<name>[\w-]+(?:\.fifo)?)"
+)
 _REGION = r"(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)"
 _AWS_HOSTS = (
     re.compile(rf"(?:.+\.)?sqs(?:-fips)?\.{_REGION}\.(?:vpce\.)?amazonaws\.com(?:\.cn)?"),

@@ -202,6 +202,15 @@ def translated(doing: str, *also: type[Exception]) -> Iterator[None]:
         raise failure from error
 
 
+def may_have_happened(error: QueueError) -> bool:
+    """Whether a call that failed may have had its effect: no answer came, or 408, or a 5xx."""
+    if isinstance(error, QueueRefused):
+        return False
+    cause = error.__cause__
+    status = _status_of(cause) if isinstance(cause, ClientError) else 0
+    return not 400 <= status < 500 or status == 408  # noqa: PLR2004 # HTTP's
+
+
 def is_denied(error: ClientError) -> bool:
     """Whether the keys are right and only this one action is not allowed."""
     return _code_of(error) in _DENIED
@@ -225,7 +234,7 @@ def _remedy_of(error: Exception) -> Remedy:
     if not isinstance(error, ClientError):
         names = (base.__name__ for base in type(error).__mro__)
         return next((_CLASSES[name] for name in names if name in _CLASSES), Remedy.REPORT)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = _status_of(error)
     code = _code_of(error)
     if status in _PASSING_STATUSES or status >= 500:  # noqa: PLR2004 # the service's own fault
         return Remedy.TIME
@@ -236,6 +245,10 @@ def _remedy_of(error: Exception) -> Remedy:
 
 def _code_of(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "").removeprefix(_LEGACY)
+
+
+def _status_of(error: ClientError) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
 def _retry_after(error: Exception) -> float | None:

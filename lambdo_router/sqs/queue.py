@@ -1,5 +1,5 @@
 """
-One SQS queue: receive, delete, set_visibility and send.
+One SQS queue, standard or FIFO: receive, delete, set_visibility and send.
 
 A batch call that SQS answers with 200 may have failed for some of its entries. Those of which SQS
 says that it is its own fault are tried again, those that it refuses are returned with its reason,
@@ -11,14 +11,17 @@ import hashlib
 import logging
 import math
 import random
+import re
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from lambdo_router.backoff import backoff
 from lambdo_router.errors import QueueError, QueueUnavailable
 from lambdo_router.events import Attribute, Message
 from lambdo_router.sqs.address import without_password
+from lambdo_router.sqs.attempts import Attempts
 from lambdo_router.sqs.failures import translated
 from lambdo_router.sqs.threads import Threads
 
@@ -29,6 +32,8 @@ _MOST_PER_CALL = 10
 _LONGEST_VISIBILITY = 43_200
 _TRIES = 4
 """Of the entries of a batch call that fail by SQS's own fault."""
+_TOKEN = re.compile(r"[!-~]{1,128}")
+"""What SQS takes as a group or a deduplication id."""
 _log = logging.getLogger(__name__)
 
 _BatchCall = Callable[[list[dict[str, Any]]], Mapping[str, Any]]
@@ -60,6 +65,7 @@ class SqsQueue:
         self._wait_seconds = wait_seconds
         self._threads = threads
         self._poll_thread = Threads(f"poll-{name}", 1)
+        self._attempts = Attempts()
         self.notes = tuple(notes)
         """What was found at connecting that is worth a warning."""
         self.corrupt = 0
@@ -76,23 +82,28 @@ class SqsQueue:
         """The queue's URL at SQS."""
         return self._url
 
+    @property
+    def fifo(self) -> bool:
+        """Whether SQS keeps the order of each message group, which the queue's SQS name tells."""
+        return self._url.endswith(".fifo")
+
     async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
         """
         One long poll, never repeated here. A call that is cancelled goes on in its thread; what
         it brings is given back at once, if the process lives that long.
+
+        On a FIFO queue the receive after one whose answer was lost gets what that one took, and
+        so perhaps more than `limit`.
         """
 
         def poll() -> Sequence[Mapping[str, Any]]:
-            with translated(self._doing("receive")):
-                answer = self._poll.receive_message(
-                    QueueUrl=self._url,
-                    MaxNumberOfMessages=min(limit, _MOST_PER_CALL),
-                    VisibilityTimeout=_whole_seconds(visibility),
-                    WaitTimeSeconds=self._wait_seconds,
-                    MessageSystemAttributeNames=["All"],
-                    MessageAttributeNames=["All"],
+            if not self.fifo:
+                return self._receive(limit, visibility, {})
+            return self._attempts.make(
+                lambda attempt: self._receive(
+                    limit, visibility, {"ReceiveRequestAttemptId": attempt}
                 )
-            return answer.get("Messages", [])
+            )
 
         def late(received: Sequence[Mapping[str, Any]]) -> None:
             # Not in the poll's own thread, which may be at the next poll already.
@@ -121,8 +132,24 @@ class SqsQueue:
         more = {"VisibilityTimeout": _whole_seconds(seconds)}
         return await self._in_tens(receipts, more, call, "change visibility")
 
-    async def send(self, body: str, attributes: Mapping[str, Attribute]) -> str:
-        """Send one message; its id. Lost answers are tried again, and may leave it there twice."""
+    async def send(
+        self,
+        body: str,
+        attributes: Mapping[str, Attribute],
+        *,
+        group: str | None = None,
+        deduplication: str | None = None,
+    ) -> str:
+        """
+        Send one message; its id. Lost answers are tried again, and may leave it there twice, but
+        not on a FIFO queue.
+
+        `group` is the message's MessageGroupId, on a FIFO queue one of its own if it is None. A
+        FIFO queue takes a message with the same `deduplication` once in five minutes; None is
+        like no other. Other queues don't know it. What SQS would not take as one of them goes by
+        its SHA-256.
+        """
+        more = self._addressing(group, deduplication)
 
         def call() -> str:
             with translated(self._doing("send")):
@@ -132,6 +159,7 @@ class SqsQueue:
                     MessageAttributes={
                         key: _wire_attribute(attribute) for key, attribute in attributes.items()
                     },
+                    **more,
                 )
             return sent.get("MessageId", "")
 
@@ -140,6 +168,30 @@ class SqsQueue:
     def stop(self) -> None:
         """End the poll thread as soon as it is idle."""
         self._poll_thread.stop()
+
+    def _receive(
+        self, limit: int, visibility: float, more: Mapping[str, Any]
+    ) -> Sequence[Mapping[str, Any]]:
+        with translated(self._doing("receive")):
+            answer = self._poll.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=min(limit, _MOST_PER_CALL),
+                VisibilityTimeout=_whole_seconds(visibility),
+                WaitTimeSeconds=self._wait_seconds,
+                MessageSystemAttributeNames=["All"],
+                MessageAttributeNames=["All"],
+                **more,
+            )
+        return answer.get("Messages", [])
+
+    def _addressing(self, group: str | None, deduplication: str | None) -> dict[str, Any]:
+        if not self.fifo:
+            return {} if group is None else {"MessageGroupId": _token(group)}
+        unique = str(uuid4())
+        return {
+            "MessageGroupId": _token(group or unique),
+            "MessageDeduplicationId": _token(deduplication or unique),
+        }
 
     async def _in_tens(
         self, receipts: Sequence[str], more: Mapping[str, Any], call: _BatchCall, action: str
@@ -250,6 +302,12 @@ def _read_failures(
             again.append(receipt)
             last = why
     return tuple(again), last
+
+
+def _token(text: str) -> str:
+    if _TOKEN.fullmatch(text):
+        return text
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _whole_seconds(seconds: float) -> int:

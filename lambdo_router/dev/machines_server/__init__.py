@@ -10,7 +10,8 @@ commands as local processes. Read it in this order:
     requests.py      what a create may ask for                         pure
     refusals.py      the API's own words for no                        pure
     regions.py, limits.py, access.py, identities.py, mishaps.py        pure
-    runners.py       what runs inside: the seam, and a pretender
+    calls.py         which calls came in, and which were too many      pure
+    runners.py       what runs inside: the seam, and a pretender that follows a scenario
     processes.py     local processes
     http.py          the API
 
@@ -22,20 +23,37 @@ Typical use:
 """
 
 from lambdo_router.dev.machines_server.access import Access
+from lambdo_router.dev.machines_server.calls import Call, Calls
 from lambdo_router.dev.machines_server.http import SERVICE, action_of, machines_app
 from lambdo_router.dev.machines_server.limits import RateLimits
 from lambdo_router.dev.machines_server.mishaps import Happened, Mishap, Mishaps
 from lambdo_router.dev.machines_server.platform import AT_ONCE, QUICK, Delays, Platform
 from lambdo_router.dev.machines_server.processes import ProcessRunner
-from lambdo_router.dev.machines_server.record import Exit, MachineEvent, MachineRecord
-from lambdo_router.dev.machines_server.runners import Job, Runner, ScriptedRunner
+from lambdo_router.dev.machines_server.record import (
+    OUT_OF_MEMORY,
+    Exit,
+    MachineEvent,
+    MachineRecord,
+)
+from lambdo_router.dev.machines_server.runners import (
+    NEVER,
+    Job,
+    Runner,
+    ScriptedRunner,
+    SeededSeconds,
+    by_route,
+)
 from lambdo_router.dev.machines_server.server import MachinesServer
 
 __all__ = [
     "AT_ONCE",
+    "NEVER",
+    "OUT_OF_MEMORY",
     "QUICK",
     "SERVICE",
     "Access",
+    "Call",
+    "Calls",
     "Delays",
     "Exit",
     "Happened",
@@ -50,6 +68,8 @@ __all__ = [
     "RateLimits",
     "Runner",
     "ScriptedRunner",
+    "SeededSeconds",
     "action_of",
+    "by_route",
     "machines_app",
 ]

@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lambdo_router.dev.faults import Answer, FaultPlan, FaultyApp, Throttle
 from lambdo_router.dev.machines_server import refusals
+from lambdo_router.dev.machines_server.calls import Call, identifier
 from lambdo_router.dev.machines_server.identities import Identities
 from lambdo_router.dev.machines_server.record import MachineRecord, State, as_json, newest, summary
 from lambdo_router.dev.machines_server.refusals import Refusal
@@ -69,7 +70,7 @@ def machines_app(server: MachinesServer, faults: FaultPlan | None = None) -> ASG
     )
     if faults is not None:
         app = FaultyApp(app, faults, SERVICE, action_of, _faulty)
-    return _WithRequestId(app, server)
+    return _FrontDoor(app, server)
 
 
 def action_of(scope: Scope) -> str:
@@ -78,19 +79,24 @@ def action_of(scope: Scope) -> str:
 
     create, list, get, delete, update, events, wait, start, stop, metadata, or other.
     """
+    return _call_of(scope, 0.0).action
+
+
+def _call_of(scope: Scope, now: float) -> Call:
     parts = scope["path"].strip("/").split("/")
     if parts[:2] != ["v1", "apps"] or parts[3:4] != ["machines"]:
-        return "other"
+        return Call("", "other", "", now)
+    app, action = parts[2], "other"
     match scope["method"], parts[4:]:
         case "POST", []:
-            return "create"
+            action = "create"
         case "GET", []:
-            return "list"
+            action = "list"
         case method, [_]:
-            return {"GET": "get", "DELETE": "delete", "POST": "update"}.get(method, "other")
+            action = {"GET": "get", "DELETE": "delete", "POST": "update"}.get(method, "other")
         case _, [_, ("events" | "wait" | "start" | "stop" | "metadata") as verb, *_]:
-            return str(verb)
-    return "other"
+            action = verb
+    return Call(app, action, "".join(parts[4:5]), now)
 
 
 class _Api:
@@ -135,9 +141,10 @@ class _Api:
         return _Json({"ok": True})
 
     async def events(self, request: Request) -> Response:
-        record = self._machine(request)
+        app = self._admit(request)
         limit = _integer(request.query_params, "limit", default=20, least=1)
-        return _Json(newest(record.events, min(limit, 50)))
+        events = self._server.events_of(app, request.path_params["machine"])
+        return _Json(newest(events, min(limit, 50)))
 
     async def wait(self, request: Request) -> Response:
         record, query = self._machine(request), request.query_params
@@ -229,8 +236,8 @@ class _Api:
         """The app, once the caller is known to be allowed in it and not too quick."""
         app = str(request.path_params["app"])
         self._server.access.check(request.headers.get("authorization", ""), app)
-        identifier = f"{app}/{request.path_params.get('machine', '')}"
-        if not self._server.limits.admits(action_of(request.scope), identifier, self._server.now()):
+        call = _call_of(request.scope, self._server.now())
+        if not self._server.limits.admits(call.action, identifier(call), call.at):
             raise refusals.rate_limited()
         return app
 
@@ -239,8 +246,8 @@ class _Api:
         return self._platform.machine(app, request.path_params["machine"], self._server.now())
 
 
-class _WithRequestId:
-    """Gives every answer its `fly-request-id`: a ULID and the region that it came from."""
+class _FrontDoor:
+    """Notes every call, and gives every answer its `fly-request-id`: a ULID and the region."""
 
     def __init__(self, app: ASGIApp, server: MachinesServer) -> None:
         self._app = app
@@ -248,6 +255,11 @@ class _WithRequestId:
         self._identities = Identities(seed=0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        self._server.calls.note(_call_of(scope, self._server.now()))
+
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 ulid = self._identities.ulid(self._server.now())
@@ -256,7 +268,7 @@ class _WithRequestId:
                 )
             await send(message)
 
-        await self._app(scope, receive, send_with_id if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_with_id)
 
 
 class _Json(JSONResponse):

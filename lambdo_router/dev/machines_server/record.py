@@ -9,8 +9,9 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from lambdo_router.profiles import normalise_image
 
@@ -35,6 +36,9 @@ class Exit:
     signal: int | None = None
     oom_killed: bool = False
     error: str = ""
+
+
+OUT_OF_MEMORY: Final = Exit(137, oom_killed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,7 @@ def timestamp(moment: float) -> str:
     return text.replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=1000)  # a list of a thousand Machines has a few images
 def _image_ref(image: str) -> dict[str, Any]:
     whole, _, digest = (normalise_image(image) or image).partition("@")
     place, _, name = whole.partition("/")

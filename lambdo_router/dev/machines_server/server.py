@@ -15,14 +15,19 @@ from typing import Self, assert_never
 
 from lambdo_router.dev.machines_server import refusals
 from lambdo_router.dev.machines_server.access import Access
+from lambdo_router.dev.machines_server.calls import Calls
 from lambdo_router.dev.machines_server.limits import RateLimits
 from lambdo_router.dev.machines_server.mishaps import Mishaps
 from lambdo_router.dev.machines_server.platform import Order, Platform, Run, Signal
-from lambdo_router.dev.machines_server.record import Exit, MachineEvent, MachineRecord, State
+from lambdo_router.dev.machines_server.record import (
+    OUT_OF_MEMORY,
+    MachineEvent,
+    MachineRecord,
+    State,
+)
 from lambdo_router.dev.machines_server.requests import CreateRequest
 from lambdo_router.dev.machines_server.runners import LineSink, Runner, job_of
 
-_OUT_OF_MEMORY = Exit(137, oom_killed=True)
 _SETTLED = ("started", "stopped", "destroyed")
 
 
@@ -44,6 +49,8 @@ class MachinesServer:
     platform: Platform = field(default_factory=Platform)
     limits: RateLimits = field(default_factory=RateLimits)
     mishaps: Mishaps = field(default_factory=Mishaps)
+    calls: Calls = field(default_factory=Calls)
+    """What was asked of the API, and when."""
     on_line: LineSink = _unheard
     _epoch: float = field(default=0.0, init=False)
     _due: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -87,11 +94,11 @@ class MachinesServer:
             raise refusals.no_such_image(request.config["image"])
         now = self.now()
         record = self.platform.create(app, request, now)
-        mishap = self.mishaps.on_create(record.id)
+        mishap = self.mishaps.on_create(record)
         if mishap == "never_runs":
             self.platform.doom(record.id, None, now)
         elif mishap == "out_of_memory":
-            self.platform.doom(record.id, _OUT_OF_MEMORY, now)
+            self.platform.doom(record.id, OUT_OF_MEMORY, now)
         elif mishap == "late_answer":
             raise refusals.deadline()
         return record
@@ -109,6 +116,17 @@ class MachinesServer:
                 return [(record, state) for record, state in states if state is not None]
             case None:
                 return [(record, record.state) for record in records]
+
+    def events_of(self, app: str, machine_id: str) -> tuple[MachineEvent, ...]:
+        """The events of a Machine as the API tells them now, which may lag. Raises Refusal."""
+        now = self.now()
+        events = self.platform.machine(app, machine_id, now).events
+        if self.mishaps.on_events(machine_id) == "stale_events":
+            moment = now - self.mishaps.stale_by
+            events = tuple(event for event in events if event.at <= moment)
+            if not events:
+                raise refusals.no_such_machine()
+        return events
 
     async def wait(
         self, app: str, machine_id: str, wanted: Collection[str], seconds: float, after: str = ""

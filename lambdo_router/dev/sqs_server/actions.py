@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from lambdo_router.dev.sqs_server.messages import Delivery
 from lambdo_router.dev.sqs_server.parameters import Parameters, Wire, attribute_to_wire, outgoing
-from lambdo_router.dev.sqs_server.queue import Delivery
 from lambdo_router.dev.sqs_server.rules import (
     SqsError,
     check_batch_size,
@@ -47,6 +47,7 @@ def receive(sqs: Sqs, call: Call, *, long: bool) -> Wire:
         parameters.number("VisibilityTimeout"),
         call.now,
         long=long,
+        attempt=parameters.text_or_none("ReceiveRequestAttemptId"),
     )
     system = {*parameters.texts("MessageSystemAttributeNames"), *parameters.texts("AttributeNames")}
     wanted = parameters.texts("MessageAttributeNames")
@@ -105,10 +106,13 @@ def _set_queue_attributes(sqs: Sqs, call: Call) -> Wire:
 
 def _send(sqs: Sqs, queue: str, entry: Parameters, now: float) -> Wire:
     message = outgoing(entry)
+    accepted = sqs.accept(queue, message, now)
     sent: Wire = {
-        "MessageId": sqs.send(queue, message, now),
+        "MessageId": accepted.message_id,
         "MD5OfMessageBody": md5_of_body(message.body),
     }
+    if accepted.sequence is not None:
+        sent["SequenceNumber"] = accepted.sequence
     if message.attributes:
         sent["MD5OfMessageAttributes"] = md5_of_attributes(message.attributes)
     if message.trace_header is not None:
@@ -156,7 +160,7 @@ def _batch(name: str, act: _EntryAction, check: Callable[[list[Parameters]], Non
             try:
                 successful.append({"Id": entry.text("Id"), **act(sqs, queue, entry, call.now)})
             except SqsError as error:
-                failed.append(_failure(entry, error))
+                failed.append(_failure(entry, error.in_batch()))
         answer = {"Successful": successful, "Failed": failed}
         return {part: entries for part, entries in answer.items() if entries}
 

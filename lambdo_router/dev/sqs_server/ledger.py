@@ -8,7 +8,9 @@ from typing import Literal
 
 Kind = Literal[
     "sent",
+    "deduplicated",  # a duplicate for a FIFO queue, by the id of the message that it repeats
     "received",
+    "replayed",  # received again by the same ReceiveRequestAttemptId, with the same receipt
     "deleted",
     "delete_ignored",  # the receipt was stale or the message gone: SQS answers 200 all the same
     "visibility",
@@ -30,9 +32,11 @@ class Entry:
     receives: int = 0
     """How often the message had been received by then, the receive of this entry included."""
     seconds: float | None = None
-    """How long the message is hidden from now on: sent with a delay, received, visibility."""
+    """How long the message is hidden from now on: sent, received, replayed, visibility."""
     target: str = ""
     """Name of the queue a dead-lettered message went to."""
+    group: str = ""
+    """The message's MessageGroupId, if it has one."""
     fault: str = ""
     """Kind of the fault that the call had met, such as `LoseAnswer`; empty without one."""
 

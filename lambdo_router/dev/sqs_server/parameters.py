@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from lambdo_router.dev.sqs_server.queue import Outgoing
-from lambdo_router.dev.sqs_server.rules import SqsError, invalid, missing
+from lambdo_router.dev.sqs_server.messages import Outgoing
+from lambdo_router.dev.sqs_server.rules import SqsError, missing
 from lambdo_router.events import Attribute
 
 Wire = dict[str, Any]
@@ -90,18 +90,13 @@ class Parameters:
 
 def outgoing(entry: Parameters) -> Outgoing:
     """The message that SendMessage, or an entry of SendMessageBatch, sends."""
-    if entry.text_or_none("MessageDeduplicationId") is not None:
-        raise invalid(
-            entry.text("MessageDeduplicationId"),
-            "MessageDeduplicationId",
-            "The request includes a parameter that is not valid for this queue type.",
-        )
     return Outgoing(
         body=entry.text("MessageBody"),
         attributes=entry.attributes("MessageAttributes"),
         delay=entry.number("DelaySeconds"),
         trace_header=_trace_header(entry),
         group=entry.text_or_none("MessageGroupId"),
+        deduplication=entry.text_or_none("MessageDeduplicationId"),
     )
 
 

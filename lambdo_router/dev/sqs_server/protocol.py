@@ -20,12 +20,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope
 
 from lambdo_router.dev.faults import Answer, FaultPlan, FaultyApp, Throttle, injected
+from lambdo_router.serving import disconnected
 from lambdo_router.dev.sqs_server.actions import ACTIONS, Call, receive
 from lambdo_router.dev.sqs_server.ledger import Entry
 from lambdo_router.dev.sqs_server.parameters import Parameters, Wire
 from lambdo_router.dev.sqs_server.rules import SqsError, check_range
 from lambdo_router.dev.sqs_server.service import Sqs
-from lambdo_router.serving import disconnected
 
 _SERVICE = "sqs"
 _LONGEST_WAIT = 20
@@ -61,7 +61,9 @@ class _Protocol:
 
     def notice(self, entry: Entry) -> None:
         """Wake the polls that wait for a queue of this entry."""
-        if entry.kind in _SHOWING:
+        # What is deleted from a FIFO queue no longer holds up its group.
+        freeing = entry.kind == "deleted" and entry.queue.endswith(".fifo")
+        if freeing or entry.kind in _SHOWING:
             for queue in (entry.queue, entry.target):
                 if queue in self._changed:
                     self._changed.pop(queue).set()
@@ -100,7 +102,7 @@ class _Protocol:
                 answer = receive(self.sqs, Call(parameters, base_url, now), long=wait > 0)
             if answer or now >= give_up:
                 return answer
-            next_at = queue.next_visible_at()
+            next_at = queue.next_visible_at(now)
             look_at = give_up if next_at is None else min(give_up, next_at)
             if not await self._worth_a_look(queue.name, look_at - now, request.receive):
                 return {}

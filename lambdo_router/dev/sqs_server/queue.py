@@ -1,58 +1,23 @@
 """
-One standard queue: what is visible, what is hidden and until when.
+One queue: its messages, their leases and receipts.
 
-A message is on one of two shelves: `_ready`, in the order in which messages became visible, or
-`_hidden`, a heap by the time at which they become visible again. It is never searched for on a
-shelf: when it moves, its `placement` number grows, and what lies there under an older number
-is passed over. Time comes in as `now`, seconds since the epoch.
+`orders` knows which messages may be received and when; what happens to a message as it is received,
+deleted, hidden or given up is here, and is nearly the same for both kinds of queue. Time comes in
+as `now`, seconds since the epoch.
 """
 
-import heapq
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lambdo_router.dev.sqs_server.rules import LONGEST_VISIBILITY, SqsError
-from lambdo_router.events import Attribute
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message as it is sent. `delay` in seconds; None: the queue's own."""
-
-    body: str
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
-    delay: int | None = None
-    trace_header: str | None = None
-    group: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message as it is received, with all of its attributes."""
-
-    message_id: str
-    receipt: str
-    body: str
-    attributes: Mapping[str, Attribute]
-    system: Mapping[str, str]
-
-
-@dataclass(slots=True, eq=False)
-class Stored:
-    """A message on its queue."""
-
-    id: str
-    content: Outgoing
-    sent_at: float
-    visible_at: float
-    receives: int = 0
-    received_at: float | None = None
-    first_received_at: float | None = None
-    source_arn: str | None = None
-    """ARN of the queue that a dead-lettered message came from."""
-    placement: int = 0
+from lambdo_router.dev.sqs_server.messages import Sent, Stored
+from lambdo_router.dev.sqs_server.orders import FifoOrder, Order, StandardOrder
+from lambdo_router.dev.sqs_server.recent import Recent
+from lambdo_router.dev.sqs_server.rules import (
+    LONGEST_VISIBILITY,
+    ReceiptExpired,
+    SqsError,
+    invalid,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +38,17 @@ class Counts:
     delayed: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A message as a receive left it: anything that happens to it then changes a number."""
+
+    message: Stored
+    receives: int
+    changes: int
+
+
 @dataclass(slots=True)
-class StandardQueue:
+class Queue:
     """Messages of one queue, and its attributes as SQS spells them."""
 
     name: str
@@ -83,10 +57,19 @@ class StandardQueue:
     created_at: float
     modified_at: float
     purged_at: float | None = None
+    sent: Recent[str | tuple[str, str], Sent] = field(default_factory=Recent)
+    """On a FIFO queue: what was sent lately, by what duplicates are known by."""
     _messages: dict[str, Stored] = field(default_factory=dict)
-    _ready: deque[tuple[int, Stored]] = field(default_factory=deque)
-    _hidden: list[tuple[float, int, Stored]] = field(default_factory=list)
-    _placements: int = 0
+    _order: Order = field(init=False)
+    _attempts: Recent[str, tuple[_Held, ...]] = field(default_factory=Recent)
+
+    def __post_init__(self) -> None:
+        self._order = FifoOrder() if self.fifo else StandardOrder()
+
+    @property
+    def fifo(self) -> bool:
+        """Whether the order of each message group is kept."""
+        return self.attributes.get("FifoQueue") == "true"
 
     def messages(self) -> tuple[Stored, ...]:
         """All messages, visible or hidden, in the order in which they came."""
@@ -96,79 +79,125 @@ class StandardQueue:
         """A numeric queue attribute."""
         return int(self.attributes[attribute])
 
+    def group_of(self, message_id: str) -> str:
+        """The group of a message; empty if it has none or is gone."""
+        message = self._messages.get(message_id)
+        return "" if message is None else message.content.group or ""
+
     def add(self, message: Stored, now: float) -> None:
         """Put a new message on the queue, or one that comes from another."""
         self._messages[message.id] = message
-        self._place(message, now)
+        self._order.place(message, now)
 
     def take(self, limit: int, visibility: float, most_receives: int | None, now: float) -> Taken:
         """
-        Receive up to `limit` visible messages and hide them for `visibility` seconds.
+        Receive up to `limit` messages and hide them for `visibility` seconds.
 
         Messages that were received `most_receives` times already are taken off the queue
         instead: this, and not the end of their visibility, is when SQS dead-letters.
         """
-        self._ripen(now)
         received: list[Stored] = []
         exhausted: list[Stored] = []
         expired: list[Stored] = []
-        while self._ready and len(received) < limit:
-            placement, message = self._ready.popleft()
-            if placement != message.placement:
-                continue
+        for message in self._order.visible(now):
             if message.sent_at + self.number("MessageRetentionPeriod") <= now:
-                expired.append(self._remove(message))
+                expired.append(message)
             elif most_receives is not None and message.receives >= most_receives:
-                exhausted.append(self._remove(message))
+                exhausted.append(message)
             else:
                 received.append(message)
+            if len(received) == limit:
+                break
+        for message in (*expired, *exhausted):
+            self._remove(message, now)
         for message in received:
             message.receives += 1
             message.received_at = now
             if message.first_received_at is None:
                 message.first_received_at = now
-            message.visible_at = now + visibility
-            self._place(message, now)
+            self._hide(message, visibility, now)
         return Taken(tuple(received), tuple(exhausted), tuple(expired))
 
-    def delete(self, receipt: str) -> bool:
-        """Delete by the latest receipt; False for a stale one, or if the message is gone."""
-        message = self._held_by(receipt)
-        if message is not None:
-            self._remove(message)
-        return message is not None
+    def note_attempt(self, attempt: str, received: tuple[Stored, ...], now: float) -> None:
+        """Remember what the receive with this ReceiveRequestAttemptId took."""
+        held = tuple(_Held(each, each.receives, each.changes) for each in received)
+        self._attempts.note(attempt, held, now)
+
+    def taken_before(self, attempt: str, visibility: float, now: float) -> tuple[Stored, ...]:
+        """
+        What the receive with this attempt id took less than five minutes ago, hidden anew.
+
+        Nothing if there was none, or if its messages are visible again by themselves. An SqsError
+        if any of them was deleted, changed, or received by someone else since.
+        """
+        held = self._attempts.get(attempt, now) or ()
+        if not all(self._is_untouched(each) for each in held):
+            raise invalid(
+                attempt,
+                "ReceiveRequestAttemptId",
+                "The receiveRequestAttemptId is not valid anymore since the receive call is not "
+                "retryable.",
+            )
+        if any(each.message.visible_at <= now for each in held):
+            return ()
+        for each in held:
+            self._hide(each.message, visibility, now)
+        return tuple(each.message for each in held)
+
+    def delete(self, receipt: str, now: float) -> bool:
+        """
+        Delete by the latest receipt; False for a stale one, or if the message is gone.
+
+        On a FIFO queue a stale receipt, or one whose message is visible again, raises
+        ReceiptExpired.
+        """
+        message_id, receives = self.read_receipt(receipt)
+        message = self._messages.get(message_id)
+        if message is None:
+            return False
+        stale = message.receives != receives
+        if self.fifo and (stale or message.visible_at <= now):
+            raise ReceiptExpired(receipt)
+        if not stale:
+            self._remove(message, now)
+        return not stale
 
     def change_visibility(self, receipt: str, seconds: float, now: float) -> Stored:
-        """Hide the message for `seconds` from now, 0 to show it; also after its expiry."""
-        message = self._held_by(receipt)
-        if message is None or message.received_at is None:
-            raise SqsError(
-                "InvalidParameterValue",
-                f"Value {receipt} for parameter ReceiptHandle is invalid. Reason: Message does not "
-                "exist or is not available for visibility timeout change.",
-            )
+        """
+        Hide the message for `seconds` from now, 0 to show it.
+
+        After its expiry too, as long as nobody has received it again; but not on a FIFO queue.
+        """
+        message_id, receives = self.read_receipt(receipt)
+        message = self._messages.get(message_id)
+        if (
+            message is None
+            or message.received_at is None
+            or message.receives != receives
+            or (self.fifo and message.visible_at <= now)
+        ):
+            reason = "Message does not exist or is not available for visibility timeout change."
+            raise invalid(receipt, "ReceiptHandle", reason)
         if now - message.received_at + seconds > LONGEST_VISIBILITY:
-            raise SqsError(
-                "InvalidParameterValue",
-                f"Value {seconds:g} for parameter VisibilityTimeout is invalid. Reason: Total "
-                f"VisibilityTimeout for the message is beyond the limit [{LONGEST_VISIBILITY} "
-                "seconds].",
+            raise invalid(
+                f"{seconds:g}",
+                "VisibilityTimeout",
+                "Total VisibilityTimeout for the message is beyond the limit "
+                f"[{LONGEST_VISIBILITY} seconds].",
             )
-        message.visible_at = now + seconds
-        self._place(message, now)
+        message.changes += 1
+        self._hide(message, seconds, now)
         return message
 
     def show(self, message_id: str, now: float) -> None:
         """Make a message visible at once, held or not: SQS may deliver one inside its lease."""
-        message = self._messages[message_id]
-        message.visible_at = now
-        self._place(message, now)
+        self._hide(self._messages[message_id], 0, now)
 
-    def purge(self) -> list[Stored]:
+    def purge(self, now: float) -> list[Stored]:
         """Everything that was on the queue, in flight or not."""
-        removed = [self._remove(message) for message in list(self._messages.values())]
-        self._ready.clear()
-        self._hidden.clear()
+        removed = list(self._messages.values())
+        for message in removed:
+            self._remove(message, now)
         return removed
 
     def counts(self, now: float) -> Counts:
@@ -180,11 +209,9 @@ class StandardQueue:
         # Counting is slow on a long queue, and a shorter one cannot reach the limit.
         return len(self._messages) >= limit and self.counts(now).in_flight >= limit
 
-    def next_visible_at(self) -> float | None:
-        """When the next hidden message becomes visible; None if none is hidden."""
-        while self._hidden and self._hidden[0][1] != self._hidden[0][2].placement:
-            heapq.heappop(self._hidden)
-        return self._hidden[0][0] if self._hidden else None
+    def next_visible_at(self, now: float) -> float | None:
+        """When more messages become visible by themselves; None if none will."""
+        return self._order.next_visible_at(now)
 
     def receipt_of(self, message: Stored) -> str:
         """The receipt of its latest delivery. It names the queue: it is worth nothing elsewhere."""
@@ -203,26 +230,18 @@ class StandardQueue:
             raise SqsError("ReceiptHandleIsInvalid", text)
         return message_id, count
 
-    def _held_by(self, receipt: str) -> Stored | None:
-        message_id, count = self.read_receipt(receipt)
-        message = self._messages.get(message_id)
-        return message if message is not None and message.receives == count else None
+    def _is_untouched(self, held: _Held) -> bool:
+        message = held.message
+        return (
+            self._messages.get(message.id) is message
+            and message.receives == held.receives
+            and message.changes == held.changes
+        )
 
-    def _place(self, message: Stored, now: float) -> None:
-        self._placements += 1
-        message.placement = self._placements
-        if message.visible_at > now:
-            heapq.heappush(self._hidden, (message.visible_at, self._placements, message))
-        else:
-            self._ripen(now)  # those that became visible before this one go first
-            self._ready.append((self._placements, message))
+    def _hide(self, message: Stored, seconds: float, now: float) -> None:
+        message.visible_at = now + seconds
+        self._order.place(message, now)
 
-    def _ripen(self, now: float) -> None:
-        while (at := self.next_visible_at()) is not None and at <= now:
-            _, placement, message = heapq.heappop(self._hidden)
-            self._ready.append((placement, message))
-
-    def _remove(self, message: Stored) -> Stored:
+    def _remove(self, message: Stored, now: float) -> None:
         del self._messages[message.id]
-        message.placement = 0
-        return message
+        self._order.remove(message, now)

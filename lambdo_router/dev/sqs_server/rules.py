@@ -1,16 +1,16 @@
 """
-What SQS accepts, and how it says no.
+What SQS accepts as a message or a call, and how it says no.
 
 The limits, the character sets and the checksums of the API reference. An `SqsError` carries what
 goes over the wire: the name of the error's shape, the older code that boto3 shows, the status.
 """
 
 import hashlib
-import json
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from lambdo_router.dev.sqs_server.messages import Outgoing
 from lambdo_router.events import Attribute
 
 LARGEST_MESSAGE = 1_048_576
@@ -43,56 +43,16 @@ _FORBIDDEN = frozenset(
 )
 """What SQS answers with status 403; the rest is 400."""
 
-_MOST_RECEIVES = 1000
-_QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 _DATA_TYPE = re.compile(r"(String|Number|Binary)(\..{1,248})?")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_TOKEN = re.compile(r"[!-~]{1,128}")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _XML_SET = (
     "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | "
     "#xE000 to #xFFFD | #x10000 to #x10FFFF"
 )
-
-_NUMBERS = {
-    "VisibilityTimeout": (0, LONGEST_VISIBILITY, 30),
-    "MaximumMessageSize": (1024, LARGEST_MESSAGE, LARGEST_MESSAGE),
-    "MessageRetentionPeriod": (60, 1_209_600, 345_600),
-    "DelaySeconds": (0, LONGEST_DELAY, 0),
-    "ReceiveMessageWaitTimeSeconds": (0, 20, 0),
-}
-"""Settable queue attributes: least, most and default value."""
-_STORED = frozenset(
-    {
-        "KmsDataKeyReusePeriodSeconds",
-        "KmsMasterKeyId",
-        "Policy",
-        "RedriveAllowPolicy",
-        "SqsManagedSseEnabled",
-    }
-)
-"""Settable queue attributes that this server keeps and gives back, without acting on them."""
-_GIVEN = frozenset(
-    {
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesDelayed",
-        "ApproximateNumberOfMessagesNotVisible",
-        "ContentBasedDeduplication",
-        "CreatedTimestamp",
-        "DeduplicationScope",
-        "FifoQueue",
-        "FifoThroughputLimit",
-        "LastModifiedTimestamp",
-        "QueueArn",
-        "RedrivePolicy",
-    }
-)
-"""What GetQueueAttributes knows besides: counts, what SQS sets, and what FIFO queues have."""
-DEFAULTS: Mapping[str, str] = {
-    **{name: str(default) for name, (_, _, default) in _NUMBERS.items()},
-    "SqsManagedSseEnabled": "true",
-}
 
 
 class SqsError(Exception):
@@ -113,6 +73,23 @@ class SqsError(Exception):
         """The HTTP status."""
         return 403 if self.shape in _FORBIDDEN else 400
 
+    def in_batch(self) -> "SqsError":
+        """What an entry of a batch call fails with: nearly always the same."""
+        return self
+
+
+class ReceiptExpired(SqsError):
+    """A FIFO message cannot be deleted once it is visible again."""
+
+    def __init__(self, receipt: str) -> None:
+        reason = "The receipt handle has expired."
+        text = f"Value {receipt} for parameter ReceiptHandle is invalid. Reason: {reason}"
+        super().__init__("InvalidParameterValue", text)
+
+    def in_batch(self) -> SqsError:
+        """In a batch it goes by another code."""
+        return SqsError("ReceiptHandleIsInvalid", "The receipt handle has expired")
+
 
 def invalid(value: object, parameter: str, reason: str) -> SqsError:
     """SQS's usual wording for a parameter it does not take."""
@@ -130,50 +107,37 @@ def check_range(parameter: str, value: int, least: int, most: int) -> None:
         raise invalid(value, parameter, f"Must be >= {least} and <= {most}, if provided.")
 
 
-def check_queue_name(name: str) -> None:
-    if name.endswith(".fifo"):
-        raise SqsError("UnsupportedOperation", "This server has standard queues only, no FIFO.")
-    if _QUEUE_NAME.fullmatch(name) is None:
+def check_token(parameter: str, value: str | None) -> None:
+    """A group, a deduplication id or an attempt id, where there is one."""
+    if value is not None and _TOKEN.fullmatch(value) is None:
+        reason = (
+            f"{parameter} can only include alphanumeric and punctuation characters. "
+            "1 to 128 in length."
+        )
+        raise invalid(value, parameter, reason)
+
+
+def not_for_this_queue(parameter: str, value: object) -> SqsError:
+    """A parameter that only the other kind of queue has."""
+    reason = "The request include parameter that is not valid for this queue type."
+    return invalid(value, parameter, reason)
+
+
+def deduplication_of(message: Outgoing, *, by_content: bool) -> str:
+    """What duplicates of a message to a FIFO queue are known by, once it may be sent there."""
+    if message.group is None:
+        raise missing("MessageGroupId")
+    if message.delay:
+        raise not_for_this_queue("DelaySeconds", message.delay)
+    if message.deduplication is not None:
+        return message.deduplication
+    if not by_content:
         raise SqsError(
             "InvalidParameterValue",
-            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+            "The queue should either have ContentBasedDeduplication enabled or "
+            "MessageDeduplicationId provided explicitly",
         )
-
-
-def check_queue_attributes(attributes: Mapping[str, str]) -> None:
-    """Those that CreateQueue and SetQueueAttributes take, one by one."""
-    for name, value in attributes.items():
-        if name in _NUMBERS:
-            least, most, _ = _NUMBERS[name]
-            if not value.isdecimal() or not least <= int(value) <= most:
-                raise _invalid_value(name)
-        elif name == "RedrivePolicy":
-            read_redrive_policy(value)
-        elif name == "FifoQueue":
-            raise SqsError("UnsupportedOperation", "This server has standard queues only, no FIFO.")
-        elif name not in _STORED:
-            raise SqsError("InvalidAttributeName", f"Unknown Attribute {name}.")
-
-
-def check_attribute_names(names: Iterable[str]) -> None:
-    """Those that GetQueueAttributes takes."""
-    for name in names:
-        if name != "All" and name not in _GIVEN and name not in _STORED and name not in _NUMBERS:
-            raise SqsError("InvalidAttributeName", f"Unknown Attribute {name}.")
-
-
-def read_redrive_policy(text: str) -> tuple[str, int] | None:
-    """ARN of the dead-letter queue and maxReceiveCount (default 10); None if there is none."""
-    if not text:
-        return None
-    try:
-        policy = json.loads(text)
-        target, most = policy["deadLetterTargetArn"], int(policy.get("maxReceiveCount", 10))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise _invalid_value("RedrivePolicy") from None
-    if not isinstance(target, str) or not 1 <= most <= _MOST_RECEIVES:
-        raise _invalid_value("RedrivePolicy")
-    return target, most
+    return hashlib.sha256(_utf8(message.body)).hexdigest()
 
 
 def check_content(body: str, attributes: Mapping[str, Attribute], largest: int) -> None:
@@ -281,10 +245,6 @@ def _check_attribute(name: str, attribute: Attribute) -> None:
     if wanted == "Number" and _NUMBER.fullmatch(str(attribute.value)) is None:
         text = f"Can't cast the value of message (user) attribute '{name}' to a number."
         raise SqsError("InvalidParameterValue", text)
-
-
-def _invalid_value(name: str) -> SqsError:
-    return SqsError("InvalidAttributeValue", f"Invalid value for the parameter {name}.")
 
 
 def _bytes_of(attribute: Attribute) -> bytes:
