@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from lambdo_router import journal
 from lambdo_router.errors import QueueRefused
+from lambdo_router.launching import machine_name
 from lambdo_router.routing import Refused, Routed
 from lambdo_router.settlement import Acknowledge, Leave, Reject, Retry
 
@@ -140,7 +141,9 @@ def _log_launch(log: FilteringBoundLogger, fact: journal.Launched | journal.Laun
             log.warning(
                 "machine.launch_failed",
                 **fields,
+                name=machine_name(key.route.name, fact.batch.message_ids),
                 attempt=fact.attempt,
+                ambiguous=getattr(fact.error, "ambiguous", False),
                 code=fact.error.code,
                 error=str(fact.error),
                 next_attempt_in=_rounded(fact.pause),
