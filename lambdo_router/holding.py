@@ -187,7 +187,13 @@ class Holdings:
         while True:
             try:
                 target = await self.reject_queue(reject.to)
-                await target.send(message.body, attributes)
+                if target.fifo:
+                    group = message.system.get("MessageGroupId", message.id)
+                    await target.send(
+                        message.body, attributes, group=group, deduplication=message.id
+                    )
+                else:
+                    await target.send(message.body, attributes)
                 break
             except QueueError as error:
                 failures += 1

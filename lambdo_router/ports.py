@@ -52,8 +52,20 @@ class MessageQueue(Protocol):
         """
         ...
 
-    async def send(self, body: str, attributes: Mapping[str, Attribute]) -> str:
-        """Send one message; its new message id. A repeat after a lost answer sends it twice."""
+    async def send(
+        self,
+        body: str,
+        attributes: Mapping[str, Attribute],
+        *,
+        group: str | None = None,
+        deduplication: str | None = None,
+    ) -> str:
+        """
+        Send one message; its new message id. A repeat after a lost answer sends it twice.
+
+        A FIFO queue keeps the order of a `group`, and takes a `deduplication` id once in five
+        minutes; without them the message stands for itself.
+        """
         ...
 
 

@@ -69,10 +69,17 @@ class SpiedQueue:
             return dict.fromkeys(receipts, "ReceiptHandleIsInvalid")
         return await self.inner.set_visibility(receipts, seconds)
 
-    async def send(self, body: str, attributes: Mapping[str, Attribute]) -> str:
+    async def send(
+        self,
+        body: str,
+        attributes: Mapping[str, Attribute],
+        *,
+        group: str | None = None,
+        deduplication: str | None = None,
+    ) -> str:
         self.calls.append((now(), "send", (body,), 0.0))
         self._fail("send")
-        return await self.inner.send(body, attributes)
+        return await self.inner.send(body, attributes, group=group, deduplication=deduplication)
 
     def times(self, call: str) -> list[float]:
         return [at for at, name, _, _ in self.calls if name == call]
