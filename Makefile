@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := lambdo_router tests
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bench format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the example routes on the embedded stack (no account needed)"
 	@echo "make test    run the tests"
 	@echo "make check   lint, types, layers"
+	@echo "make bench   measure what must not grow"
 	@echo "make format  format the code"
 	@echo "make clean   remove what the above made"
 
@@ -22,14 +23,17 @@ test: $(VENV)/.dev
 	$(BIN)/pytest
 
 check: $(VENV)/.dev
-	$(BIN)/ruff check $(SOURCES) examples
-	$(BIN)/ruff format --check $(SOURCES) examples
+	$(BIN)/ruff check $(SOURCES) examples benchmarks
+	$(BIN)/ruff format --check $(SOURCES) examples benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: $(VENV)/.dev
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
 format: $(VENV)/.dev
-	$(BIN)/ruff format $(SOURCES) examples
-	$(BIN)/ruff check --fix $(SOURCES) examples
+	$(BIN)/ruff format $(SOURCES) examples benchmarks
+	$(BIN)/ruff check --fix $(SOURCES) examples benchmarks
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build

@@ -135,7 +135,7 @@ class Overrides:
                 f"attribute `image` is {_shown(wish)}, which is no image reference; "
                 "write one like registry.fly.io/app:tag"
             )
-        if not any(_glob_matches(glob, reference) for glob in self.image):
+        if not any(glob_matches(glob, reference) for glob in self.image):
             raise OverrideDenied(
                 f"attribute `image` is {_shown(wish)}; allowed are: {', '.join(self.image)}"
             )
@@ -214,8 +214,12 @@ def normalise_image(reference: str) -> str | None:
     return f"{host}/{path}{tag}{digest}"
 
 
-def _glob_matches(glob: str, text: str) -> bool:
-    """Linear: the parts between the stars are found one after the other, never tried again."""
+def glob_matches(glob: str, text: str) -> bool:
+    """
+    Whether the glob, in which `*` stands for any run of characters, means the whole text.
+
+    Linear: the parts between the stars are found one after the other, never tried again.
+    """
     first, *rest = glob.split("*")
     if not rest:
         return text == glob

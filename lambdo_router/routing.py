@@ -5,7 +5,7 @@ Routes, and the one function that decides where a message goes.
 wrote. It serves the running router and every tool, so that no tool can disagree with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,11 +17,13 @@ from lambdo_router.events import (
     read_event,
     system_document,
 )
-from lambdo_router.patterns import Pattern
+from lambdo_router.patterns import Index, Pattern, Reading, covers
 from lambdo_router.profiles import OverrideDenied, Overrides, Profile
 from lambdo_router.schemas import EventSchema
 
 Policy = Literal["reject", "leave", "drop"]
+Part = Literal["attributes", "body", "system"]
+"""What of a message a pattern looks at."""
 Reason = Literal[
     "not_json", "unmatched", "schema_invalid", "override_denied", "too_large", "max_attempts"
 ]
@@ -52,6 +54,23 @@ class Match:
     body: Pattern | None = None
     system: Pattern | None = None
 
+    def parts(self) -> dict[Part, Pattern]:
+        """The patterns by the part of a message that they look at."""
+        parts: dict[Part, Pattern | None] = {
+            "attributes": self.attributes,
+            "body": self.body,
+            "system": self.system,
+        }
+        return {part: pattern for part, pattern in parts.items() if pattern is not None}
+
+    def covers(self, other: "Match") -> bool:
+        """Whether certainly every message that `other` matches is matched by this."""
+        return (
+            covers(self.attributes, other.attributes)
+            and covers(self.body, other.body)
+            and covers(self.system, other.system)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -75,17 +94,37 @@ class RoutingTable:
     queues: Mapping[str, Queue]
     routes: tuple[Route, ...]
     _by_queue: Mapping[str, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
+    _indexes: Mapping[str, Index] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_queue: dict[str, list[Route]] = {name: [] for name in self.queues}
         for route in self.routes:
             for name in route.queues:
                 by_queue[name].append(route)
+        indexes = {
+            name: Index([route.match.parts().items() for route in routes])
+            for name, routes in by_queue.items()
+        }
         object.__setattr__(self, "_by_queue", {n: tuple(r) for n, r in by_queue.items()})
+        object.__setattr__(self, "_indexes", indexes)
 
     def routes_of(self, queue: str) -> tuple[Route, ...]:
         """The routes that read this queue, in file order."""
         return self._by_queue.get(queue, ())
+
+    def index_of(self, queue: str) -> Index:
+        """An index of `routes_of` this queue, by their places there. KeyError for no queue."""
+        return self._indexes[queue]
+
+    def candidates(self, queue: str, reading_of: Callable[[str], Reading]) -> Iterator[Route]:
+        """
+        The routes of this queue that a message may match, in file order.
+
+        `reading_of` gives, for each part of a `match`, what the patterns there look at.
+        """
+        routes = self.routes_of(queue)
+        for place in self._indexes[queue].candidates(reading_of) if routes else ():
+            yield routes[place]
 
     def sources(self) -> tuple[Queue, ...]:
         """The queues that some route reads; the others are only written to."""
@@ -98,6 +137,10 @@ class Considered:
 
     route: str
     why: str
+    part: Part | Literal[""] = ""
+    """Which pattern of the route's `match` was not met."""
+    path: tuple[str | int, ...] = ()
+    """Keys and list indexes inside that pattern, as it is written, that lead to what was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,37 +180,58 @@ def decide(
         event = read_event(message, queue.envelope)
     except NotAnEvent as problem:
         return Refused("not_json", str(problem), _reject_or_leave(queue))
-    attributes = attribute_document(event.attributes)
+    documents = _Documents(event, message)
     considered: list[Considered] = []
-    for route in table.routes_of(queue.name):
-        if _matches(route.match, attributes, event, message):
+    routes = table.routes_of(queue.name)
+    # To say why routes did not match, those must be looked at that the index would pass over.
+    for route in routes if record else table.candidates(queue.name, documents.of):
+        if _matches(route.match, documents):
             return _admit(route, queue, event, tuple(considered))
         if record:
-            why = _why_not(route.match, attributes, event, message)
-            considered.append(Considered(route.name, why))
+            considered.append(_considered(route, documents))
     return Refused("unmatched", "no route matches", queue.on_unmatched, None, tuple(considered))
 
 
-def _matches(
-    match: Match, attributes: Mapping[str, object], event: Event, message: Message
-) -> bool:
+class _Documents:
+    """What the patterns of routes look at in a message, each made when the first asks for it."""
+
+    __slots__ = ("_event", "_message", "_readings")
+
+    def __init__(self, event: Event, message: Message) -> None:
+        self._event = event
+        self._message = message
+        self._readings: dict[str, Reading] = {}
+
+    def of(self, part: str) -> Reading:
+        """The document that patterns of this part of a `match` read."""
+        reading = self._readings.get(part)
+        if reading is None:
+            reading = self._readings[part] = Reading(self._document(part))
+        return reading
+
+    def _document(self, part: str) -> dict[str, object]:
+        match part:
+            case "attributes":
+                return attribute_document(self._event.attributes)
+            case "system":
+                return system_document(self._message.system)
+            case _:
+                return self._event.value
+
+
+def _matches(match: Match, documents: _Documents) -> bool:
     return (
-        (match.attributes is None or match.attributes.matches(attributes))
-        and (match.body is None or match.body.matches(event.value))
-        and (match.system is None or match.system.matches(system_document(message.system)))
+        (match.attributes is None or match.attributes.matches(documents.of("attributes")))
+        and (match.body is None or match.body.matches(documents.of("body")))
+        and (match.system is None or match.system.matches(documents.of("system")))
     )
 
 
-def _why_not(match: Match, attributes: Mapping[str, object], event: Event, message: Message) -> str:
-    documents = (
-        ("attributes", match.attributes, attributes),
-        ("body", match.body, event.value),
-        ("system", match.system, system_document(message.system)),
-    )
-    for part, pattern, document in documents:
-        if pattern is not None and (why := pattern.why_not(document)) is not None:
-            return f"{part}.{why}"
-    return "it matches"
+def _considered(route: Route, documents: _Documents) -> Considered:
+    for part, pattern in route.match.parts().items():
+        if (failure := pattern.failure(documents.of(part))) is not None:
+            return Considered(route.name, f"{part}.{failure.text}", part, failure.path)
+    return Considered(route.name, "it matches")
 
 
 def _admit(

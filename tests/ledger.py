@@ -38,15 +38,15 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.serving import serve
 from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
 from lambdo_router.dev.sqs_server.ledger import Entry
 from lambdo_router.events import Attribute
-from lambdo_router.fly import FlyLauncher
+from lambdo_router.fly import FlyMachines
 from lambdo_router.launching import BATCH_PATH, EVENTS_PATH
 from lambdo_router.patterns import compile_pattern
 from lambdo_router.router import Limits, Router
 from lambdo_router.routing import Match, Queue, RoutingTable
+from lambdo_router.serving import serve
 from lambdo_router.settlement import REJECTION_ATTRIBUTE
 from lambdo_router.sqs import Keys, SqsConnector, SqsSettings
 
@@ -177,7 +177,9 @@ async def account_of(seed: int, messages: int) -> Account:
         fly_url = await running.enter_async_context(serve(machines_app(machines, plan)))
         connector = SqsConnector(SqsSettings(sqs_url, "us-east-1", 1, Keys("a", "b")))
         running.push_async_callback(connector.aclose)
-        fly = await running.enter_async_context(FlyLauncher(token="t", base_url=fly_url))
+        fly = await running.enter_async_context(
+            FlyMachines(token="t", base_url=fly_url, rate=100.0, burst=100)
+        )
         router = Router(_table(), connector.open, fly, facts.append, limits=Limits(100.0, 100, 20))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(router.run(stop, _never()))

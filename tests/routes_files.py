@@ -5,9 +5,10 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Literal
 
-from lambdo_router.config.compile import Compiled, compile_document
+from lambdo_router.config.compile import Compiled, compile_parts
 from lambdo_router.config.compile_profiles import Fallbacks
 from lambdo_router.config.document import read_document
+from lambdo_router.config.parts import Part
 from lambdo_router.config.schema_files import SchemaFiles
 from lambdo_router.config.variables import substitute
 from lambdo_router.routing import Queue, Route
@@ -24,8 +25,8 @@ def compiled(
     """What the compiler makes of this text; variables come from `env`."""
     written = read_document(dedent(text), "routes.yaml")
     document, _ = substitute(written, env or {}, missing=missing)
-    schemas = SchemaFiles(folder)
-    return compile_document(document, written, schemas.compile, fallbacks or Fallbacks())
+    part = Part(folder / "routes.yaml", written, document)
+    return compile_parts([part], SchemaFiles().compile, fallbacks or Fallbacks())
 
 
 def told(result: Compiled) -> list[str]:
@@ -39,7 +40,7 @@ queues:
   orders: {name: orders, reject_to: rejected}
   rejected: {name: rejected}
 """
-DEFAULTS = "defaults: {app: acme, image: nginx, acknowledge: launch}\n"
+DEFAULTS = "defaults: {app: acme, image: nginx:1, acknowledge: launch}\n"
 ROUTES = "routes: [{name: r, queue: orders, profile: p}]\n"
 
 

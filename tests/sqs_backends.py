@@ -7,7 +7,7 @@ It may be imported before that, as it asserts nothing: PYTEST_DONT_REWRITE.
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from lambdo_router.dev.faults import FaultPlan
-from lambdo_router.serving import serve
 from lambdo_router.dev.sqs_server import Sqs, sqs_app
+from lambdo_router.serving import serve
 from lambdo_router.sqs import Keys, SqsConnector, SqsSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 REGION = "us-east-1"
+Wire = dict[str, Any]
 KEYS = Keys("local", "planted-secret")
 _numbers = count(1)
 
@@ -48,6 +50,13 @@ class Backend:
     def create(self, **attributes: str) -> str:
         """A new queue; its URL."""
         url: str = self.client.create_queue(QueueName=new_name(), Attributes=attributes)["QueueUrl"]
+        return url
+
+    def create_fifo(self, **attributes: str) -> str:
+        """A new FIFO queue; its URL."""
+        name = f"{new_name()}.fifo"
+        wanted = {"FifoQueue": "true", **attributes}
+        url: str = self.client.create_queue(QueueName=name, Attributes=wanted)["QueueUrl"]
         return url
 
     def attributes(self, queue: str, *names: str) -> dict[str, str]:
@@ -117,11 +126,65 @@ def moto() -> Iterator[Backend]:
     server.stop()
 
 
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries of the adapter follow each other at once, boto3's and ours."""
+    backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
+    monkeypatch.setattr(backoff, lambda *_: 0.0)
+    monkeypatch.setattr("lambdo_router.sqs.queue.backoff", lambda *_, **__: 0.0)
+
+
 @pytest.fixture(params=["embedded", "moto"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each server in turn."""
     found: Backend = request.getfixturevalue(request.param)
     return found
+
+
+def expect_difference(
+    request: pytest.FixtureRequest, backend: Backend, differs: Mapping[str, tuple[str, str]]
+) -> None:
+    """Have a case fail on moto if it is in the table: (what moto does, what AWS does) by case."""
+    case = request.node.name.removesuffix("]").partition("[")[0]
+    parameters = request.node.callspec.id.removeprefix(backend.kind).strip("-")
+    key = f"{case}[{parameters}]" if parameters else case
+    if backend.kind == "moto" and key in differs:
+        moto, aws = differs[key]
+        reason = f"moto {moto}, AWS {aws}"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+
+
+def receive(backend: Backend, queue: str, **more: object) -> list[Wire]:
+    options = {"MaxNumberOfMessages": 10, **more}
+    answer: Wire = backend.client.receive_message(QueueUrl=queue, **options)
+    messages: list[Wire] = answer.get("Messages", [])
+    return messages
+
+
+def receive_one(backend: Backend, queue: str, **more: object) -> Wire:
+    (message,) = receive(backend, queue, **more)
+    return message
+
+
+def show(backend: Backend, queue: str, receipt: str) -> None:
+    backend.client.change_message_visibility(
+        QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0
+    )
+
+
+def counts(backend: Backend, queue: str) -> tuple[str, str]:
+    """Visible messages and those in flight."""
+    found = backend.attributes(queue)
+    name = "ApproximateNumberOfMessages"
+    return found[name], found[f"{name}NotVisible"]
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """The code that boto3 shows for the refusal of this call."""
+    with pytest.raises(ClientError) as refused:
+        call()
+    code: str = refused.value.response["Error"]["Code"]
+    return code
 
 
 Connect = Callable[[Backend, int], SqsConnector]

@@ -41,7 +41,10 @@ def test_an_unknown_command_is_refused_with_the_list() -> None:
     result = CliRunner().invoke(cli, ["valdate"])
 
     assert result.exit_code == 2
-    assert "The commands are: run, validate, send, dev, demo." in result.stderr
+    assert (
+        "There is no command 'valdate'; did you mean 'validate'? "
+        f"The commands are: {', '.join(COMMANDS)}.\n"
+    ) in result.stderr
 
 
 def test_the_version_is_told() -> None:
@@ -60,6 +63,12 @@ def test_the_version_is_told() -> None:
             1,
             "no.yaml:2:3: this is bad [bad]\n",
             id="config",
+        ),
+        pytest.param(
+            ConfigError([Diagnostic("no.yaml", 1, 1, "file-is-a-folder", "this is a folder")]),
+            3,
+            "no.yaml:1:1: this is a folder [file-is-a-folder]\n",
+            id="unreadable",
         ),
     ],
 )

@@ -15,14 +15,14 @@ def profile_of(profiles: str, defaults: str = "", fallbacks: Fallbacks | None = 
     return result.routes[0].profile
 
 
-LEAST = "app: acme, image: nginx, acknowledge: launch"
+LEAST = "app: acme, image: nginx:1, acknowledge: launch"
 
 
 def test_what_is_not_written_has_its_default() -> None:
     assert profile_of(f"  p: {{{LEAST}}}") == Profile(
         name="p",
         app="acme",
-        image="nginx",
+        image="nginx:1",
         size="shared-cpu-1x",
         guest=Guest("shared", 1, 256),
         region=None,
@@ -167,7 +167,7 @@ def test_a_chain_of_a_thousand_parents_is_followed() -> None:
 
 def test_the_environment_fills_in_what_no_layer_says() -> None:
     fallbacks = Fallbacks("from-env", "lhr")
-    bare = "image: nginx, acknowledge: launch"
+    bare = "image: nginx:1, acknowledge: launch"
 
     assert profile_of("  p: {}", bare, fallbacks).app == "from-env"
     assert profile_of("  p: {}", bare, fallbacks).region == "lhr"
@@ -176,7 +176,7 @@ def test_the_environment_fills_in_what_no_layer_says() -> None:
 
 
 def test_a_profile_without_an_app_is_a_mistake_only_where_the_file_is_to_be_run() -> None:
-    text = f"{QUEUES}profiles: {{p: {{image: nginx, acknowledge: launch}}}}\n{ROUTES}"
+    text = f"{QUEUES}profiles: {{p: {{image: nginx:1, acknowledge: launch}}}}\n{ROUTES}"
 
     assert told(compiled(text)) == ["6:12 no-app"]
     assert told(compiled(text, fallbacks=Fallbacks(app_required=False))) == []

@@ -84,7 +84,7 @@ def test_queues_whose_address_is_not_known_yet_are_not_taken_for_the_same() -> N
         """
         version: 1
         queues: {a: {url: "${A}"}, b: {url: "${A}"}}
-        defaults: {app: acme, image: nginx, acknowledge: launch}
+        defaults: {app: acme, image: nginx:1, acknowledge: launch}
         routes: [{name: r, queue: [a, b], profile: {}}]
         """,
         missing="warning",
@@ -98,7 +98,7 @@ def test_queues_at_one_address_are_the_same_though_variables_name_it() -> None:
     text = """
         version: 1
         queues: {a: {url: "${A}"}, b: {url: "${B}"}}
-        defaults: {app: acme, image: nginx, acknowledge: launch}
+        defaults: {app: acme, image: nginx:1, acknowledge: launch}
         routes: [{name: r, queue: [a, b], profile: {}}]
         """
     same = {"A": "https://sqs.us-east-1.amazonaws.com/1/a", "B": "arn:aws:sqs:us-east-1:1:a"}

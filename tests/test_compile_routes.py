@@ -91,7 +91,7 @@ def test_a_sender_may_name_every_size_that_a_route_lists() -> None:
 def test_a_profile_may_be_without_an_image_if_senders_name_one() -> None:
     text = QUEUES + (
         "routes:\n  - {name: r, queue: orders, profile: {app: acme, acknowledge: launch}, "
-        "overrides: {image: ['*']}}\n"
+        "overrides: {image: ['ghcr.io/acme/*']}}\n"
     )
     result = compiled(text)
 
@@ -144,24 +144,6 @@ def test_a_profile_that_fills_the_create_request_is_refused() -> None:
 
     assert told(compiled(text.replace("{}", "x" * 890_000))) == []
     assert told(compiled(text.replace("{}", "x" * 899_500))) == ["7:44 no-room-for-events"]
-
-
-def test_a_route_behind_one_that_takes_everything_is_only_unreachable_if_all_its_queues_are() -> (
-    None
-):
-    result = compiled(f"""
-version: 1
-queues: {{a: {{name: a}}, b: {{name: b}}, c: {{name: c}}}}
-{DEFAULTS}
-routes:
-  - {{name: all-of-a, queue: a, profile: {{}}}}
-  - {{name: some-of-b, queue: [a, b], match: {{body: {{x: 1}}}}, profile: {{}}}}
-  - {{name: all-of-b, queue: b, profile: {{}}}}
-  - {{name: none, queue: [a, b], profile: {{}}}}
-  - {{name: c, queue: [a, b, c], profile: {{}}}}
-""")
-
-    assert told(result) == ["10:12 unreachable-route"]
 
 
 def test_nothing_is_called_unused_while_a_reference_is_wrong_or_open() -> None:

@@ -134,8 +134,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         pytest.param(
             ["gone.yaml"],
-            "there is no file gone.yaml; name a routes file (lambdo-router dev FILE). "
-            "`lambdo-router demo` shows one at work",
+            "there is no file gone.yaml; name a routes file (lambdo-router dev FILE), or write one "
+            "with lambdo-router init. `lambdo-router demo` shows one at work",
             id="no-file",
         ),
         pytest.param(

@@ -1,8 +1,16 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lambdo_router.config.diagnostics import ConfigError, Diagnostic, closest, escape, render
+from lambdo_router.config.diagnostics import (
+    ConfigError,
+    Diagnostic,
+    Related,
+    closest,
+    escape,
+    render,
+)
 
 
 def at(line: int, column: int, end: int | None = None, message: str = "wrong") -> Diagnostic:
@@ -103,6 +111,49 @@ def test_of_a_long_line_the_part_around_the_caret_is_shown(
     source = "ab" + "-" * 498 + "x" + "-" * 498 + "z"
     problem = at(1, column, end)
     assert render(problem, [source]) == f"{problem}\n1 | {line}\n  | {carets}"
+
+
+def test_over_several_lines_the_first_is_marked_to_its_end() -> None:
+    problem = Diagnostic("routes.yaml", 1, 4, "c", "wrong", end_line=2, end_column=2)
+
+    assert render(problem, ["a: 'x", "y'"]) == f"{problem}\n1 | a: 'x\n  |    ^~"
+
+
+def test_the_end_of_the_same_line_may_be_said() -> None:
+    problem = Diagnostic("routes.yaml", 1, 4, "c", "wrong", end_line=1, end_column=6)
+
+    assert render(problem, ["a: 'x'"]) == f"{problem}\n1 | a: 'x'\n  |    ^~"
+
+
+def test_related_places_follow_with_their_lines() -> None:
+    problem = Diagnostic(
+        *("b.yaml", 2, 1, "c", "wrong"),
+        related=(
+            Related("b.yaml", 1, 3, "here in the same file"),
+            Related("a.yaml", 10, 1, "here in another\n"),
+            Related("c.yaml", 1, 1, "in a file that nobody holds"),
+        ),
+    )
+
+    assert render(problem, ["x: 日", "y"], {"a.yaml": [""] * 9 + ["z"]}) == (
+        "b.yaml:2:1: wrong [c]\n"
+        "2 | y\n"
+        "  | ^\n"
+        "b.yaml:1:3: note: here in the same file\n"
+        "1 | x: 日\n"
+        "  |   ^\n"
+        "a.yaml:10:1: note: here in another\\n\n"
+        "10 | z\n"
+        "   | ^\n"
+        "c.yaml:1:1: note: in a file that nobody holds"
+    )
+
+
+def test_diagnostics_that_differ_are_never_in_any_order() -> None:
+    plain = at(1, 1)
+    others = [replace(plain, hint="x"), replace(plain, severity="warning")]
+
+    assert sorted([others[1], others[0], plain]) == [plain, others[1], others[0]]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lambdo_router.config import document as module
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic, render
 from lambdo_router.config.document import read_document, source_lines
+from lambdo_router.events import WideNumber
 
 
 @pytest.fixture(params=["libyaml", "python"])
@@ -150,12 +151,12 @@ def test_what_is_refused_and_where(text: str, expected: list[str]) -> None:
         pytest.param("a: %b", "text cannot begin with `%`; quote it", id="start"),
         pytest.param(
             "a: [b\nc: d",
-            "did not find expected ',' or ']', while parsing a flow sequence that begins in line 1",
+            "a `,` or a `]` is missing before this: the `[` of line 1 is still open",
             id="list",
         ),
         pytest.param(
             "a: b: c",
-            "a `: ` makes a key of what is before it, and none can be here; quote it all",
+            "a second `: ` in the same value; quote the value",
             id="colon",
         ),
     ],
@@ -230,14 +231,27 @@ def test_escapes_that_are_no_characters_are_refused(escaped: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("a" * 1024 * 1024 + ":", id="text"),
-        pytest.param(b"\xff" * (1024 * 1024 + 1), id="bytes"),
-        pytest.param("é" * 524_289, id="text-of-more-bytes-than-characters"),
+        pytest.param("a" * 4 * 1024 * 1024 + ":", id="text"),
+        pytest.param(b"\xff" * (4 * 1024 * 1024 + 1), id="bytes"),
+        pytest.param("é" * 2_097_153, id="text-of-more-bytes-than-characters"),
     ],
 )
-def test_a_file_over_1_mib_is_refused(text: str | bytes) -> None:
+def test_a_file_over_4_mib_is_refused(text: str | bytes) -> None:
     [problem] = codes(text)
     assert problem == "1:1 file-too-large"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param("12345678901234567890", 12345678901234567890, id="long-integer"),
+        pytest.param("0.1", 0.1, id="a-double-stands-for-it"),
+        pytest.param("1.00000000000000000001", WideNumber("1.00000000000000000001"), id="wide"),
+        pytest.param("1e-400", WideNumber("1e-400"), id="too-small-for-a-double"),
+    ],
+)
+def test_a_number_keeps_every_digit(text: str, value: object) -> None:
+    assert read_document(f"a: {text}", "f").value == {"a": value}
 
 
 @pytest.mark.usefixtures("_parser")

@@ -1,5 +1,8 @@
+from pathlib import Path
+
 from lambdo_router.config.document import read_document
 from lambdo_router.config.draft import Draft, Section, Written, known, without
+from lambdo_router.config.parts import Part
 from lambdo_router.config.units import parse_duration
 from lambdo_router.config.variables import substitute
 
@@ -17,7 +20,7 @@ routes:
 def draft_of(text: str, **env: str) -> Draft:
     written = read_document(text, "routes.yaml")
     document, _ = substitute(written, env, missing="warning")
-    return Draft(document, written)
+    return Draft([Part(Path("routes.yaml"), written, document)])
 
 
 def queue(draft: Draft, name: str = "a") -> Section:

@@ -65,6 +65,12 @@ def test_shares_beyond_one_leave_the_later_rates_nothing() -> None:
     assert set(kinds(plan, "Delete", 100)) == {"Cut"}
 
 
+def test_a_partial_failure_is_drawn_for_batch_calls_only() -> None:
+    plan = FaultPlan(1, (Rate(Partial(), 1.0), Rate(Cut(), 1.0)))
+    assert kinds(plan, "Receive", 3) == ["Cut"] * 3
+    assert kinds(plan, "DeleteBatch", 3) == ["Partial"] * 3
+
+
 def test_a_rate_of_one_service_spares_the_others() -> None:
     plan = FaultPlan(1, (Rate(Cut(), 1.0, service="machines"),))
     assert plan.decide("sqs", "Delete", now=0.0) is None

@@ -21,16 +21,16 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.serving import serve
 from lambdo_router.errors import (
     LaunchError,
     LaunchRejected,
     LaunchUnavailable,
 )
-from lambdo_router.fly import FlyLauncher
-from lambdo_router.fly.launcher import TRANSPORT_FAILURES
+from lambdo_router.fly import FlyLauncher, FlyMachines
+from lambdo_router.fly.client import TRANSPORT_FAILURES
 from lambdo_router.launching import Machine, MachineRequest
 from lambdo_router.ports import MachineLauncher
+from lambdo_router.serving import serve
 
 TOKEN = "fm2_planted-token,fm2_second-half"
 MACHINES = "/v1/apps/jobs/machines"
@@ -297,13 +297,17 @@ async def test_where_nothing_listens_nothing_was_sent() -> None:
     ],
 )
 async def test_the_token_is_in_no_error_no_repr_and_no_log(
-    handler: Handler, caplog: pytest.LogCaptureFixture
+    handler: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    async with launcher(handler) as fly:
+    async with FlyMachines(token=TOKEN, transport=httpx.MockTransport(handler)) as fly:
         errors = [
             await outcome(fly.launch(REQUEST)),
             await outcome(fly.find(REQUEST)),
+            await outcome(fly.living("jobs")),
+            await outcome(fly.launched_since("jobs", 0.0)),
+            await outcome(fly.end_of("jobs", "m1")),
+            await outcome(fly.metadata("jobs", "m1")),
         ]
         written = [repr(fly), caplog.text]
     written += ["".join(traceback.format_exception(error)) for error in errors]

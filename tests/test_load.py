@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lambdo_router.config.diagnostics import ConfigError
 from lambdo_router.config.document import read_document
@@ -13,7 +15,7 @@ from lambdo_router.config.load import examine_routes, load_routes
 TEXT = """
 version: 1
 queues: {orders: {url: "${URL:-https://sqs.us-east-1.amazonaws.com/1/orders}"}}
-defaults: {image: nginx, acknowledge: launch, max_attempts: 3}
+defaults: {image: nginx:1, acknowledge: launch, max_attempts: 3}
 profiles: {p: {env: {LEVEL: "${LEVEL}"}}}
 routes:
   - {name: r, queue: orders, schema: schemas/order.json, profile: p}
@@ -142,7 +144,7 @@ def test_a_file_that_cannot_be_read_is_said_so(file: Path, name: str, code: str)
         pytest.param(b"", "empty-file", id="empty"),
         pytest.param(b"a: [", "yaml-syntax", id="half-written"),
         pytest.param(b"a: \xff", "not-utf-8", id="bytes"),
-        pytest.param(b"#" * (1024 * 1024 + 1), "file-too-large", id="too-large"),
+        pytest.param(b"#" * (4 * 1024 * 1024 + 1), "file-too-large", id="too-large"),
     ],
 )
 def test_a_file_that_is_no_yaml_is_readable_and_wrong(
@@ -209,3 +211,71 @@ def test_whatever_is_written_is_answered_with_diagnostics_that_hold_no_secret(
         assert "planted" not in text
         if examined.compiled is not None and not examined.errors:
             assert load_routes(path, {"SECRET": "fm2_planted"}).table.routes
+
+
+VALID = sorted((Path(__file__).parent / "routes/valid").glob("*.yaml"))
+INSERTED = st.sampled_from(
+    [
+        *(
+            "\n",
+            "  ",
+            "- ",
+            ": ",
+            ", ",
+            "{",
+            "}",
+            "[",
+            "]",
+            "#",
+            "'",
+            '"',
+            "${",
+            "}",
+            "*",
+            "&a ",
+            "!",
+        ),
+        *(
+            "null",
+            "true",
+            "1e400",
+            "1.00000000000000000001",
+            "-",
+            "\t",
+            "\0",
+            "\ufeff",
+            "é",
+            "<<: ",
+        ),
+        *("include: [", "'*.yaml'", "tests: [", "$or: ", "# lambdo: ignore=x", "9" * 40, "\\"),
+    ]
+)
+
+
+@st.composite
+def misspelt(draw: st.DrawFn) -> bytes:
+    """A valid file with a few pieces cut out, moved, doubled or put in."""
+    text = draw(st.sampled_from(VALID)).read_text("utf-8")
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = draw(st.integers(start, min(len(text), start + 40)))
+        piece = draw(st.sampled_from(["", text[start:end] * 2]) | INSERTED)
+        text = text[:start] + piece + text[end:]
+    return text.encode("utf-8", "surrogatepass")
+
+
+@settings(max_examples=150, deadline=None)
+@given(misspelt())
+def test_a_file_is_loaded_or_refused_with_diagnostics(content: bytes) -> None:
+    path = VALID[0].parent / "routes.yaml"
+    try:
+        loaded = load_routes(path, {"ORDERS_QUEUE_URL": "x"}, content=content)
+    except ConfigError as error:
+        problems = error.diagnostics
+    else:
+        problems = loaded.warnings
+        for route in loaded.table.routes:
+            assert loaded.place_of(route.name).line >= 1
+            assert loaded.origins(route.name)["size"].place.line >= 1
+
+    assert all(d.line >= 1 and d.column >= 1 and d.message and d.code for d in problems)

@@ -7,10 +7,13 @@ from lambdo_router.dev.machines_server import (
     AT_ONCE,
     Delays,
     Exit,
+    Happened,
     MachineRecord,
+    Mishap,
     Mishaps,
     Platform,
     RateLimits,
+    by_route,
 )
 from lambdo_router.dev.machines_server.identities import Identities
 from lambdo_router.dev.machines_server.platform import Run, Signal
@@ -298,10 +301,40 @@ def test_getting_a_machine_has_more_room_and_limits_can_be_switched_off() -> Non
 
 
 def test_mishaps_are_repeatable_and_each_of_its_own_action() -> None:
-    def met(seed: int) -> list[tuple[str | None, str | None]]:
-        mishaps = Mishaps(seed, shares={"late_answer": 0.3, "never_runs": 0.3, "stale_list": 0.3})
-        return [(mishaps.on_create("m"), mishaps.on_list()) for _ in range(50)]
+    shares: dict[Mishap, float] = {
+        "late_answer": 0.3,
+        "never_runs": 0.3,
+        "stale_list": 0.3,
+        "stale_events": 0.3,
+    }
+    record = Platform().create("jobs", asked(), T0)
+
+    def met(seed: int) -> list[tuple[str | None, str | None, str | None]]:
+        mishaps = Mishaps(seed, shares)
+        return [
+            (mishaps.on_create(record), mishaps.on_list(), mishaps.on_events(record.id))
+            for _ in range(50)
+        ]
 
     assert met(1) == met(1) != met(2)
-    assert {create for create, _ in met(1)} == {None, "late_answer", "never_runs"}
-    assert {list_ for _, list_ in met(1)} == {None, "stale_list"}
+    assert {create for create, _, _ in met(1)} == {None, "late_answer", "never_runs"}
+    assert {list_ for _, list_, _ in met(1)} == {None, "stale_list"}
+    assert {events for _, _, events in met(1)} == {None, "stale_events"}
+
+
+def test_a_mishap_can_be_chosen_by_the_machine_itself_and_then_nothing_else_counts() -> None:
+    mishaps = Mishaps(chosen=by_route({"doomed": "never_runs"}, None))
+    mishaps.script("late_answer")
+    platform = Platform()
+    doomed = platform.create("jobs", asked("a", metadata={"lambdo_route": "doomed"}), T0)
+    other = platform.create("jobs", asked("b", metadata={"lambdo_route": "other"}), T0)
+
+    assert [mishaps.on_create(it) for it in (doomed, other, other)] == [
+        "never_runs",
+        "late_answer",
+        None,
+    ]
+    assert mishaps.happened == [
+        Happened("never_runs", 1, doomed.id),
+        Happened("late_answer", 2, other.id),
+    ]

@@ -369,6 +369,63 @@ async def test_a_machine_that_never_runs_has_no_exit() -> None:
     ]
 
 
+async def test_stale_events_are_those_of_a_moment_ago_and_404_before_there_were_any() -> None:
+    server = a_server(delays=SLOW)
+    async with api(server) as client:
+        made = (await client.post(MACHINES, json=create_body())).json()
+        events = f"{MACHINES}/{made['id']}/events"
+        server.mishaps.script("stale_events")
+        checked(await client.get(events), "ErrorResponse", 404)
+        await asyncio.sleep(6.0)
+        server.mishaps.script("stale_events")
+        looks = [checked(await client.get(events), "ListOfEvents") for _ in range(2)]
+
+    assert [[event["status"] for event in look] for look in looks] == [
+        ["created", "pending"],
+        ["destroyed", "destroying", "stopped", "started", "created", "pending"],
+    ]
+
+
+async def test_48_hours_after_its_end_a_machine_is_as_if_it_had_never_been() -> None:
+    async with api(a_server()) as client:
+        made = (await client.post(MACHINES, json=create_body(metadata={"a": "1"}))).json()
+        machine = f"{MACHINES}/{made['id']}"
+        await asyncio.sleep(48 * 3600.0 - 1.0)
+        for part in ("", "/events", "/metadata"):
+            assert (await client.get(machine + part)).status_code == 200
+        assert len((await client.get(f"{MACHINES}?include_deleted=true")).json()) == 1
+
+        await asyncio.sleep(1.0)
+        for part in ("", "/events", "/metadata", "/wait?state=destroyed"):
+            checked(await client.get(machine + part), "ErrorResponse", 404)
+        checked(await client.delete(machine), "ErrorResponse", 404)
+        assert (await client.get(f"{MACHINES}?include_deleted=true")).json() == []
+
+
+async def test_every_call_is_noted_as_it_arrives_also_those_that_are_lost_or_refused() -> None:
+    server, plan = a_server(), FaultPlan()
+    plan.script(SERVICE, "list", Answer(500), Delay(3.0, 3.0))
+    async with api(server, plan) as client:
+        began = server.now()
+        made = (await client.post(MACHINES, json=create_body())).json()["id"]
+        await asyncio.sleep(1.0)
+        for _ in range(2):
+            await client.get(MACHINES)
+        await client.get(f"{MACHINES}/{made}/events", headers={"authorization": ""})
+        await client.get(f"{MACHINES}/{made}/metadata/key")
+        await client.get("/v1/platform/regions")
+
+    assert [(c.app, c.action, c.machine_id, c.at - began) for c in server.calls] == [
+        ("jobs", "create", "", 0.0),
+        ("jobs", "list", "", 1.0),
+        ("jobs", "list", "", 1.0),
+        ("jobs", "events", made, 4.0),
+        ("jobs", "metadata", made, 4.0),
+        ("", "other", "", 4.0),
+    ]
+    assert server.calls.too_many() == []
+
+
 async def test_a_late_answer_is_408_although_the_machine_is_there() -> None:
     server = a_server()
     server.mishaps.script("late_answer")

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from sqs_backends import Backend, Connect, new_name
+from sqs_backends import Backend, Connect
 
 from lambdo_router.dev.memory_queue import MemoryQueue
 from lambdo_router.dev.sqs_server import SqsError
@@ -17,6 +17,7 @@ from lambdo_router.errors import QueueRefused, QueueUnavailable
 from lambdo_router.events import Attribute, Message
 from lambdo_router.ports import MessageQueue
 from lambdo_router.routing import Queue
+from lambdo_router.sqs import SqsQueue
 
 pytest_plugins = ["sqs_backends"]
 
@@ -102,6 +103,71 @@ async def test_what_sqs_would_not_take_is_not_put() -> None:
         MemoryQueue("q").put("")
 
 
+# FIFO, on virtual time
+
+
+async def test_a_name_that_ends_in_fifo_makes_a_fifo_queue() -> None:
+    queue = MemoryQueue("q.fifo")
+    assert (queue.fifo, MemoryQueue("q").fifo) == (True, False)
+    with pytest.raises(SqsError, match="MessageGroupId"):
+        queue.put("{}")
+
+
+async def test_a_receive_wakes_when_a_group_may_go_on() -> None:
+    queue = MemoryQueue("q.fifo")
+    for body in ("1", "2"):
+        queue.put(body, group="a")
+    (held,) = await queue.receive(1, 60.0)
+    receiving = asyncio.create_task(queue.receive(10, 60.0))
+    await asyncio.sleep(5)
+    await queue.delete([held.receipt])
+    assert [message.body for message in await receiving] == ["2"]
+    assert time() == 5.0
+
+
+async def test_the_receive_after_one_that_failed_gets_what_that_one_took() -> None:
+    queue = MemoryQueue("q.fifo", wait_time=0.0)
+    for body in ("1", "2"):
+        queue.put(body, group="a")
+    queue.fail("receive", QueueUnavailable("lost"), after_effect=True)
+    with pytest.raises(QueueUnavailable):
+        await queue.receive(1, 60.0)
+    await asyncio.sleep(50)
+    (message,) = await queue.receive(10, 60.0)
+    assert (message.body, message.receive_count) == ("1", 1)
+    await asyncio.sleep(59)
+    assert await queue.receive(10, 60.0) == []
+    assert await queue.delete([message.receipt]) == {}
+
+
+async def test_what_others_got_of_a_receive_that_failed_is_theirs() -> None:
+    queue = MemoryQueue("q.fifo", wait_time=0.0)
+    queue.put("1", group="a")
+    queue.fail("receive", QueueUnavailable("lost"), after_effect=True)
+    with pytest.raises(QueueUnavailable):
+        await queue.receive(10, 5.0)
+    await asyncio.sleep(5)
+    queue._sqs.receive("q.fifo", 1, 60, time(), long=True)
+    queue.put("2", group="b")
+    assert [message.body for message in await queue.receive(10, 60.0)] == ["2"]
+
+
+async def test_receives_at_the_same_time_get_different_groups() -> None:
+    queue = MemoryQueue("q.fifo")
+    receiving = [asyncio.create_task(queue.receive(1, 60.0)) for _ in range(2)]
+    await asyncio.sleep(1)
+    for group in "ab":
+        queue.put(group, group=group)
+    first, second = await asyncio.gather(*receiving)
+    assert {message.body for message in (*first, *second)} == {"a", "b"}
+
+
+async def test_duplicates_are_put_once() -> None:
+    queue = MemoryQueue("q.fifo")
+    ids = [queue.put("{}", group="a", deduplication="id") for _ in range(2)]
+    assert [message.id for message in await queue.receive(10, 60.0)] == ids[:1] == ids[1:]
+
+
 Call = Callable[[MemoryQueue, str], Awaitable[object]]
 CALLS = [
     pytest.param("receive", lambda queue, _: queue.receive(10, 60.0), id="receive"),
@@ -136,26 +202,34 @@ async def test_a_scripted_failure_is_raised_once_before_or_after_the_effect(
 # What every MessageQueue does
 
 
-Open = Callable[[], Awaitable[MessageQueue]]
+Open = Callable[[], Awaitable[MemoryQueue | SqsQueue]]
 
 
-@pytest.fixture(params=["memory", "embedded", "moto"])
-def new_queue(request: pytest.FixtureRequest, connect: Connect) -> Open:
-    """Makes and opens a new queue that does not wait for messages."""
-
-    async def memory() -> MessageQueue:
-        return MemoryQueue("q", wait_time=0.0)
+def opener(request: pytest.FixtureRequest, connect: Connect, suffix: str) -> Open:
+    async def memory() -> MemoryQueue:
+        return MemoryQueue(f"q{suffix}", wait_time=0.0)
 
     if request.param == "memory":
         return memory
     backend: Backend = request.getfixturevalue(request.param)
 
-    async def adapter() -> MessageQueue:
-        name = new_name()
-        backend.client.create_queue(QueueName=name)
-        return await connect(backend, 0).open(Queue("q", lookup=name))
+    async def adapter() -> SqsQueue:
+        url = backend.create_fifo() if suffix else backend.create()
+        return await connect(backend, 0).open(Queue(f"q{suffix}", lookup=url.rpartition("/")[2]))
 
     return adapter
+
+
+@pytest.fixture(params=["memory", "embedded", "moto"])
+def new_queue(request: pytest.FixtureRequest, connect: Connect) -> Open:
+    """Makes and opens a new queue that does not wait for messages."""
+    return opener(request, connect, "")
+
+
+@pytest.fixture(params=["memory", "embedded", "moto"])
+def new_fifo(request: pytest.FixtureRequest, connect: Connect) -> Open:
+    """Makes and opens a new FIFO queue that does not wait for messages."""
+    return opener(request, connect, ".fifo")
 
 
 async def sent(queue: MessageQueue, number: int = 1) -> list[Message]:
@@ -265,3 +339,87 @@ async def test_what_sqs_does_not_take_is_refused(new_queue: Open) -> None:
     with pytest.raises(QueueRefused, match="shorter than 1048576 bytes") as refused:
         await queue.send("x" * 1_048_577, {})
     assert refused.value.code == "InvalidParameterValue"
+
+
+# What every FIFO queue does
+
+
+async def all_in_order(queue: MessageQueue) -> list[str]:
+    """The bodies of all that can be received, each deleted once it is."""
+    bodies: list[str] = []
+    while messages := await queue.receive(10, 60.0):
+        bodies += [message.body for message in messages]
+        await queue.delete([message.receipt for message in messages])
+    return bodies
+
+
+@pytest.mark.real_time
+async def test_the_order_of_a_group_is_kept(new_fifo: Open) -> None:
+    queue = await new_fifo()
+    for body in range(12):
+        await queue.send(str(body), {}, group="ab"[body % 2])
+    found = await all_in_order(queue)
+    assert queue.fifo
+    assert [body for body in found if int(body) % 2 == 0] == ["0", "2", "4", "6", "8", "10"]
+    assert [body for body in found if int(body) % 2 == 1] == ["1", "3", "5", "7", "9", "11"]
+
+
+@pytest.mark.real_time
+async def test_a_fifo_message_tells_its_group_and_number(new_fifo: Open) -> None:
+    queue = await new_fifo()
+    await queue.send("{}", {"a": Attribute("String", "x")}, group="a", deduplication="id")
+    (message,) = await queue.receive(10, 60.0)
+    assert message.attributes == {"a": Attribute("String", "x")}
+    assert message.system["MessageGroupId"] == "a"
+    assert message.system["MessageDeduplicationId"] == "id"
+    assert message.system["SequenceNumber"].isdecimal()
+
+
+@pytest.mark.real_time
+async def test_while_a_message_is_held_its_group_waits_and_others_do_not(new_fifo: Open) -> None:
+    queue = await new_fifo()
+    for body, group in (("1", "a"), ("2", "a"), ("3", "b")):
+        await queue.send(body, {}, group=group)
+    (first,) = await queue.receive(1, 60.0)
+    assert [message.body for message in await queue.receive(10, 60.0)] == ["3"]
+    assert await queue.receive(10, 60.0) == []
+    assert await queue.set_visibility([first.receipt], 0) == {}
+    assert [message.body for message in await queue.receive(10, 60.0)] == ["1", "2"]
+
+
+@pytest.mark.real_time
+async def test_a_duplicate_is_sent_once(new_fifo: Open) -> None:
+    queue = await new_fifo()
+    for _ in range(2):
+        await queue.send("{}", {}, group="a", deduplication="id")
+    assert len(await queue.receive(10, 60.0)) == 1
+
+
+@pytest.mark.real_time
+async def test_without_a_group_a_message_waits_for_no_other(new_fifo: Open) -> None:
+    queue = await new_fifo()
+    for _ in range(2):
+        await queue.send("{}", {})
+    assert [len(await queue.receive(1, 60.0)) for _ in range(3)] == [1, 1, 0]
+
+
+@pytest.mark.real_time
+async def test_on_a_standard_queue_a_group_holds_up_nothing(new_queue: Open) -> None:
+    queue = await new_queue()
+    for _ in range(2):
+        await queue.send("{}", {}, group="tenant", deduplication="id")
+    messages = [(await queue.receive(1, 60.0))[0] for _ in range(2)]
+    assert not queue.fifo
+    assert [message.system["MessageGroupId"] for message in messages] == ["tenant", "tenant"]
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("new_fifo", ["memory", "embedded"], indirect=True)
+async def test_an_expired_receipt_deletes_nothing_and_comes_back(new_fifo: Open) -> None:
+    queue = await new_fifo()
+    await queue.send("{}", {})
+    (message,) = await queue.receive(10, 60.0)
+    await queue.set_visibility([message.receipt], 0)
+    expired = {message.receipt: "ReceiptHandleIsInvalid: The receipt handle has expired"}
+    assert await queue.delete([message.receipt]) == expired
+    assert len(await queue.receive(10, 60.0)) == 1

@@ -175,3 +175,44 @@ def test_the_reason_is_short_however_large_the_event_is() -> None:
     reason = compile_pattern({"a": {"b": ["x"]}}).why_not(event)
 
     assert reason == 'a.b: each of "0", "1", "2", "3" and 96 more is not "x"'
+
+
+@pytest.mark.parametrize(
+    ("pattern", "event", "path"),
+    [
+        pytest.param({"a": {"b": [1]}}, {"a": {"b": 2}}, ("a", "b"), id="nested"),
+        pytest.param({"a.b": [1]}, {"a": {"b": 2}}, ("a.b",), id="dotted"),
+        pytest.param({"c": [3], "a": [1], "b": [2]}, {"c": 3, "b": 2}, ("a",), id="absent"),
+        pytest.param(
+            {"x": [1], "$or": [{"a": {"b": [1]}, "c": [1]}, {"a": {"b": [2]}, "d": [1]}]},
+            {"x": 1, "a": {"b": 2}},
+            ("$or", 1, "d"),
+            id="in-an-alternative",
+        ),
+        pytest.param(
+            {"r": {"e": {"a": [1], "b": {"c": [2]}}}},
+            {"r": {"e": [{"a": 1}, {"b": {"c": 2}}]}},
+            ("r", "e"),
+            id="not-in-one-element",
+        ),
+        pytest.param(
+            {"e.a": [1], "e": {"b": [2]}}, {"e": [{"a": 1}, {"b": 2}]}, (), id="nothing-in-common"
+        ),
+    ],
+)
+def test_a_failure_leads_to_the_field_as_it_is_written(
+    pattern: dict[str, object], event: dict[str, object], path: tuple[str | int, ...]
+) -> None:
+    compiled = compile_pattern(pattern)
+    failure = compiled.failure(event)
+
+    assert failure is not None
+    assert failure.path == path
+    assert failure.text == compiled.why_not(event)
+
+
+def test_where_a_field_is_written_makes_no_difference_to_a_pattern() -> None:
+    one, two = compile_pattern({"a": {"b": [1]}}), compile_pattern({"a.b": [1]})
+
+    assert one.sub_rules == two.sub_rules
+    assert one.sub_rules[0][0].where != two.sub_rules[0][0].where

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from lambdo_router.cli.printing import counted, print_diagnostics, print_error
-from lambdo_router.config.diagnostics import Diagnostic
+from lambdo_router.config.diagnostics import Diagnostic, Related
 
 
 class Terminal(io.StringIO):
@@ -38,6 +38,27 @@ def test_colours_are_for_terminals(
 
     assert (terminal.getvalue() != plain) is coloured
     assert click.unstyle(terminal.getvalue()) == plain
+
+
+def test_related_places_are_coloured_and_read_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path("b.yaml").write_text("name: a\n", "utf-8")
+    related = (Related("b.yaml", 1, 7, "is there: first"),)
+    print_diagnostics(
+        [Diagnostic("a.yaml", 1, 1, "bad", "no", "warning", related=related)], {"a.yaml": ["a"]}
+    )
+    bold, end = "\x1b[1m", "\x1b[0m"
+
+    assert terminal.getvalue() == (
+        f"{bold}a.yaml:1:1: {end}warning: no [bad]\n1 | a\n  | \x1b[33m{bold}^{end}\n"
+        f"{bold}b.yaml:1:7: {end}note: is there: first\n1 | name: a\n"
+        f"  | \x1b[36m{bold}      ^{end}\n"
+    )
 
 
 def test_the_line_of_a_file_that_nobody_holds_is_read(

@@ -4,7 +4,7 @@ from building import message, profile, route, table, text
 from lambdo_router.events import Attribute
 from lambdo_router.patterns import compile_pattern
 from lambdo_router.profiles import Overrides
-from lambdo_router.routing import Match, Queue, Refused, Route, Routed, decide
+from lambdo_router.routing import Considered, Match, Queue, Refused, Route, Routed, decide
 
 QUEUE = Queue("q", url="q", reject_to="rejected", on_unmatched="reject")
 SILENT = Queue("q", url="q")
@@ -110,12 +110,26 @@ def test_an_allowed_wish_is_in_the_decisions_profile() -> None:
 
 
 def test_a_decision_can_say_why_each_earlier_route_was_not_taken() -> None:
-    routes = table(IMAGES, NO_KIND, NOT_TESTS)
+    sizes = route("sizes", match=Match(body=compile_pattern({"object": {"size": [1]}})))
+    routes = table(IMAGES, sizes, NO_KIND, NOT_TESTS, IMAGES)
     decision = decide(routes, SILENT, message(attributes={"kind": text("order")}), record=True)
 
     assert isinstance(decision, Routed)
-    assert [c.route for c in decision.considered] == ["images", "no-kind"]
-    assert all(c.why.startswith("attributes.kind") for c in decision.considered)
+    assert decision.considered == (
+        Considered(
+            "images",
+            'attributes.kind: "order" is not "image", nor does it start with "img-"',
+            "attributes",
+            ("kind",),
+        ),
+        Considered("sizes", "body.object.size: absent", "body", ("object", "size")),
+        Considered(
+            "no-kind",
+            'attributes.kind: "order" is there and must be absent',
+            "attributes",
+            ("kind",),
+        ),
+    )
 
 
 def test_two_readings_of_one_file_make_equal_routes() -> None:

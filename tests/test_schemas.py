@@ -367,9 +367,7 @@ def test_a_file_that_is_missing_is_named_where_it_is_referred_to_and_is_an_input
     with pytest.raises(SchemaError) as caught:
         compiled({"properties": {"a": {"$ref": "a.json"}, "b": {"$ref": "a.json#/x"}}})
     [problem] = caught.value.problems
-    assert (
-        str(problem) == "order.json#/properties/a: a.json cannot be read: No such file or directory"
-    )
+    assert str(problem) == "order.json#/properties/a: a.json cannot be read: there is no such file"
     assert (problem.file, problem.code) == (ROOT, "schema-not-readable")
     assert caught.value.inputs == (ROOT, Path("schemas/a.json"))
 
@@ -378,7 +376,7 @@ def test_a_schema_that_is_missing_is_a_problem_of_its_own_file() -> None:
     with pytest.raises(SchemaError) as caught:
         compile_schema(ROOT, reader({}))
     [problem] = caught.value.problems
-    assert str(problem) == "order.json: order.json cannot be read: No such file or directory"
+    assert str(problem) == "order.json: there is no such file"
     assert (problem.file, problem.where, caught.value.inputs) == (ROOT, "", (ROOT,))
 
 

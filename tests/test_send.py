@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lambdo_router.cli import cli
-from lambdo_router.cli.send import _Endpoint
+from lambdo_router.cli.endpoint import Endpoint
 from lambdo_router.dev.local import LOCAL_KEYS
-from lambdo_router.serving import serve
 from lambdo_router.dev.sqs_server import Delivery, Sqs, sqs_app
 from lambdo_router.events import Attribute
+from lambdo_router.serving import serve
 from lambdo_router.sqs import SqsSettings
 
 _EXAMPLE = Path(__file__).parent.parent
@@ -325,4 +325,4 @@ def test_keys_are_only_made_up_for_a_server_on_this_machine(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
-    assert _Endpoint(url).settings() == settings
+    assert Endpoint(url).settings() == settings

@@ -4,12 +4,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from lambdo_router.config.compile_matches import SYSTEM_ATTRIBUTES
 from lambdo_router.config.document import Path as DocumentPath
-from lambdo_router.config.document import read_document
-from lambdo_router.config.draft import Draft
-from lambdo_router.config.shape import MACHINE_CONFIG_SCHEMA, ROUTES_SCHEMA, misfits, schema_text
+from lambdo_router.config.document import parse_document, read_document
+from lambdo_router.config.load import examine_routes
+from lambdo_router.config.machine_config import _OWNED
+from lambdo_router.config.parts import Part
+from lambdo_router.config.shape import (
+    MACHINE_CONFIG_SCHEMA,
+    ROUTES_SCHEMA,
+    _quick_check,
+    _validator,
+    misfits,
+    misspelt,
+    schema_text,
+)
+from lambdo_router.events import WideNumber
+from lambdo_router.profiles import SIZES
 
 ROUTES: dict[str, Any] = json.loads(schema_text(ROUTES_SCHEMA))
 REPOSITORY = Path(__file__).parents[1]
@@ -33,6 +48,8 @@ def keys(schema: object, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]
             yield from keys(item, path)
     if isinstance(schema, dict):
         for key, value in schema.get("properties", {}).items():
+            if value is False:
+                continue
             yield f"{path}.{key}".lstrip("."), resolved(value)
             yield from keys(value, f"{path}.{key}")
         for key, value in schema.items():
@@ -56,8 +73,7 @@ def test_an_editor_can_explain_every_key(key: str) -> None:
 
     assert described["title"]
     assert described["description"].endswith((".", ":"))
-    if key != "routes":
-        assert described["examples"]
+    assert described["examples"]
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -78,12 +94,85 @@ def test_an_editor_takes_a_variable_for_a_duration(value: str) -> None:
     assert Draft202012Validator(ROUTES["$defs"]["duration"]).is_valid(value)
 
 
+def test_an_editor_offers_what_the_compiler_takes() -> None:
+    definitions = ROUTES["$defs"]
+    sizes = definitions["size_name"]["anyOf"][0]["enum"]
+    machine = definitions["machine"]["allOf"][0]["propertyNames"]["enum"]
+    of_fly = json.loads(schema_text(MACHINE_CONFIG_SCHEMA))["properties"]
+    owned = {path[0] for path in _OWNED if len(path) == 1}
+
+    assert set(sizes) == set(SIZES)
+    assert set(machine) == set(definitions["machine"]["properties"]) == set(of_fly) - owned
+    assert set(keys_at("route.match.system")) == set(SYSTEM_ATTRIBUTES)
+
+
+def keys_at(path: str) -> list[str]:
+    return [key.removeprefix(f"{path}.") for key in KEYS if key.startswith(f"{path}.")]
+
+
+CORPUS = sorted(REPOSITORY.glob("tests/routes/*valid/**/*.yaml"))
+MEANING = {
+    *("bad-format", "bad-pattern", "batch-never-fills", "conflicting-keys", "defined-twice"),
+    *("duplicate-route", "extends-cycle", "fifo-queue", "malformed-variable"),
+    *("memory-not-allowed", "missing-key", "never-matches", "no-app", "no-image", "only-in-root"),
+    *("out-of-range", "same-queue", "unknown-profile", "unknown-queue"),
+}
+"""Codes of mistakes that no schema can see, or not everywhere; of all others it must see some."""
+
+
+@pytest.mark.parametrize("file", CORPUS, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_schema_and_compiler_accept_and_refuse_the_same_files(file: Path) -> None:
+    document, problems = parse_document(file.read_bytes(), str(file))
+    if document is None or problems:
+        return  # an editor's YAML parser sees that
+    errors = {d.code for d in examine_routes(file, {}, missing="warning").errors}
+    refused = not Draft202012Validator(ROUTES).is_valid(doubles(document.value))
+
+    if refused:
+        assert errors
+    if errors - MEANING and not problems_elsewhere(file):
+        assert refused
+
+
+def problems_elsewhere(file: Path) -> bool:
+    """Whether what is wrong may be in another file that this one includes."""
+    return any(d.file != str(file) for d in examine_routes(file, {}, missing="warning").errors)
+
+
+def doubles(value: Any) -> Any:
+    """The value with numbers as editors have them."""
+    if isinstance(value, dict):
+        return {key: doubles(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [doubles(inner) for inner in value]
+    return float(value.text) if isinstance(value, WideNumber) else value
+
+
+WORDS = st.sampled_from(sorted({key.rpartition(".")[2] for key in KEYS} | {"a", "1"}))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+)
+
+
+@given(JSON, st.sampled_from([ROUTES_SCHEMA, MACHINE_CONFIG_SCHEMA]))
+def test_what_the_quick_check_passes_has_no_misfits(value: Any, schema: str) -> None:
+    if _quick_check(schema)(value):
+        assert [error.message for error in _validator(schema).iter_errors(value)] == []
+
+
+def test_a_number_with_many_digits_is_no_misfit_of_a_pattern() -> None:
+    text = RIGHT.replace("profile:", "match: {body: {a: [1.00000000000000000001]}}, profile:")
+
+    assert found(text) == []
+
+
 def found(text: str) -> list[tuple[DocumentPath, str, str]]:
     document = read_document(text, "routes.yaml")
-    draft = Draft(document, document)
+    part = Part(Path("routes.yaml"), document, document)
     return sorted(
         (misfit.path, misfit.code, f"{misfit.message}; {misfit.hint}")
-        for misfit in misfits(document.value, ROUTES_SCHEMA, draft)
+        for misfit in misfits(document.value, ROUTES_SCHEMA, part)
     )
 
 
@@ -163,10 +252,29 @@ def test_a_file_of_the_right_shape_has_no_misfits() -> None:
             ),
             id="a-long-text-is-cut",
         ),
+        pytest.param(
+            RIGHT.replace("queue: q,", "queue: q, body: {},"),
+            (
+                ("routes", 0, "body"),
+                "unknown-key",
+                (
+                    "unknown key `body` in route `r`; it is a key of `match`; allowed are: match, "
+                    "name, on_invalid, overrides, profile, queue, schema"
+                ),
+            ),
+            id="a-key-that-stands-too-far-out",
+        ),
     ],
 )
 def test_one_mistake_is_one_sentence(text: str, misfit: tuple[DocumentPath, str, str]) -> None:
     assert found(text) == [misfit]
+
+
+def test_a_misspelt_key_is_not_missing_too() -> None:
+    document = read_document(RIGHT.replace("profile:", "profle:").replace("name: r,", ""), "f")
+    found = list(misfits(document.value, ROUTES_SCHEMA, Part(Path("f"), document, document)))
+
+    assert misspelt(found) == {("routes", 0, "profile")}
 
 
 def test_every_unknown_key_is_a_mistake_of_its_own() -> None:

@@ -1,4 +1,8 @@
-"""The adapter over boto3: finding queues, translating failures, and what a broken line does."""
+"""
+The adapter over boto3: finding queues, translating failures, and what a broken line does.
+
+What is special to FIFO queues is in test_sqs_fifo_adapter.py.
+"""
 
 import asyncio
 import gc
@@ -27,17 +31,10 @@ from lambdo_router.sqs.failures import _CLASSES, translated
 from lambdo_router.sqs.threads import Threads
 
 pytest_plugins = ["sqs_backends"]
+pytestmark = pytest.mark.usefixtures("no_pauses")
 
 NOWHERE = "http://127.0.0.1:9"
 """Nobody listens on the discard port."""
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries follow each other at once, boto3's and ours."""
-    backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
-    monkeypatch.setattr(backoff, lambda *_: 0.0)
-    monkeypatch.setattr("lambdo_router.sqs.queue.backoff", lambda *_, **__: 0.0)
 
 
 @asynccontextmanager

@@ -13,12 +13,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
-from sqs_backends import Backend, new_name
+from sqs_backends import (
+    Backend,
+    Wire,
+    counts,
+    expect_difference,
+    new_name,
+    receive,
+    receive_one,
+    refusal,
+    show,
+)
 
 pytest_plugins = ["sqs_backends"]
-
-Wire = dict[str, Any]
 
 _BATCH_RULES = "test_a_batch_that_breaks_the_rules_is_refused_as_a_whole"
 _CONTENTS = "test_a_message_that_sqs_would_not_take_is_refused"
@@ -61,46 +68,7 @@ MOTO_DIFFERS: dict[str, tuple[str, str]] = {
 
 @pytest.fixture(autouse=True)
 def _known_differences(request: pytest.FixtureRequest, backend: Backend) -> None:
-    case = request.node.name.removesuffix("]").partition("[")[0]
-    parameters = request.node.callspec.id.removeprefix(backend.kind).strip("-")
-    key = f"{case}[{parameters}]" if parameters else case
-    if backend.kind == "moto" and key in MOTO_DIFFERS:
-        moto, aws = MOTO_DIFFERS[key]
-        reason = f"moto {moto}, AWS {aws}"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
-
-
-def receive(backend: Backend, queue: str, **more: object) -> list[Wire]:
-    options = {"MaxNumberOfMessages": 10, **more}
-    answer: Wire = backend.client.receive_message(QueueUrl=queue, **options)
-    messages: list[Wire] = answer.get("Messages", [])
-    return messages
-
-
-def receive_one(backend: Backend, queue: str, **more: object) -> Wire:
-    (message,) = receive(backend, queue, **more)
-    return message
-
-
-def show(backend: Backend, queue: str, receipt: str) -> None:
-    backend.client.change_message_visibility(
-        QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0
-    )
-
-
-def counts(backend: Backend, queue: str) -> tuple[str, str]:
-    """Visible messages and those in flight."""
-    found = backend.attributes(queue)
-    name = "ApproximateNumberOfMessages"
-    return found[name], found[f"{name}NotVisible"]
-
-
-def refusal(call: Callable[[], object]) -> str:
-    """The code that boto3 shows for the refusal of this call."""
-    with pytest.raises(ClientError) as refused:
-        call()
-    code: str = refused.value.response["Error"]["Code"]
-    return code
+    expect_difference(request, backend, MOTO_DIFFERS)
 
 
 # Sending and receiving

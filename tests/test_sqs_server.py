@@ -1,7 +1,8 @@
 """
 The embedded SQS: first without HTTP, where time is an argument, then its protocol on virtual time.
 
-What it has in common with AWS and with moto is in test_sqs_contract.py.
+What it has in common with AWS and with moto is in test_sqs_contract.py, FIFO queues are in
+test_sqs_fifo.py.
 """
 
 import asyncio
@@ -16,10 +17,10 @@ import httpx
 import pytest
 
 from lambdo_router.dev.faults import Answer, Fault, FaultPlan, Partial, Throttle
-from lambdo_router.serving import serve
 from lambdo_router.dev.sqs_server import Delivery, Entry, Ledger, Outgoing, Sqs, SqsError, sqs_app
 from lambdo_router.dev.sqs_server.rules import md5_of_attributes, size_of
 from lambdo_router.events import Attribute
+from lambdo_router.serving import serve
 
 T = 1_700_000_000.0
 MIB = 1_048_576
@@ -387,7 +388,7 @@ def counts_of_new(sqs: Sqs) -> tuple[str, str, str]:
     [
         pytest.param("a" * 81, "InvalidParameterValue", id="too-long"),
         pytest.param("a.b", "InvalidParameterValue", id="wrong-character"),
-        pytest.param("a.fifo", "AWS.SimpleQueueService.UnsupportedOperation", id="fifo"),
+        pytest.param("a.fifo", "InvalidParameterValue", id="fifo-without-the-attribute"),
     ],
 )
 def test_a_queue_name_that_sqs_would_not_take_is_refused(name: str, code: str) -> None:
@@ -404,7 +405,8 @@ def test_a_queue_name_that_sqs_would_not_take_is_refused(name: str, code: str) -
         pytest.param("DelaySeconds", "soon", "InvalidAttributeValue", id="no-number"),
         pytest.param("Colour", "red", "InvalidAttributeName", id="unknown"),
         pytest.param("QueueArn", "arn", "InvalidAttributeName", id="not-to-be-set"),
-        pytest.param("FifoQueue", "true", "AWS.SimpleQueueService.UnsupportedOperation", id="fifo"),
+        pytest.param("FifoQueue", "true", "InvalidAttributeValue", id="not-to-be-changed"),
+        pytest.param("ContentBasedDeduplication", "true", "InvalidAttributeName", id="for-fifo"),
     ],
 )
 def test_a_queue_attribute_that_sqs_would_not_take_is_refused(

@@ -13,7 +13,7 @@ from lambdo_router.dev.samples import Sample, SampleError
 from lambdo_router.dev.stack import Ports, StackError, local_stack
 from lambdo_router.errors import LaunchRejected
 from lambdo_router.events import Event
-from lambdo_router.fly import FlyLauncher
+from lambdo_router.fly import FlyMachines
 from lambdo_router.launching import entry_of, machine_request
 from lambdo_router.router import Limits
 from lambdo_router.routing import Queue
@@ -56,6 +56,16 @@ def test_a_server_on_this_machine_is_known_by_its_host(url: str, *, here: bool) 
 
 
 @pytest.mark.real_time
+async def test_a_fifo_queue_of_a_routes_file_is_one_here(tmp_path: Path) -> None:
+    async with local_stack(tmp_path, limits=_LIMITS, poll_seconds=0) as stack:
+        queue = await stack.open_queue(Queue("q", lookup="q.fifo"))
+        await queue.send("{}", {})
+        assert stack.sqs.queue("q.fifo").fifo
+        (received,) = await queue.receive(10, 30)
+    assert "SequenceNumber" in received.system
+
+
+@pytest.mark.real_time
 async def test_queues_apps_and_images_exist_whatever_the_environment_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +104,7 @@ async def test_machines_are_only_created_with_the_token_of_the_stack(tmp_path: P
 
     async with (
         local_stack(tmp_path, limits=_LIMITS) as stack,
-        FlyLauncher(token="guessed", base_url=stack.machines_url) as intruder,
+        FlyMachines(token="guessed", base_url=stack.machines_url) as intruder,
     ):
         with pytest.raises(LaunchRejected):
             await intruder.launch(machine_request(batch, generation="g"))

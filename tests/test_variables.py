@@ -141,3 +141,12 @@ def test_no_value_can_do_anything_but_stand_in_the_text(value: str, around: str)
     if not problems:
         assert isinstance(document.value, list)
         assert document.value[0].endswith(("${V}", value))
+
+
+def test_tests_stay_as_they_are_written() -> None:
+    tests = [{"message": {"body": {"text": "${NAME} ${GONE} ${ $${NAME}"}}}]
+    inside = {"tests": "${NAME}"}
+    document, problems = substitute(of({"tests": tests, "a": inside}), ENV, missing="error")
+
+    assert problems == []
+    assert document.value == {"tests": tests, "a": {"tests": "blue"}}

@@ -11,6 +11,7 @@ import pytest
 
 from lambdo_router.config import watch
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
+from lambdo_router.config.load import LoadedRoutes, load_routes
 from lambdo_router.config.watch import News, Reloaded, ReloadFailed, Settling, follow
 
 A, B = Path("a"), Path("b")
@@ -171,8 +172,20 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     pipe, link = tmp_path / "pipe", tmp_path / "link"
     os.mkfifo(pipe)
     link.symlink_to(link)
-    paths = [tmp_path, pipe, link, tmp_path / "nul\0", pipe / "below"]
+    paths = [pipe, link, tmp_path / "nul\0", pipe / "below"]
     assert watch._Disk(paths).look(everything=True) == dict.fromkeys(paths)
+
+
+def test_a_folder_is_known_by_the_names_in_it(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("1")
+    disk = watch._Disk([tmp_path])
+    before = disk.look(everything=False)
+    (tmp_path / "one").write_text("changed")
+    assert disk.look(everything=True) == before
+    (tmp_path / "two").write_text("2")
+    assert disk.look(everything=False) != before
+    (tmp_path / "two").unlink()
+    assert disk.look(everything=False) == before
 
 
 # The whole, on real files and in real time.
@@ -522,3 +535,37 @@ def test_cancelled_it_ends_and_leaves_no_task_and_no_thread(files: Files) -> Non
     for thread in set(threading.enumerate()) - before:
         thread.join(20)
         assert not thread.is_alive()
+
+
+@pytest.mark.real_time
+@pytest.mark.usefixtures("_way")
+async def test_a_file_that_a_glob_begins_to_match_is_followed(tmp_path: Path) -> None:
+    team, path = tmp_path / "routes.d", tmp_path / "routes.yaml"
+    path.write_text(
+        "{version: 1, include: [routes.d/*.yaml], queues: {q: {name: q}},"
+        " defaults: {app: a, image: 'nginx:1', acknowledge: launch}, profiles: {p: {}},"
+        " routes: [{name: first, queue: q, match: {body: {a: 1}}, profile: p}]}"
+    )
+
+    def load() -> LoadedRoutes:
+        return load_routes(path, {})
+
+    def part(name: str) -> str:
+        return f"{{version: 1, routes: [{{name: {name}, queue: q, profile: p}}]}}"
+
+    async with aclosing(follow(load, load(), poll=0.01, quiet=0.02)) as outcomes:
+
+        async def names() -> list[str]:
+            async with asyncio.timeout(20):
+                change = await anext(outcomes)
+            assert isinstance(change, Reloaded)
+            return [route.name for route in change.loaded.table.routes]
+
+        team.mkdir()
+        (team / "notes.txt").write_text("not meant by the glob")
+        replace(team / "b.yaml", part("b"))
+        assert await names() == ["first", "b"]
+        replace(team / "a.yaml", part("a"))
+        assert await names() == ["first", "a", "b"]
+        (team / "b.yaml").unlink()
+        assert await names() == ["first", "a"]

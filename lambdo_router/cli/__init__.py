@@ -5,11 +5,13 @@ The texts of the list of commands stand here, so that `lambdo-router --help` imp
 with boto3, httpx and the servers behind them that would take a second.
 """
 
+import difflib
 import importlib
 import sys
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from lambdo_router import __version__
 from lambdo_router.errors import LambdoError, SettingsError
@@ -17,9 +19,17 @@ from lambdo_router.errors import LambdoError, SettingsError
 COMMANDS = {
     "run": "Run the router: messages become Machines.",
     "validate": "Check routes files, without network and credentials.",
+    "test": "Run the tests of routes files.",
+    "routes": "Show the routes, every effective value, or a graph.",
+    "explain": "Say what becomes of a message, and why.",
+    "diff": "Tell what is different in meaning between two routes files.",
     "send": "Send a message to a queue of the routes file.",
+    "rejected": "Look at rejected messages and dead letters, and send them back.",
     "dev": "Run and watch everything on this machine.",
     "demo": "Run the example routes with example messages.",
+    "init": "Write a routes file that works, with all that belongs to it.",
+    "schema": "Print the JSON Schema of routes files.",
+    "completion": "Print what makes a shell complete commands and names.",
 }
 """The commands, in the order of the help, with their one-line help."""
 
@@ -38,9 +48,24 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"There is no command {args[0]!r}. The commands are: {', '.join(COMMANDS)}.")
+        unknown = args[0] not in COMMANDS and not args[0].startswith("-")
+        if unknown and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else "."
+            ctx.fail(
+                f"There is no command {args[0]!r}{meant} The commands are: {', '.join(COMMANDS)}."
+            )
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # click's own would import every command to ask it for its help.
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        commands = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -51,7 +76,15 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except LambdoError as error:
             _report(error)
-            ctx.exit(2 if isinstance(error, SettingsError) else 1)
+            ctx.exit(_exit_code(error))
+
+
+def _exit_code(error: LambdoError) -> int:
+    from lambdo_router.config.diagnostics import ConfigError
+
+    if isinstance(error, ConfigError) and error.is_unreadable:
+        return 3
+    return 2 if isinstance(error, SettingsError) else 1
 
 
 def _report(error: LambdoError) -> None:
@@ -68,7 +101,7 @@ def _report(error: LambdoError) -> None:
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 found something, 2 wrong usage.",
+    epilog="Exit codes: 0 fine, 1 found something, 2 wrong usage, 3 a file that cannot be read.",
 )
 @click.version_option(__version__, prog_name="lambdo-router")
 def cli() -> None:

@@ -50,8 +50,12 @@ def command(*, verbose: bool) -> None:
     Nothing is needed and nothing leaves this machine: Machines are local processes. It takes a few
     seconds, and ends with a table of what became of each message.
 
+    \b
+      lambdo-router demo
+      lambdo-router demo --verbose
+
     Exit codes: 0 every message ended as its file says, 1 some did not.
-    """
+    """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     folder = example_folder()
     output = console()
     samples = read_samples(folder / _MESSAGES)
@@ -106,7 +110,14 @@ async def play(
         if view is not None:
             stack.machines.on_line = view.output
         sent = await stack.send(table, samples)
-        router = Router(table, stack.open_queue, stack.launcher, observe, limits=_PACE)
+        router = Router(
+            table,
+            stack.open_queue,
+            stack.launcher,
+            observe,
+            limits=_PACE,
+            reports=stack.reports,
+        )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(router.run(stop, no_changes()))
             await _until_final(outcomes, sent, progress, patience)

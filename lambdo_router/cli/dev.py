@@ -68,8 +68,12 @@ def command(
 
     Send messages with `lambdo-router send`, as the first lines show. Ctrl-C stops.
 
+    \b
+      lambdo-router dev
+      lambdo-router dev --messages messages --image registry.fly.io/acme-jobs:1=./jobs
+
     Exit codes: 0 stopped as told, 1 the routes file has errors or a port is taken, 2 wrong usage.
-    """
+    """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     path = _existing(routes)
     folders = dict(map(_image, images))
     samples = read_samples(messages) if messages is not None else ()
@@ -87,7 +91,7 @@ def _existing(routes: Path | None) -> Path:
     raise click.UsageError(
         f"there is no file {path}"
         + (" here" if routes is None else "")
-        + "; name a routes file (lambdo-router dev FILE). "
+        + "; name a routes file (lambdo-router dev FILE), or write one with lambdo-router init. "
         "`lambdo-router demo` shows one at work, and says where it is"
     )
 
@@ -151,7 +155,12 @@ class _Session:
                 await stack.send(first.table, self.samples)
                 changes = _taken(stack, view, tables(self.load, first, reload, view.observe))
                 router = Router(
-                    first.table, stack.open_queue, stack.launcher, view.observe, limits=_LIMITS
+                    first.table,
+                    stack.open_queue,
+                    stack.launcher,
+                    view.observe,
+                    limits=_LIMITS,
+                    reports=stack.reports,
                 )
                 await router.run(stop, changes)
 

@@ -5,13 +5,14 @@ Colours are for people at a terminal: never in a file or a pipe, and not where N
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from lambdo_router.config.diagnostics import Diagnostic, escape, render
+from lambdo_router.config.diagnostics import Diagnostic, escape, parts
 from lambdo_router.config.document import source_lines
 
 
@@ -19,16 +20,19 @@ def print_diagnostics(
     diagnostics: Iterable[Diagnostic], sources: Mapping[str, Sequence[str]] | None = None
 ) -> None:
     """
-    Each diagnostic on stderr, with its source line and a caret.
+    Each diagnostic on stderr, with its source line and a caret, and so its related places.
 
     `sources` are the lines of each file by its name in the diagnostics; a file that is not there
     is read, and if that fails, its diagnostics have no source line.
     """
     known = dict(sources or {})
     for diagnostic in diagnostics:
-        if diagnostic.file not in known:
-            known[diagnostic.file] = _lines(diagnostic.file)
-        _to_stderr(_coloured(diagnostic, render(diagnostic, known[diagnostic.file])))
+        for file in (diagnostic.file, *(related.file for related in diagnostic.related)):
+            if file not in known:
+                known[file] = _lines(file)
+        colour = "yellow" if diagnostic.severity == "warning" else "red"
+        for number, part in enumerate(parts(diagnostic, known[diagnostic.file], known)):
+            _to_stderr(_coloured(part, colour if number == 0 else "cyan"))
 
 
 def print_error(message: str) -> None:
@@ -58,16 +62,20 @@ def _lines(file: str) -> list[str]:
         return []
 
 
-def _coloured(diagnostic: Diagnostic, text: str) -> str:
-    head, *rest = text.split("\n")
-    colour = "yellow" if diagnostic.severity == "warning" else "red"
-    place, middle, message = head.partition(f":{diagnostic.line}:{diagnostic.column}: ")
-    shown = [click.style(f"{place}{middle}", bold=True) + message]
-    if rest:
-        source, carets = rest
+def _coloured(part: Sequence[str], colour: str) -> str:
+    """A text, with its place in bold, and the carets in that colour."""
+    text, *excerpt = part
+    place = _PLACE.match(text)
+    end = 0 if place is None else place.end()
+    shown = [click.style(text[:end], bold=True) + text[end:]]
+    if excerpt:
+        source, carets = excerpt
         gutter, bar, marks = carets.partition("| ")
         shown += [source, gutter + bar + click.style(marks, fg=colour, bold=True)]
     return "\n".join(shown)
+
+
+_PLACE = re.compile(r".*?:[0-9]+:[0-9]+: ")
 
 
 def _to_stderr(text: str) -> None:

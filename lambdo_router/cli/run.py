@@ -43,6 +43,10 @@ def command(routes: Path | None, grace: float | None) -> None:
     SIGTERM or SIGINT stops: what is under way is finished, the rest goes back to its queue.
 
     \b
+      lambdo-router run
+      lambdo-router run deploy/routes.yaml --grace 50
+
+    \b
     Environment:
       LAMBDO_FLY_TOKEN, FLY_API_TOKEN   a deploy token of the app that Machines are created in
       LAMBDO_FLY_APP, FLY_APP_NAME      the app of profiles that name none
@@ -137,7 +141,7 @@ async def _listening(settings: Settings, reports: Reports) -> AsyncIterator[None
         ) from error
 
 
-async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyLauncher]":
+async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyMachines]":
     from lambdo_router.fly import FlyMachines
     from lambdo_router.sqs import SqsConnector, SqsSettings
 
@@ -148,12 +152,17 @@ async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnec
         )
     sqs = SqsConnector(SqsSettings(wait_seconds=settings.long_poll_seconds))
     ends.push_async_callback(sqs.aclose)
-    fly = FlyMachines(token=settings.fly_token.reveal(), base_url=settings.fly_api)
+    fly = FlyMachines(
+        token=settings.fly_token.reveal(),
+        base_url=settings.fly_api,
+        rate=settings.limits.launch_rate,
+        burst=settings.limits.launch_burst,
+    )
     ends.push_async_callback(fly.aclose)
     return sqs, fly
 
 
-async def _all_reachable(table: RoutingTable, sqs: "SqsConnector", fly: "FlyLauncher") -> bool:
+async def _all_reachable(table: RoutingTable, sqs: "SqsConnector", fly: "FlyMachines") -> bool:
     """
     Ask for every queue and app once, before anything is taken.
 

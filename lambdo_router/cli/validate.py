@@ -1,60 +1,190 @@
 """`validate`: everything about routes files that can be known without a network."""
 
 import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from glob import glob
 from pathlib import Path
 
 import click
 
 from lambdo_router.cli.printing import counted, print_diagnostics, print_result
+from lambdo_router.cli.reports import FileReport, Report
+from lambdo_router.config.diagnostics import Diagnostic, escape
+from lambdo_router.config.globs import is_glob
 from lambdo_router.config.load import Examined, examine_routes
 
-_FOUND, _NO_SUCH_FILE = 1, 2
+_FINE, _FOUND, _MISSING, _UNREADABLE = range(4)
+"""Exit codes."""
+_DEFAULT = Path("routes.yaml")
+_STDIN = "-"
+_NAME_OF_STDIN = Path("<stdin>")
+_HOLD_TESTS = (".test.yaml", ".test.yml")
+"""Files that globs pass over."""
+_FORMATS = ("text", "json", "github", "sarif", "junit")
+
+
+def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
+    """What `--explain-code` does."""
+    if code is None:
+        return
+    from lambdo_router.config.codes import catalogue, explained, likely
+
+    known = catalogue().get(code.strip("[]").lower())
+    if known is None:
+        raise click.UsageError(f"there is no code {code!r}; {likely(code)}", ctx)
+    print_result(explained(known))
+    ctx.exit(0)
 
 
 @click.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1)
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
 @click.option(
     "--require-env",
     is_flag=True,
     help="Take a variable that is not set for an error, as `run` does, and not for a warning.",
 )
-def command(files: tuple[Path, ...], *, require_env: bool) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    default="text",
+    show_default=True,
+    help="How to tell: for people, as JSON, as annotations of GitHub Actions, as SARIF 2.1.0 for "
+    "code scanning, or as a JUnit report.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing of a file that is fine.")
+@click.option(
+    "--explain-code",
+    metavar="CODE",
+    callback=_explain,
+    is_eager=True,
+    expose_value=False,
+    help="Say what a code, as in [unused-queue], means and how to mend it; and do nothing else.",
+)
+def command(
+    files: tuple[str, ...], *, strict: bool, require_env: bool, form: str, quiet: bool
+) -> None:
     """
     Check routes files: routes.yaml, or the FILES that are named.
 
+    FILES may be globs in quotes, with ** for any folders; - is standard input. What another of the
+    files includes is checked as a part of that, and a file that is named twice is checked once.
+
     Every problem of a file is printed as file:line:column: message [code], with the line it is
     in. Needs no network, no credentials and no variables: a variable that is not set is a
-    warning, and what it stands for is not checked.
+    warning, and what it stands for is not checked. At the end it says how each file was checked.
 
-    Exit codes: 0 no errors (there may be warnings), 1 errors, 2 a file cannot be read.
-    """
-    codes = [_validate(file, require_env=require_env) for file in files or (Path("routes.yaml"),)]
-    raise SystemExit(max(codes))
+    A comment `# lambdo: ignore=CODE` on the line, or alone on the line before, takes warnings away.
+
+    \b
+      lambdo-router validate
+      lambdo-router validate "deploy/**/*.yaml" --strict --format github
+      lambdo-router validate --explain-code unused-queue
+
+    \b
+    Exit codes:
+      0  no errors; there may be warnings
+      1  errors were found
+      2  wrong usage, no file to check, or a file that is named does not exist
+      3  a file cannot be read: it is a folder, or its rights do not allow it
+    The highest that fits any of the files.
+    """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
+    report = _report(_named(files), strict=strict, require_env=require_env)
+    if form == "text":
+        _print(report, quiet=quiet)
+    else:
+        sys.stdout.write(_rendered(form, report))
+    raise SystemExit(report.exit_code)
 
 
-def _validate(file: Path, *, require_env: bool) -> int:
-    """Check one file and print what was found; the exit code that it asks for."""
-    examined = examine_routes(
-        file,
+def _named(files: Sequence[str]) -> list[Path]:
+    """The files that are meant, each once, in the order named; those of a glob by name."""
+    if not files and not _DEFAULT.exists():
+        raise click.UsageError(
+            f"there is no {_DEFAULT} here; name the files to check, like "
+            f"lambdo-router validate deploy/{_DEFAULT}, or write one with lambdo-router init"
+        )
+    named: dict[str, Path] = {}
+    for path in (path for file in files for path in _meant(file)) if files else [_DEFAULT]:
+        named.setdefault(os.path.realpath(path), path)
+    return list(named.values())
+
+
+def _meant(file: str) -> Iterable[Path]:
+    if file == _STDIN:
+        return [_NAME_OF_STDIN]
+    if not is_glob(file) or Path(file).exists():
+        if file.endswith(_HOLD_TESTS):
+            raise click.UsageError(f"{file} holds tests; run them with: lambdo-router test {file}")
+        return [Path(file)]
+    names = sorted(glob(file, recursive=True))  # noqa: PTH207 - Path.glob takes hidden files too
+    found = [Path(name) for name in names if not name.endswith(_HOLD_TESTS)]
+    found = [path for path in found if path.is_file()]
+    if not found:
+        raise click.UsageError(f"no file matches {file!r}")
+    return found
+
+
+def _report(files: Sequence[Path], *, strict: bool, require_env: bool) -> Report:
+    examined = {path: _examined(path, require_env=require_env) for path in files}
+    sources: dict[str, Sequence[str]] = {}
+    for one in examined.values():
+        sources |= one.sources
+    found = [
+        FileReport(str(path), (), f"checked as a part of {root}")
+        if (root := _included_by(path, examined)) is not None
+        else _file_report(path, one, strict=strict)
+        for path, one in examined.items()
+    ]
+    return Report(tuple(found), sources)
+
+
+def _examined(path: Path, *, require_env: bool) -> Examined:
+    return examine_routes(
+        path,
         os.environ,
         missing="error" if require_env else "warning",
         default_app=os.environ.get("LAMBDO_FLY_APP") or os.environ.get("FLY_APP_NAME", ""),
+        content=sys.stdin.buffer.read() if path == _NAME_OF_STDIN else None,
     )
-    print_diagnostics(examined.diagnostics, examined.sources)
-    print_result(f"{file}: {_summary(examined)}")
+
+
+def _included_by(path: Path, examined: Mapping[Path, Examined]) -> Path | None:
+    """The file of which this one is a part; None if it stands for itself."""
+    for root, one in examined.items():
+        if root != path and _has_read(one, path) and not _has_read(examined[path], root):
+            return root
+    return None
+
+
+def _has_read(examined: Examined, path: Path) -> bool:
+    return os.path.realpath(path) in map(os.path.realpath, examined.sources)
+
+
+def _file_report(path: Path, examined: Examined, *, strict: bool) -> FileReport:
+    diagnostics = examined.diagnostics
+    if strict:
+        diagnostics = tuple(replace(one, severity="error") for one in diagnostics)
+    report = FileReport(str(path), diagnostics, "", examined.checked)
     if not examined.readable:
-        return _NO_SUCH_FILE
-    return _FOUND if examined.errors else 0
+        missing = any(one.code == "file-not-found" for one in diagnostics)
+        code = _MISSING if missing else _UNREADABLE
+    else:
+        code = _FOUND if report.errors else _FINE
+    return replace(report, summary=_summary(report, examined), exit_code=code)
 
 
-def _summary(examined: Examined) -> str:
+def _summary(report: FileReport, examined: Examined) -> str:
     parts: list[str] = []
-    if examined.errors:
-        parts.append(counted(len(examined.errors), "error"))
-    if examined.warnings:
-        parts.append(counted(len(examined.warnings), "warning"))
+    if report.errors:
+        parts.append(counted(len(report.errors), "error"))
+    if report.warnings:
+        parts.append(counted(len(report.warnings), "warning"))
     compiled = examined.compiled
-    if compiled is not None and not examined.errors:
+    if compiled is not None and not report.errors:
         parts[:0] = [
             counted(len(compiled.routes), "route"),
             counted(len(compiled.queues), "queue"),
@@ -62,3 +192,33 @@ def _summary(examined: Examined) -> str:
         ]
     checked = ", ".join(examined.checked)
     return f"{', '.join(parts)}; checked: {checked}" if checked else ", ".join(parts)
+
+
+def _print(report: Report, *, quiet: bool) -> None:
+    """Each file's diagnostics, and a line about it; what two files share is told once."""
+    told: set[Diagnostic] = set()
+    for file in report.files:
+        print_diagnostics((one for one in file.diagnostics if one not in told), report.sources)
+        told.update(file.diagnostics)
+        if file.diagnostics or not quiet:
+            print_result(f"{escape(file.file)}: {file.summary}")
+
+
+def _rendered(form: str, report: Report) -> str:
+    match form:
+        case "json":
+            from lambdo_router.cli.reports.json_report import json_text
+
+            return json_text(report)
+        case "github":
+            from lambdo_router.cli.reports.github_report import github_text
+
+            return github_text(report)
+        case "sarif":
+            from lambdo_router.cli.reports.sarif_report import sarif_text
+
+            return sarif_text(report)
+        case _:
+            from lambdo_router.cli.reports.junit_report import junit_of_files
+
+            return junit_of_files(report)

@@ -3,11 +3,11 @@
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Draft, Section
-from lambdo_router.events import SYSTEM_NUMBERS
+from lambdo_router.events import SYSTEM_NUMBERS, WideNumber
 from lambdo_router.patterns import Pattern, PatternError, compile_pattern
 from lambdo_router.routing import Match
 
-_SYSTEM_ATTRIBUTES = (
+SYSTEM_ATTRIBUTES = (
     "AWSTraceHeader",
     "ApproximateFirstReceiveTimestamp",
     "ApproximateReceiveCount",
@@ -18,6 +18,8 @@ _SYSTEM_ATTRIBUTES = (
     "SentTimestamp",
     "SequenceNumber",
 )
+_TEXTS = frozenset(SYSTEM_ATTRIBUTES) - SYSTEM_NUMBERS
+"""The attributes that SQS itself gives to messages."""
 
 
 def read_match(section: Section) -> Match:
@@ -51,7 +53,7 @@ def _report(draft: Draft, at: Path, pattern: dict[str, object], error: PatternEr
         if _has_variable(draft.written(path)):
             # The text may quote what the variable stands for, and that may be a secret.
             text = "what the variable stands for makes no pattern"
-        draft.problem(path, "bad-pattern", text)
+        draft.problem(path, "bad-pattern", text, on="key" if problem.of_key else "value")
 
 
 def _error_of(field: str, value: object) -> PatternError | None:
@@ -90,10 +92,10 @@ def _check_flat(match: Section) -> None:
 def _check_system(match: Section) -> None:
     system = match.value.get("system")
     for name, values in system.items() if isinstance(system, dict) else ():
-        if name not in _SYSTEM_ATTRIBUTES and not name.startswith("$"):
+        if name not in SYSTEM_ATTRIBUTES and not name.startswith("$"):
             what = f"SQS has no attribute `{name}` of its own"
             at = match.at("system", name)
-            hint = closest(name, _SYSTEM_ATTRIBUTES)
+            hint = closest(name, SYSTEM_ATTRIBUTES)
             match.draft.problem(
                 at, "unknown-attribute", what, on="key", severity="warning", hint=hint
             )
@@ -101,7 +103,7 @@ def _check_system(match: Section) -> None:
             at = match.at("system", name, *([index] if isinstance(values, list) else []))
             if isinstance(value, bool | str) and name in SYSTEM_NUMBERS:
                 never, hint = f"`{name}` is a number", "write it without quotes"
-            elif isinstance(value, bool | int | float) and name not in SYSTEM_NUMBERS:
+            elif isinstance(value, bool | int | float | WideNumber) and name in _TEXTS:
                 never, hint = f"`{name}` is text", "quote it"
             else:
                 continue

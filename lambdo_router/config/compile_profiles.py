@@ -17,6 +17,8 @@ from lambdo_router.config.layers import Layer, memory_with_size, on_top, read_la
 from lambdo_router.profiles import DEFAULT_SIZE, SIZES, Guest, Profile
 
 DEFAULT_BATCH_SIZE = 10
+DEFAULT_TIMEOUT = 900.0
+"""Seconds."""
 _DOCUMENTED_STEP = 2048
 """MB. Fly's guide names it for performance CPUs, its own tools take half of it."""
 
@@ -59,15 +61,6 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
 
     A profile without an image is complete: senders may have to name one.
     """
-    if not layer.partial and layer.acknowledge is None:
-        draft.problem(
-            place,
-            "missing-key",
-            f"{_called(draft, place)} does not say when a message is done",
-            on="key",
-            hint="write `acknowledge: launch`, here or in `defaults`; a default of `success`, "
-            "when the Machine has exited with 0, is not available yet",
-        )
     app = _text(draft, layer.app, fallbacks.app)
     if not app and not layer.partial and fallbacks.app_required:
         draft.problem(
@@ -90,6 +83,9 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
         batch_size=known(layer.batch_size, DEFAULT_BATCH_SIZE),
         batch_window=known(layer.batch_window, 0.0),
         batch_bytes=known(layer.batch_bytes, 512 * 1024),
+        acknowledge="launch" if known(layer.acknowledge, "success") == "launch" else "success",
+        timeout=known(layer.timeout, DEFAULT_TIMEOUT),
+        max_machines=None if layer.max_machines is None else layer.max_machines.value,
         max_attempts=None if layer.max_attempts is None else layer.max_attempts.value,
         machine=json.dumps(layer.machine, sort_keys=True, separators=(",", ":")),
     )
@@ -186,7 +182,7 @@ def check_memory(draft: Draft, layer: Layer) -> None:
             memory.path,
             "conflicting-keys",
             "`memory` only goes with a size given by name",
-            hint=f"write `memory_mb` in `size` in line {draft.line(layer.guest.path)}",
+            hint=f"write `memory_mb` in `size` in {_line(draft, layer.guest, memory)}",
         )
         return
     name = DEFAULT_SIZE if layer.size is None else layer.size.value
@@ -195,10 +191,14 @@ def check_memory(draft: Draft, layer: Layer) -> None:
     advice = memory_with_size(SIZES[name], memory.value)
     memory_text = draft.written(memory.path)
     if advice is not None:
-        line = "the usual one" if layer.size is None else f"line {draft.line(layer.size.path)}"
+        line = "the usual one" if layer.size is None else _line(draft, layer.size, memory)
         what = f"`memory` is {memory_text}, which does not go with the size {name} ({line})"
         draft.problem(memory.path, "memory-not-allowed", what, hint=advice)
     elif name.startswith("performance") and memory.value % _DOCUMENTED_STEP:
         what = f"`memory` is {memory_text}, between the steps that Fly documents"
         hint = "with performance CPUs these are 2gb; Fly may refuse the Machine"
         draft.warning(memory.path, "memory-step", what, hint=hint)
+
+
+def _line(draft: Draft, there: Written[Guest] | Written[str], here: Written[int]) -> str:
+    return draft.line(there.path, seen_from=here.path)

@@ -36,7 +36,6 @@ def compile_queues(draft: Draft) -> dict[str, Queue]:
         address = _address(section)
         if address is not None and address.value is not None:
             first = owners.setdefault(address.value, name)
-            _refuse_fifo(draft, address)
             if first != name:
                 _refuse_twin(draft, address, name, first)
     return queues
@@ -106,22 +105,12 @@ def _looked_up(name: str) -> Identity:
     return ("", "", name)
 
 
-def _refuse_fifo(draft: Draft, address: Written[Identity]) -> None:
-    if address.value is not None and address.value[2].endswith(".fifo"):
-        draft.problem(
-            address.path,
-            "fifo-queue",
-            f"{draft.describe(address.path)} names a FIFO queue",
-            hint="the order of a FIFO queue cannot be kept yet; use a standard queue",
-        )
-
-
 def _refuse_twin(draft: Draft, address: Written[Identity], name: str, first: str) -> None:
-    line = draft.line(("queues", first))
+    line = draft.line(("queues", first), seen_from=address.path)
     draft.problem(
         address.path,
         "same-queue",
-        f"queue `{name}` is the same SQS queue as `{first}` in line {line}",
+        f"queue `{name}` is the same SQS queue as `{first}` in {line}",
         hint="its messages would go to either at random; keep one of the two",
     )
 

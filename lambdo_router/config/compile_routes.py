@@ -45,8 +45,10 @@ class RouteCompiler:
     fallbacks: Fallbacks
     read_schema: Callable[[Path, str], EventSchema | None]
     """Compiles the schema file that the text at a path names; None if that is not good."""
+    route_layers: list[Layer] = field(default_factory=list)
+    """Of each route that was compiled, what its profile is made of."""
     _completed: dict[str, Profile] = field(default_factory=dict)
-    _lines: dict[str, int] = field(default_factory=dict)
+    _named: dict[str, Path] = field(default_factory=dict)
     """Where each name of a route was first written."""
 
     def compile(self) -> tuple[Route, ...]:
@@ -56,6 +58,7 @@ class RouteCompiler:
     def _route(self, section: Section) -> Route:
         name = self._name(section)
         layer = self._layer(section)
+        self.route_layers.append(layer)
         queues = self._queues(section)
         route = Route(
             name=name,
@@ -77,14 +80,15 @@ class RouteCompiler:
         written = section.text("name")
         if written is None or written.value is None:
             return ""
-        line = self.draft.line(written.path)
-        first = self._lines.setdefault(written.value, line)
-        if first != line:
+        first = self._named.setdefault(written.value, written.path)
+        if first != written.path:
+            line = self.draft.line(first, seen_from=written.path)
             self.draft.problem(
                 written.path,
                 "duplicate-route",
-                f"a route in line {first} is called {self.draft.quoted(written.path)} already",
-                hint="the name of a route is unique in the file",
+                f"a route in {line} is called {self.draft.quoted(written.path)} already",
+                hint="the name of a route is unique",
+                related=[self.draft.related(first, "the first route of that name")],
             )
         return written.value
 

@@ -23,13 +23,17 @@ from typing import Any, Literal, Never
 import yaml
 
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic, Severity, escape
+from lambdo_router.config.syntax import Mistake, explain_syntax
+from lambdo_router.events import WideNumber, parse_number
 
 Path = tuple[str | int, ...]
 """Where a value is: keys of mappings and indexes of lists, from the root, which is `()`."""
 
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
+"""Room for 10,000 routes of ordinary size, which take about 1 MiB, and for long ones."""
 MAX_DEPTH = 64
-MAX_VALUES = 250_000
+MAX_VALUES = 500_000
+"""Some 150 MB of memory."""
 MAX_PROBLEMS = 100
 
 
@@ -46,17 +50,19 @@ A list holds nodes, a mapping a node for each key and one for its value, a scala
 @dataclass(frozen=True, slots=True)
 class Document:
     """
-    One YAML file: `value` is made of dict, list, str, int, float, bool and None.
+    One YAML file: `value` is made of dict, list, str, int, float, WideNumber, bool and None.
 
-    `lines` are the source's lines. `unresolved` holds the paths of texts in which a variable could
-    not be filled in: what they will be is not known, so checks pass over them. `used` are the
-    variables that were filled in, and the values they got; they may be secrets, so a message about
-    a value shows `source(path)`, never the value.
+    `lines` are the source's lines. `cut` holds the paths of mappings from which a key was taken
+    because YAML itself was refused there: what they lack may have been meant. `unresolved` holds
+    the paths of texts in which a variable could not be filled in: what they will be is not known,
+    so checks pass over them. `used` are the variables that were filled in, and the values they got;
+    they may be secrets, so a message about a value shows `source(path)`, never the value.
     """
 
     file: str
     value: object = field(repr=False)
     lines: Sequence[str] = field(repr=False)
+    cut: frozenset[Path] = frozenset()
     unresolved: frozenset[Path] = frozenset()
     used: Mapping[str, str] = field(default_factory=dict, repr=False)
     _root: _Node = field(default=(0, 0, None, None), repr=False, compare=False)
@@ -130,7 +136,8 @@ def parse_document(text: str | bytes, file: str) -> tuple[Document | None, list[
     with suppress(_Abandoned):
         loader.read(text)
         if loader.whole:
-            return Document(file, loader.value, lines, _root=loader.root), loader.problems
+            cut = frozenset(loader.cut)
+            return Document(file, loader.value, lines, cut, _root=loader.root), loader.problems
     return None, loader.problems
 
 
@@ -146,7 +153,7 @@ def _decoded(text: str | bytes, file: str) -> str:
     if size <= MAX_BYTES and isinstance(text, str):
         size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
-        message = f"the file is over {MAX_BYTES // 1024} KiB ({size} bytes)"
+        message = f"the file is over {MAX_BYTES // 1024**2} MiB ({size} bytes)"
         raise ConfigError([Diagnostic(file, 1, 1, "file-too-large", message)])
     if isinstance(text, str):
         return text
@@ -214,6 +221,7 @@ class _Loader:
 
     def __init__(self, file: str, lines: Sequence[str]) -> None:
         self.problems: list[Diagnostic] = []
+        self.cut: list[Path] = []
         self.value: object = None
         self.root: _Node = (0, 0, None, None)
         self.whole = False
@@ -250,7 +258,10 @@ class _Loader:
             self._start(event, _node(event))
         elif isinstance(event, yaml.AliasEvent):
             node = _node(event)
-            message = f"aliases like `*{_short(event.anchor)}` are not allowed; write the value out"
+            message = (
+                f"aliases like `*{_short(event.anchor)}` are not allowed; write the value out, or "
+                "quote it if it is text"
+            )
             self._note(node, "alias", message)
             self._add(event, None, node)
         elif isinstance(event, yaml.DocumentStartEvent):
@@ -280,7 +291,10 @@ class _Loader:
         if self._values > MAX_VALUES:
             self._give_up(node, "too-many-values", f"the file has over {MAX_VALUES} values")
         if event.anchor is not None:
-            message = f"anchors like `&{_short(event.anchor)}` are not allowed"
+            message = (
+                f"anchors like `&{_short(event.anchor)}` are not allowed; remove it, or quote it "
+                "if it is text"
+            )
             self._note(node, "anchor", message)
         if event.tag is not None:
             written = event.tag.replace("tag:yaml.org,2002:", "!!")
@@ -292,22 +306,20 @@ class _Loader:
         if event.implicit[0]:
             if text in _WORDS:
                 return _WORDS[text]
-            if text[0] in "-0123456789" and (number := _NUMBER.fullmatch(text)):
-                return self._number(text, node, whole=number[1] is None and number[2] is None)
+            if text[0] in "-0123456789" and _NUMBER.fullmatch(text):
+                return self._number(text, node)
         if not text.isascii() and (half := re.search("[\ud800-\udfff]", text)):
             message = f"{escape(half[0])} is half a character; text must be valid Unicode"
             self._note(node, "character-not-allowed", message)
         return text
 
-    def _number(self, text: str, node: _Node, *, whole: bool) -> int | float:
-        value: int | float = math.inf
-        if len(text) <= _LONGEST_NUMBER:
-            value = int(text) if whole else float(text)
-        if math.isinf(value):
+    def _number(self, text: str, node: _Node) -> int | float | WideNumber:
+        """The number, exactly: patterns compare what the author wrote with what a sender wrote."""
+        if len(text) > _LONGEST_NUMBER or math.isinf(float(text)):
             message = "the number is out of range; if it is meant as text, quote it"
             self._note(node, "number-out-of-range", message)
             return 0
-        return value
+        return parse_number(text)
 
     def _add(self, event: yaml.Event, value: object, node: _Node) -> None:
         """Put a finished value where it belongs: the root, a list, a key, or the value of a key."""
@@ -334,10 +346,19 @@ class _Loader:
                 message = f"the key `{_short(event.value)}` is not text; write it in quotes"
                 self._note(node, "key-not-text", message)
             elif not isinstance(event, yaml.AliasEvent):
-                self._note(node, "key-not-text", "a key must be text, not a list or a mapping")
+                message = "a key must be text, not a list or a mapping"
+                if "{{" in self._lines[node[0]][max(0, node[1] - 1) :]:
+                    message += '; to use a variable, write "${NAME}"'
+                self._note(node, "key-not-text", message)
+            self.cut.append(self._path())
             return None
         if value == "<<" and isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
-            self._note(node, "merge-key", "merge keys (`<<`) are not allowed; write the keys out")
+            message = (
+                "merge keys (`<<`) are not allowed; write the keys out, or let a profile start "
+                "from another with `extends`"
+            )
+            self._note(node, "merge-key", message)
+            self.cut.append(self._path())
             return None
         if value in into.entries:
             first = into.entries[value][0][0] + 1
@@ -346,9 +367,21 @@ class _Loader:
             return None
         return value
 
+    def _path(self) -> Path:
+        """Of the mapping that is open."""
+        steps: list[str | int] = []
+        for outer in self._open[:-1]:
+            if isinstance(outer, _OpenList):
+                steps.append(len(outer.value))
+            elif outer.key is not None:
+                steps.append(outer.key)
+        return tuple(steps)
+
     def _syntax(self, error: yaml.MarkedYAMLError) -> None:
-        problem, begin = error.problem or "this is not YAML", error.context_mark
-        line, column = self._inside(error.problem_mark or begin)
+        context, begin = error.context or "", error.context_mark
+        # An alias is refused from its `*` on, a line that lacks a colon from its beginning.
+        early = re.search("scanning an (alias|anchor)|scanning a (simple key|block)", context)
+        line, column = self._inside(begin if early else error.problem_mark or begin)
         if not "".join([self._lines[line][column:], *self._lines[line + 1 :]]).strip():
             # What is missing at the end is missing from what was opened last.
             if begin is not None and self._inside(begin) < (line, column):
@@ -356,19 +389,17 @@ class _Loader:
             elif self._open:
                 line, column, _, _ = self._open[-1].node
             begin = None
-        character = self._lines[line][column : column + 1]
-        code = "yaml-syntax"
-        if "cannot start any token" in problem:
-            problem = f"text cannot begin with `{character}`; quote it"
-            if character == "\t":
-                code, problem = "tab", "a tab cannot indent or separate; use spaces"
-        elif problem.startswith("mapping values are not allowed"):
-            problem = "a `: ` makes a key of what is before it, and none can be here; quote it all"
-        elif error.context and not error.context.endswith("next token"):
-            problem += f", {error.context}"
-            problem += f" that begins in line {begin.line + 1}" if begin is not None else ""
-        end = column + 1 if character else None
-        self._note((line, column, end, None), code, problem)
+        mistake = Mistake(
+            problem=error.problem or "this is not YAML",
+            context=context,
+            begin=None if begin is None else self._inside(begin)[0],
+            lines=self._lines,
+            line=line,
+            column=column,
+        )
+        code, message = explain_syntax(mistake)
+        end = column + 1 if mistake.character else None
+        self._note((line, column, end, None), code, message)
 
     def _inside(self, mark: yaml.Mark | None) -> tuple[int, int]:
         """Line and column of the mark; libyaml also knows a line after the last."""
@@ -389,7 +420,7 @@ class _Loader:
 
 
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 300
 """Digits and all: beyond, no float holds a whole number, and reading it takes ever longer."""
 _LONGEST_SHOWN = 60
@@ -398,6 +429,30 @@ _LONGEST_SHOWN = 60
 def _events(text: str) -> Iterator[yaml.Event]:
     """libyaml's, if PyYAML was built with it; else the same from Python, ten times slower."""
     return yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def scalar_spans(text: str) -> list[tuple[int, int, int, int]] | None:
+    """
+    From where to where each scalar reaches; None for a text that is not YAML, or nested too deep.
+
+    Line and column of its first character and of the first after it, from 0. A block scalar begins
+    with its `|` or `>`, and ends where a line begins that is not its own.
+    """
+    spans: list[tuple[int, int, int, int]] = []
+    depth = 0
+    try:
+        for event in _events(text):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                return None
+            if isinstance(event, yaml.ScalarEvent):
+                start: Any = event.start_mark  # parsers always set both; the stubs allow for None
+                end: Any = event.end_mark
+                spans.append((start.line, start.column, end.line, end.column))
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return None
+    return spans
 
 
 def _node(event: yaml.Event) -> _Node:

@@ -1,22 +1,30 @@
 """
-A routes file under examination: what of it is sound, and what was found wrong.
+Routes under examination: what of their files is sound, and what was found wrong.
 
-Checks of shape and checks of meaning run over the same file one after the other, and a mistake of
+Checks of shape and checks of meaning run over the same files one after the other, and a mistake of
 shape must not hide a mistake of meaning elsewhere. So what has the wrong shape is cut out, and
 remembered as broken, before anyone asks what the rest means: whoever reads a value from here finds
 it with the right type, or not at all, or as written but not known.
+
+Several files are one draft. Names are global, and the routes of all files are one list: those of
+the including file first, then those of each included one. A path such as `("routes", 7, "match")`
+counts in that list; the draft knows in which file, and where in it, the thing stands.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 from typing import Generic, Literal, TypeVar
 
-from lambdo_router.config.diagnostics import Diagnostic, Severity
-from lambdo_router.config.document import Document, Path
-from lambdo_router.config.shape import ROUTES_SCHEMA, Misfit, found, misfits, value_at
+from lambdo_router.config.diagnostics import Diagnostic, Related, Severity
+from lambdo_router.config.document import Path
+from lambdo_router.config.parts import Part
+from lambdo_router.config.shape import ROUTES_SCHEMA, Misfit, misfits, misspelt, value_at
 
 T = TypeVar("T")
+Named = Literal["queues", "profiles"]
+_NAMED: tuple[Named, ...] = ("queues", "profiles")
 
 
 class Unfit(ValueError):
@@ -47,17 +55,22 @@ def known(written: Written[T] | None, default: T) -> T:
 
 class Draft:
     """
-    One routes file with the problems found in it so far.
+    Routes files with the problems found in them so far.
 
-    `written` is the document before variables were filled in; messages quote from it, so that no
-    value of a variable is ever printed.
+    The first part is the file that includes the others. `complete` is False if a file that should
+    be there could not be read: what is not found may be in it.
     """
 
-    def __init__(self, document: Document, written: Document) -> None:
-        self._document = document
-        self._written = written
+    def __init__(self, parts: Sequence[Part], *, complete: bool = True) -> None:
+        self.parts = tuple(parts)
+        self.complete = complete
+        self.is_cut = False
+        """Whether anything of the wrong shape was cut out."""
         self._problems: dict[Diagnostic, None] = {}
         self._broken: set[Path] = set()
+        self._owners: dict[Named, dict[str, Part]] = {"queues": {}, "profiles": {}}
+        self._places: list[tuple[Part, int]] = []
+        """Of each route: its file, and its index there."""
         self._root = self._sound_part()
 
     @property
@@ -67,8 +80,21 @@ class Draft:
 
     @property
     def unresolved(self) -> frozenset[Path]:
-        """Where texts stand in which a variable is not set."""
-        return self._document.unresolved
+        """Where texts stand in which a variable is not set, by the paths of their files."""
+        return frozenset().union(*(part.document.unresolved for part in self.parts))
+
+    def diagnostic(
+        self,
+        path: Path,
+        code: str,
+        message: str,
+        on: Literal["value", "key"] = "value",
+        severity: Severity = "error",
+        hint: str = "",
+    ) -> Diagnostic:
+        """A diagnostic at `path` that is not noted; at the nearest thing that is written there."""
+        part, inside = self._locate(path)
+        return part.document.diagnostic(inside, code, message, on=on, severity=severity, hint=hint)
 
     def problem(
         self,
@@ -79,16 +105,33 @@ class Draft:
         on: Literal["value", "key"] = "value",
         severity: Severity = "error",
         hint: str = "",
+        related: Sequence[Related] = (),
     ) -> None:
         """Note something wrong with the value, or the key, at `path`."""
-        diagnostic = self._document.diagnostic(
-            path, code, message, on=on, severity=severity, hint=hint
-        )
+        self.note(self.diagnostic(path, code, message, on, severity, hint), related)
+
+    def warning(
+        self,
+        path: Path,
+        code: str,
+        message: str,
+        *,
+        hint: str = "",
+        related: Sequence[Related] = (),
+    ) -> None:
+        """Note something at `path` that is allowed and most likely not meant."""
+        self.problem(path, code, message, severity="warning", hint=hint, related=related)
+
+    def note(self, diagnostic: Diagnostic, related: Sequence[Related] = ()) -> None:
+        """Note a diagnostic, with the places that have to do with it."""
+        if related:
+            diagnostic = replace(diagnostic, related=(*diagnostic.related, *related))
         self._problems[diagnostic] = None
 
-    def warning(self, path: Path, code: str, message: str, *, hint: str = "") -> None:
-        """Note something at `path` that is allowed and most likely not meant."""
-        self.problem(path, code, message, severity="warning", hint=hint)
+    def related(self, path: Path, message: str, on: Literal["value", "key"] = "value") -> Related:
+        """What stands at `path`, as a place that has to do with a problem elsewhere."""
+        at = self.diagnostic(path, "", "", on)
+        return Related(at.file, at.line, at.column, message)
 
     def misfit(self, misfit: Misfit) -> None:
         """Note a mistake of shape, and keep from further looks what it spoils."""
@@ -97,36 +140,36 @@ class Draft:
             self._broken.add(misfit.broken)
 
     def is_known(self, path: Path) -> bool:
-        """False for what is broken, and for what depends on a variable that is not set."""
-        return path not in self._broken and self.is_resolved(path)
+        """False for what is broken or incomplete, or depends on a variable that is not set."""
+        if path in self._broken or (not self.complete and path in {("queues",), ("profiles",)}):
+            return False
+        part, inside = self._locate(path)
+        return part.is_resolved(inside) and inside not in part.document.cut
 
     def is_written(self, path: Path) -> bool:
         """Whether the author wrote anything there, be it broken."""
-        try:
-            value_at(self._document.value, path)
-        except (LookupError, TypeError):
-            return False
-        return True
+        part, inside = self._locate(path)
+        return part.is_written(inside)
 
     def shown(self, path: Path) -> str:
         """What stands at `path`, in words, as the author wrote it."""
-        value = self.written(path)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return f"the number {self.source(path) or value}"
-        return found(value)
+        part, inside = self._locate(path)
+        return part.shown(inside)
 
     def source(self, path: Path) -> str:
         """The scalar at `path`, letter by letter; empty if it is none on one line."""
-        return self._written.source(path)
+        part, inside = self._locate(path)
+        return part.source(inside)
 
     def holds_variable(self, path: Path) -> bool:
         """Whether the text at `path` has a variable in it."""
-        value = self.written(path)
-        return isinstance(value, str) and "${" in value
+        part, inside = self._locate(path)
+        return part.holds_variable(inside)
 
     def is_resolved(self, path: Path) -> bool:
         """False where a variable is not set: what the text will be is not known."""
-        return path not in self._document.unresolved
+        part, inside = self._locate(path)
+        return part.is_resolved(inside)
 
     def quoted(self, path: Path) -> str:
         """The name that stands at `path`, as the author wrote it."""
@@ -134,38 +177,37 @@ class Draft:
 
     def written(self, path: Path) -> object:
         """The value at `path` before variables were filled in."""
-        return value_at(self._written.value, path)
+        part, inside = self._locate(path)
+        return part.as_written(inside)
 
     def describe(self, path: Path) -> str:
         """What people call the thing at `path`: "queue `orders`", "`visibility`"."""
-        match path:
-            case ():
-                return "the routes file"
-            case ("queues", name):
-                return f"queue `{name}`"
-            case ("profiles", name):
-                return f"profile `{name}`"
-            case ("routes", int(index)):
-                route = self._route_name(index)
-                return f"route {index + 1}" if route is None else f"route `{route}`"
-            case (*above, int(index)):
-                return f"item {index + 1} of {self.describe(tuple(above))}"
-            case _:
-                return f"`{path[-1]}`"
+        part, inside = self._locate(path)
+        return part.describe(inside)
 
-    def line(self, path: Path) -> int:
-        """The line, from 1, at which the thing at `path` begins."""
-        return self._document.diagnostic(path, "", "", on="key").line
+    def folder(self, path: Path) -> FilePath:
+        """The folder that file names at `path` are relative to."""
+        part, _ = self._locate(path)
+        return part.path.parent
 
-    def names(self, part: Literal["queues", "profiles"]) -> tuple[str, ...]:
-        """The names that this part of the file defines, also those of broken entries."""
-        root = self._document.value
-        entries = root.get(part) if isinstance(root, dict) else None
-        return tuple(entries) if isinstance(entries, dict) else ()
+    def line(self, path: Path, *, seen_from: Path) -> str:
+        """
+        Where the thing at `path` begins, to be told at `seen_from`: `line 7`.
 
-    def good_names(self, part: Literal["queues", "profiles"]) -> list[str]:
+        With the file's name before it, if that is another file.
+        """
+        at = self.diagnostic(path, "", "", "key")
+        part, _ = self._locate(seen_from)
+        elsewhere = at.file != part.document.file
+        return f"line {at.line} of {at.file}" if elsewhere else f"line {at.line}"
+
+    def names(self, section: Named) -> tuple[str, ...]:
+        """The names that this part of the files defines, also those of broken entries."""
+        return tuple(self._owners[section])
+
+    def good_names(self, section: Named) -> list[str]:
         """The names of the entries whose shape is right: those to offer."""
-        return [name for name in self.names(part) if self.is_known((part, name))]
+        return [name for name in self.names(section) if self.is_known((section, name))]
 
     def section(self, *path: str | int) -> "Section":
         """The mapping at `path`; an empty one if nothing sound is there."""
@@ -177,22 +219,107 @@ class Draft:
 
     def routes(self) -> Iterator["Section"]:
         """The entries of `routes`, in order; empty ones for those that are no mappings."""
-        routes = self._root.get("routes")
-        for index in range(len(routes) if isinstance(routes, list) else 0):
+        for index in range(len(self._places)):
             yield self.section("routes", index)
 
-    def _route_name(self, index: int) -> str | None:
-        path: Path = ("routes", index, "name")
-        name = self.written(path) if self.is_written(path) else None
-        return name if isinstance(name, str) else None
+    def _locate(self, path: Path) -> tuple[Part, Path]:
+        """The file in which the thing at `path` stands, and its path there."""
+        if len(self.parts) == 1:
+            return self.parts[0], path
+        match path:
+            case ("queues" | "profiles" as section, str(name), *_):
+                return self._owners[section].get(name, self.parts[0]), path
+            case ("routes", int(index), *inside) if index < len(self._places):
+                part, index = self._places[index]
+                return part, ("routes", index, *inside)
+            case _:
+                return self.parts[0], path
 
     def _sound_part(self) -> dict[str, object]:
-        value = self._document.value
-        for misfit in misfits(value, ROUTES_SCHEMA, self):
-            self.misfit(misfit)
-        if not isinstance(value, dict) or () in self._broken:
+        """What all files say together, as far as its shape is right; what is not is noted."""
+        root: dict[str, object] = {"defaults": {}, "queues": {}, "profiles": {}, "routes": []}
+        for part in self.parts:
+            sound = self._shaped(part)
+            self._take_names(part, sound, root)
+            self._take_routes(part, sound, root)
+            if part is self.parts[0]:
+                root["defaults"] = sound.get("defaults")
+            else:
+                self._refuse_root_keys(part)
+        for key in ("queues", "routes") if self.complete and not self._broken else ():
+            if not any(part.is_written((key,)) for part in self.parts):
+                what = f"{self.describe(())} has no `{key}`"
+                self.problem((), "missing-key", what, on="key", hint="it must be written")
+        return root
+
+    def _shaped(self, part: Part) -> dict[str, object]:
+        """What this file says, without what has the wrong shape."""
+        broken: set[Path] = set()
+        found = list(misfits(part.document.value, ROUTES_SCHEMA, part))
+        meant = misspelt(found)
+        for path in meant:
+            self._broken |= self._seen_from_all(path)
+        for misfit in found:
+            needless = misfit.code == "missing-key" and misfit.broken in meant
+            if not needless and misfit.path not in part.document.cut:
+                self.note(part.diagnostic(misfit))
+            if misfit.broken is not None:
+                broken.add(misfit.broken)
+                self._broken |= self._seen_from_all(misfit.broken)
+        value = part.document.value
+        if not isinstance(value, dict) or () in broken:
             return {}
-        return without(value, self._broken) if self._broken else value
+        self.is_cut |= bool(broken)
+        return without(value, broken) if broken else value
+
+    def _seen_from_all(self, path: Path) -> set[Path]:
+        """The path of the file that is being taken in, as one of the whole."""
+        match path:
+            case ("routes", int(index), *inside):
+                return {("routes", len(self._places) + index, *inside)}
+            case ():
+                return {("queues",), ("profiles",)}
+            case _:
+                return {path}
+
+    def _take_names(
+        self, part: Part, sound: Mapping[str, object], root: Mapping[str, object]
+    ) -> None:
+        for section in _NAMED:
+            good, into = sound.get(section), root[section]
+            for name in part.keys((section,)):
+                owner = self._owners[section].setdefault(name, part)
+                if owner is not part:
+                    self._refuse_twin(part, owner, (section, name))
+                elif isinstance(good, dict) and name in good and isinstance(into, dict):
+                    into[name] = good[name]
+
+    def _take_routes(
+        self, part: Part, sound: Mapping[str, object], root: Mapping[str, object]
+    ) -> None:
+        good, into = sound.get("routes"), root["routes"]
+        if isinstance(good, list) and isinstance(into, list):
+            into += good
+            self._places += [(part, index) for index in range(len(good))]
+
+    def _refuse_twin(self, part: Part, owner: Part, path: Path) -> None:
+        first = owner.document.diagnostic(path, "", "", on="key")
+        what = f"{part.describe(path)} is defined already, in line {first.line} of {first.file}"
+        hint = "names are global; choose another, or remove one of the two"
+        self.note(
+            part.document.diagnostic(path, "defined-twice", what, on="key", hint=hint),
+            (Related(first.file, first.line, first.column, "it is defined here first"),),
+        )
+
+    def _refuse_root_keys(self, part: Part) -> None:
+        """Who reads the including file knows what holds for all: its defaults, and its parts."""
+        for key in ("include", "defaults"):
+            if part.is_written((key,)):
+                what = f"`{key}` is written in a file that is included"
+                hint = f"write it in {self.parts[0].document.file}, the file that includes this one"
+                at = part.document.diagnostic((key,), "only-in-root", what, on="key", hint=hint)
+                self.note(at)
+                self._broken.add((key,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +332,7 @@ class Section:
 
     def __contains__(self, key: str) -> bool:
         """Whether the key is written, be it with a broken value."""
-        return key in self.value or self.draft.is_written(self.at(key))
+        return key in self.value or (self.draft.is_cut and self.draft.is_written(self.at(key)))
 
     def at(self, *steps: str | int) -> Path:
         """The path of what stands below."""

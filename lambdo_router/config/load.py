@@ -3,27 +3,27 @@ From a routes file to a routing table, or to everything that is wrong with it.
 
 `examine_routes` never fails: it reads, checks and compiles, and says what it found. `load_routes`
 is for whoever needs a table and can do nothing without one. Both read every file once, and the
-generation is the digest of exactly what was read: the file, its schemas, and the values that the
-environment gave.
+generation is the digest of exactly what was read: the file, those that it includes, the schemas,
+and the values that the environment gave.
 """
 
+import gc
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from lambdo_router.config.compile import Compiled, compile_document
+from lambdo_router.config.compile import Compiled, compile_parts
 from lambdo_router.config.compile_profiles import Fallbacks
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
-from lambdo_router.config.document import parse_document, source_lines
+from lambdo_router.config.include import RoutesFiles, read_routes_files
+from lambdo_router.config.places import Origin, Place, Places
 from lambdo_router.config.schema_files import SchemaFiles
-from lambdo_router.config.variables import substitute
+from lambdo_router.config.suppress import without_ignored
 from lambdo_router.routing import RoutingTable
-
-_MOST_READ = 16 * 1024 * 1024
-"""Bytes. Routes files are far smaller, and a larger one is refused; but a device has no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class LoadedRoutes:
     warnings: tuple[Diagnostic, ...]
     inputs: tuple[Path, ...]
     """Every file that the table came from: a change in any of them may change it."""
+    places: Places = field(repr=False)
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     """The lines of each file by its name in the diagnostics, for printing them."""
 
@@ -41,6 +42,14 @@ class LoadedRoutes:
     def generation(self) -> str:
         """12 hexadecimal digits: equal if, and only if, nothing that was read has changed."""
         return self.table.generation
+
+    def place_of(self, route: str, *path: str | int) -> Place:
+        """Where this part of a route's entry is written; more at `Places.place_of`."""
+        return self.places.place_of(route, *path)
+
+    def origins(self, route: str) -> Mapping[str, Origin]:
+        """Where each value of the route's profile comes from; more at `Places.origins`."""
+        return self.places.origins(route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,11 @@ class Examined:
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
     @property
+    def places(self) -> Places | None:
+        """Where everything is written, as far as the file is sound; None if it is no YAML."""
+        return None if self.compiled is None else self.compiled.places
+
+    @property
     def errors(self) -> tuple[Diagnostic, ...]:
         """The diagnostics that keep the file from being run."""
         return tuple(d for d in self.diagnostics if d.severity == "error")
@@ -78,23 +92,32 @@ def load_routes(
     missing: Literal["error", "warning"] = "error",
     default_app: str = "",
     default_region: str | None = None,
+    content: bytes | None = None,
 ) -> LoadedRoutes:
     """
-    The routing table of the file at `path`.
+    The routing table of the file at `path`, and of those that it includes.
 
     Variables come from `env`; with `missing="warning"` those that are not set stay in the table as
     they are written, and a profile may be without an app. `default_app` and `default_region` are
-    for profiles that name none. Raises ConfigError, with every problem and the inputs that were
+    for profiles that name none. With `content`, that is what the file holds: for one that comes
+    from elsewhere than the disk. Raises ConfigError, with every problem and the inputs that were
     looked at, if there is an error.
     """
     examined = examine_routes(
-        path, env, missing=missing, default_app=default_app, default_region=default_region
+        path,
+        env,
+        missing=missing,
+        default_app=default_app,
+        default_region=default_region,
+        content=content,
     )
     if examined.compiled is None or examined.errors:
         raise ConfigError(examined.diagnostics, examined.inputs)
     compiled = examined.compiled
     table = RoutingTable(examined.generation, compiled.queues, compiled.routes)
-    return LoadedRoutes(table, examined.warnings, examined.inputs, examined.sources)
+    return LoadedRoutes(
+        table, examined.warnings, examined.inputs, compiled.places, examined.sources
+    )
 
 
 def examine_routes(
@@ -104,41 +127,65 @@ def examine_routes(
     missing: Literal["error", "warning"] = "error",
     default_app: str = "",
     default_region: str | None = None,
+    content: bytes | None = None,
 ) -> Examined:
     """Everything that can be known of the file at `path`; arguments as for `load_routes`."""
-    file = str(path)
-    try:
-        content = _read(path)
-    except _Unreadable as error:
-        problem = Diagnostic(file, 1, 1, error.code, str(error))
-        return Examined(False, (problem,), (path,), sources={file: ()})
-    written, unreadable = parse_document(content, file)
-    if written is None:
-        sources = {file: source_lines(content)}
-        return Examined(True, tuple(sorted(unreadable)), (path,), ("yaml",), sources=sources)
-    document, problems = substitute(written, env, missing=missing)
-    schemas = SchemaFiles(path.parent)
+    with _collector_paused():
+        return _examined(path, env, missing, (default_app, default_region), content)
+
+
+def _examined(
+    path: Path,
+    env: Mapping[str, str],
+    missing: Literal["error", "warning"],
+    defaults: tuple[str, str | None],
+    content: bytes | None,
+) -> Examined:
+    default_app, default_region = defaults
+    files = read_routes_files(path, env, missing=missing, content=content)
+    if not files.parts:
+        checked = ("yaml",) if files.readable else ()
+        found = tuple(sorted(files.problems))
+        return Examined(files.readable, found, tuple(files.inputs), checked, sources=files.sources)
+    schemas = SchemaFiles()
     fallbacks = Fallbacks(default_app, default_region, app_required=missing == "error")
-    compiled = compile_document(document, written, schemas.compile, fallbacks)
+    compiled = compile_parts(files.parts, schemas.compile, fallbacks, complete=files.complete)
     fallback_values = {"app": default_app, "region": default_region}
+    used = {name: text for part in files.parts for name, text in part.document.used.items()}
     return Examined(
         readable=True,
-        diagnostics=_merged(unreadable, {*problems, *compiled.diagnostics}),
-        inputs=(path, *schemas.contents),
+        diagnostics=without_ignored(_merged(files, compiled.diagnostics), files.sources),
+        inputs=(*files.inputs, *schemas.contents),
         checked=_checked(schemas),
         compiled=compiled,
-        generation=_generation(content, schemas.contents, document.used, fallback_values),
-        sources={file: document.lines},
+        generation=_generation(files.contents, schemas.contents, used, fallback_values),
+        sources=files.sources,
     )
 
 
-def _merged(
-    unreadable: Sequence[Diagnostic], others: Collection[Diagnostic]
-) -> tuple[Diagnostic, ...]:
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """
+    For a while, leave garbage lying.
+
+    A large file becomes a million objects that all stay, and the collector of cycles would go over
+    them again and again: a third of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _merged(files: RoutesFiles, others: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """All by position; where YAML itself was refused, what follows from that is not said too."""
-    refused = {(problem.line, problem.column) for problem in unreadable}
-    kept = [other for other in others if (other.line, other.column) not in refused]
-    return tuple(sorted([*unreadable, *kept]))
+    kept = [
+        other for other in others if (other.file, other.line, other.column) not in files.refused
+    ]
+    return tuple(sorted({*files.problems, *kept}))
 
 
 def _checked(schemas: SchemaFiles) -> tuple[str, ...]:
@@ -146,34 +193,14 @@ def _checked(schemas: SchemaFiles) -> tuple[str, ...]:
     return (*always, "schemas") if schemas.contents else always
 
 
-class _Unreadable(Exception):
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def _read(path: Path) -> bytes:
-    """The file's bytes; of one that is far too large, enough to see that it is."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_MOST_READ)
-    except FileNotFoundError:
-        raise _Unreadable("file-not-found", "there is no such file") from None
-    except IsADirectoryError:
-        raise _Unreadable("file-is-a-folder", "this is a folder, not a file") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise _Unreadable("file-not-readable", f"the file cannot be read: {reason}") from None
-
-
 def _generation(
-    content: bytes,
+    contents: Sequence[bytes],
     schemas: Mapping[Path, bytes | None],
     variables: Mapping[str, str],
     fallbacks: Mapping[str, str | None],
 ) -> str:
     parts = [
-        hashlib.sha256(content).hexdigest(),
+        [hashlib.sha256(content).hexdigest() for content in contents],
         [hashlib.sha256(schema or b"").hexdigest() for schema in schemas.values()],
         dict(variables),
         dict(fallbacks),

@@ -17,11 +17,10 @@ _MOST_READ = 16 * 1024 * 1024
 
 
 class SchemaFiles:
-    """Reads and compiles schema files, named relative to the folder of the routes file."""
+    """Reads and compiles schema files, each relative to the folder of the file that names it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._compiled: dict[str, EventSchema | None] = {}
+    def __init__(self) -> None:
+        self._compiled: dict[Path, EventSchema | None] = {}
         self.contents: dict[Path, bytes | None] = {}
         """Of each file that was read or looked for; None if it could not be read."""
 
@@ -31,21 +30,24 @@ class SchemaFiles:
 
         What is wrong with a schema, or odd, is noted in the draft where it is named first.
         """
-        if text not in self._compiled:
-            self._compiled[text] = self._compile(draft, at, text)
-        return self._compiled[text]
+        path = draft.folder(at) / text
+        if path not in self._compiled:
+            self._compiled[path] = self._compile(draft, at, text, path)
+        return self._compiled[path]
 
-    def _compile(self, draft: Draft, at: DocumentPath, text: str) -> EventSchema | None:
+    def _compile(self, draft: Draft, at: DocumentPath, text: str, path: Path) -> EventSchema | None:
         if re.match(r"[a-z][a-z0-9+.-]+:", text, re.IGNORECASE):
             what = f"`schema` is {draft.shown(at)}, which is no file"
             hint = "nothing is fetched; write a path relative to this file"
             draft.problem(at, "schema-not-a-file", what, hint=hint)
             return None
         try:
-            compiled = compile_schema(self._folder / text, self._read)
+            compiled = compile_schema(path, self._read)
         except SchemaError as error:
             for problem in error.problems:
-                draft.problem(at, problem.code, _told(draft, at, text, problem))
+                of_file = problem.code == "schema-not-readable" and problem.file == path
+                hint = "the path is relative to the folder of this file" if of_file else ""
+                draft.problem(at, problem.code, _told(draft, at, text, problem), hint=hint)
             return None
         for warning in compiled.warnings:
             draft.warning(at, warning.code, _told(draft, at, text, warning))

@@ -11,17 +11,20 @@ wrong form, and `emptyErrorMessage` for something empty.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, Protocol, cast
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
+from lambdo_router.events import WideNumber
+from lambdo_router.schemas import quick_check
+
+if TYPE_CHECKING:  # imported where something is wrong: it is slow to load
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 ROUTES_SCHEMA = "routes.schema.json"
 MACHINE_CONFIG_SCHEMA = "machine_config.schema.json"
@@ -36,7 +39,11 @@ _TYPES = {
     "null": "null",
 }
 # They say nothing about validity, and jsonschema would look at each of them for every value.
-_ANNOTATIONS = frozenset({"title", "description", "examples", "default", "$defs"})
+_ANNOTATIONS = frozenset(
+    {"$id", "$defs", "default", "deprecated", "description", "examples", "title"}
+)
+_FOR_EDITORS = "for editors"
+"""How the `$comment` of a schema begins that is not checked here: the compiler says it better."""
 _OF_A_TYPE = frozenset({"type", "const"})
 """What rules an alternative out as a whole: it is for another type of value."""
 _LONGEST_SHOWN = 60
@@ -91,16 +98,42 @@ def misfits(value: object, schema: str, author: Author, below: Path = ()) -> Ite
     `below` is where the value stands in the file; the paths of what is found begin with it. Texts
     that are not resolved may still become anything, so only their type is judged.
     """
+    if _quick_check(schema)(value):
+        return
     sentences = _Sentences(author, below)
     for error in _validator(schema).iter_errors(value):
         yield from sentences.of(_Error.of(error))
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
+def _quick_check(name: str) -> Callable[[object], bool]:
+    """Most files are right, and that can be seen a hundred times as fast as what is wrong."""
+    return quick_check(_expanded_schema(name))
+
+
+def misspelt(found: Sequence[Misfit]) -> set[Path]:
+    """Keys that are likely written, only misspelt: that they are missing need not be said."""
+    return {
+        (*misfit.path[:-1], likely[1])
+        for misfit in found
+        if misfit.code == "unknown-key" and (likely := _DID_YOU_MEAN.search(misfit.hint))
+    }
+
+
+_DID_YOU_MEAN = re.compile("did you mean `([^`]+)`")
+
+
+@cache
+def _validator(name: str) -> "Draft202012Validator":
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(_expanded_schema(name))
+
+
+@cache
+def _expanded_schema(name: str) -> dict[str, Any]:
     schema = json.loads(schema_text(name))
-    expanded = cast("dict[str, Any]", _expanded(schema, schema["$defs"]))
-    return Draft202012Validator(expanded)
+    return cast("dict[str, Any]", _expanded(schema, schema["$defs"]))
 
 
 def _expanded(schema: object, definitions: Mapping[str, object], *, names: bool = False) -> object:
@@ -112,6 +145,8 @@ def _expanded(schema: object, definitions: Mapping[str, object], *, names: bool 
     while not names and "$ref" in schema:
         meant = cast("dict[str, object]", definitions[schema["$ref"].removeprefix("#/$defs/")])
         schema = {**meant, **{key: value for key, value in schema.items() if key != "$ref"}}
+    if not names and str(schema.get("$comment", "")).startswith(_FOR_EDITORS):
+        return True
     return {
         key: _expanded(value, definitions, names=key == "properties")
         for key, value in schema.items()
@@ -140,7 +175,7 @@ class _Error:
     """What was found in each alternative of `anyOf`."""
 
     @classmethod
-    def of(cls, error: ValidationError) -> "_Error":
+    def of(cls, error: "ValidationError") -> "_Error":
         branches: dict[Any, list[_Error]] = {}
         for inner in error.context or ():
             branches.setdefault(inner.relative_schema_path[0], []).append(cls.of(inner))
@@ -209,7 +244,9 @@ class _Sentences:
             if key not in known:
                 at = (*path, key)
                 what = f"unknown key `{key}` in {self.author.describe(path)}"
-                yield Misfit(at, "unknown-key", what, closest(key, known), "key", at)
+                home = "" if self.below else _home(key, known)
+                hint = f"{home}{closest(key, known)}"
+                yield Misfit(at, "unknown-key", what, hint, "key", at)
 
     def _missing_key(self, path: Path, error: _Error) -> Misfit:
         key = error.missing
@@ -234,7 +271,7 @@ class _Sentences:
     def _exactly_one(self, path: Path, error: _Error) -> Iterator[Misfit]:
         if not isinstance(error.value, dict):
             return  # its type is wrong, which is reported already
-        keys = [key for branch in error.wanted for key in branch["required"]]
+        keys = [key for branch in error.wanted for key in branch.get("required", ())]
         present = [f"`{key}`" for key in keys if key in error.value]
         names = ", ".join(f"`{key}`" for key in keys)
         has = f"has {' and '.join(present)}" if present else f"has none of {names}"
@@ -260,9 +297,11 @@ class _Sentences:
         """How to write what the author seems to mean as the type that is wanted."""
         instance = error.value
         if instance is None:
-            return "write a value, or remove the key"
-        if "string" in wanted and isinstance(instance, bool | int | float):
-            text = self.author.source(path) or json.dumps(instance)
+            plain = wanted == ["string"] and not error.schema.keys() & {"pattern", "minLength"}
+            value = 'a value ("" for an empty text)' if plain else "a value"
+            return f"write {value}, or remove the key"
+        if "string" in wanted and isinstance(instance, bool | int | float | WideNumber):
+            text = self.author.source(path)
             if re.search(error.schema.get("pattern", ""), text) is None:
                 return str(error.schema.get("patternErrorMessage", ""))
             return f"quote it: {json.dumps(text)}"
@@ -322,7 +361,7 @@ def found(value: object) -> str:
             return "nothing"
         case bool():
             return _plain(value)
-        case int() | float():
+        case int() | float() | WideNumber():
             return f"the number {_plain(value)}"
         case str():
             short = value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "..."
@@ -334,7 +373,23 @@ def found(value: object) -> str:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, WideNumber):
+        return value.text
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _home(key: str, known: Mapping[str, Any]) -> str:
+    """Where a key of the routes file belongs: below one of those known here, or elsewhere."""
+    homes = [
+        f"`{name}`"
+        for name, schema in known.items()
+        if any(key in one.get("properties", ()) for one in (schema, *schema.get("anyOf", ())))
+    ]
+    if not homes:
+        definitions = json.loads(schema_text(ROUTES_SCHEMA))["$defs"]
+        parts = ("queue", "profile", "route")
+        homes = [f"a {part}" for part in parts if key in definitions[part]["properties"]]
+    return f"it is a key of {' or of '.join(homes)}; " if homes else ""
 
 
 def _is_about_text(error: _Error) -> bool:

@@ -3,7 +3,8 @@ Variables in the texts of a routes file.
 
 `${NAME}` and `${NAME:-default}` are filled in after the file is parsed, in each text value by
 itself and once: whatever a variable holds, it can add no structure to the file, become no number,
-and name no further variable. Keys are never touched. `$${` stands for a plain `${`.
+and name no further variable. Keys are never touched. `$${` stands for a plain `${`. The `tests` of
+a file stay as they are: a message is what a sender wrote, and no test keeps a router from running.
 """
 
 import re
@@ -19,6 +20,7 @@ _INSIDE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", 
 # What Python makes of bytes in the environment that are not UTF-8.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_SHOWN = 60
+_TESTS = ["tests"]
 
 Container = TypeVar("Container", dict[Any, object], list[object])
 
@@ -54,6 +56,8 @@ class _Substitution:
 
     def rewritten(self, value: object, path: list[str | int]) -> object:
         """The value with its texts filled in; what holds no variables is shared, not copied."""
+        if path == _TESTS:
+            return value
         if isinstance(value, str):
             return self._text(value, tuple(path)) if "${" in value else value
         if isinstance(value, dict):

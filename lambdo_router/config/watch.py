@@ -2,7 +2,8 @@
 Loads the routes again when a file that they came from has changed.
 
 What is on disk is looked at once a second: a stat of every input, which follows symbolic links,
-and the digest of each whose stat has changed. That is the sure way. It sees editors that write a
+and the digest of each whose stat has changed. An input is a file, or a folder, of which the names
+in it count: with them a glob means other files. That is the sure way. It sees editors that write a
 new file and rename it, volumes whose links are pointed elsewhere, folders that are swapped, and
 files that come and go, and it works where the kernel reports nothing. Where the kernel does report,
 watchfiles on the folders of the inputs makes it quicker; it may fail and nothing is lost.
@@ -15,6 +16,7 @@ load leads to one more load, of which nobody hears.
 
 import asyncio
 import hashlib
+import os
 import stat
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -35,7 +37,7 @@ QUIET = 0.3
 RECHECK = 30.0
 
 Contents = Mapping[Path, str | None]
-"""What is in each input, as a digest; None for a file that is not there or cannot be read."""
+"""What is in each input, as a digest; None for one that is not there or cannot be read."""
 
 
 class Loaded(Protocol):
@@ -48,7 +50,7 @@ class Loaded(Protocol):
 
     @property
     def inputs(self) -> Sequence[Path]:
-        """Every file it came from."""
+        """Every file it came from, and every folder that was searched for files."""
         ...
 
 
@@ -240,13 +242,16 @@ def _stat(path: Path) -> _Stat | None:
         found = path.stat()
     except (OSError, ValueError):  # ValueError: a name that no file can have
         return None
-    if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device may never end
-        return None
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        return None  # reading a pipe or a device may never end
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _digest(path: Path) -> str | None:
     try:
+        if path.is_dir():
+            names = b"\0".join(sorted(os.listdir(os.fsencode(path))))  # noqa: PTH208 - bytes are wanted
+            return hashlib.sha256(names).hexdigest()
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
@@ -290,7 +295,8 @@ class _Alarm:
 
         Called after every change, since a folder that was replaced reports nothing any more.
         """
-        folders = sorted({path.parent for path in inputs if path.parent.is_dir()})
+        around = {folder for path in inputs for folder in (path, path.parent)}
+        folders = sorted(folder for folder in around if folder.is_dir())
         self._start("folders", self._watch(folders))
 
     def _start(self, name: str, work: Coroutine[None, None, None]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from lambdo_router.admin import admin_app
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.dev.local import LOCAL_KEYS, LOCAL_REGION, local_name
 from lambdo_router.dev.machines_server import (
@@ -34,6 +35,7 @@ from lambdo_router.dev.sqs_server import Ledger, Sqs, sqs_app
 from lambdo_router.errors import LambdoError
 from lambdo_router.fly import FlyMachines
 from lambdo_router.ports import MessageQueue
+from lambdo_router.reports import Reports
 from lambdo_router.router import Limits
 from lambdo_router.routing import Queue, RoutingTable
 from lambdo_router.serving import serve
@@ -69,7 +71,9 @@ class Stack:
     """What FLY_API_HOSTNAME would be."""
     token: str = field(repr=False)
     """What FLY_API_TOKEN would be."""
-    launcher: FlyLauncher
+    launcher: FlyMachines
+    reports: Reports = field(repr=False)
+    """Where Machines report which of their events failed; for the router that launches them."""
     _connector: SqsConnector = field(repr=False)
 
     def create_queues(self, table: RoutingTable) -> None:
@@ -120,7 +124,8 @@ class Stack:
         return f"{self.sqs_url}/{self.sqs.account}/{name}"
 
     def _create(self, name: str) -> None:
-        self.sqs.create_queue(name, {}, time.time())
+        fifo = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+        self.sqs.create_queue(name, fifo, time.time())
 
 
 @asynccontextmanager
@@ -155,9 +160,16 @@ async def local_stack(
             SqsSettings(sqs_url, sqs.region, wait_seconds=poll_seconds, keys=LOCAL_KEYS)
         )
         running.push_async_callback(connector.aclose)
-        launcher = FlyMachines(token=token, base_url=machines_url)
+        launcher = FlyMachines(
+            token=token,
+            base_url=machines_url,
+            rate=limits.launch_rate,
+            burst=limits.launch_burst,
+        )
         await running.enter_async_context(launcher)
-        yield Stack(sqs, machines, sqs_url, machines_url, token, launcher, connector)
+        reports = Reports(launcher)
+        reports.base_url = await _listen(running, admin_app(reports), 0)
+        yield Stack(sqs, machines, sqs_url, machines_url, token, launcher, reports, connector)
 
 
 async def _listen(running: AsyncExitStack, app: ASGIApp, port: int) -> str:

@@ -18,7 +18,23 @@ path asked twice at once is an error instead of the last one winning, so is an e
 """
 
 from lambdo_router.patterns.compiling import Clause, SubRule
+from lambdo_router.patterns.containment import covers, covers_all, impossible
+from lambdo_router.patterns.explaining import Failure
+from lambdo_router.patterns.index import Index
 from lambdo_router.patterns.pattern import Pattern, compile_pattern
 from lambdo_router.patterns.problems import PatternError
+from lambdo_router.patterns.reading import Reading
 
-__all__ = ["Clause", "Pattern", "PatternError", "SubRule", "compile_pattern"]
+__all__ = [
+    "Clause",
+    "Failure",
+    "Index",
+    "Pattern",
+    "PatternError",
+    "Reading",
+    "SubRule",
+    "compile_pattern",
+    "covers",
+    "covers_all",
+    "impossible",
+]

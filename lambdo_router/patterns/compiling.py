@@ -7,7 +7,7 @@ an event matches the pattern if it matches one of them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from lambdo_router.patterns.conditions import AnyOf, Condition, Exists
@@ -40,6 +40,8 @@ class Clause:
     path: str
     """Keys joined with periods: `{"a": {"b": ...}}` and `{"a.b": ...}` are both `a.b`."""
     values: AnyOf
+    where: Where = field(default=(), compare=False)
+    """Keys and indexes that lead to the field in the pattern as it is written."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -139,13 +141,14 @@ class _Compiler:
 
     def _field(self, value: object, place: _Place, sub_rules: list[_Flat]) -> None:
         path = ".".join(place.keys)
-        clause = Clause(path, self._values(value, place))
+        clause = Clause(path, self._values(value, place), place.where)
         for flat in sub_rules:
             if path in flat:
                 raise PatternError(
                     f"`{label(path)}` is asked twice at once; put all values that it may have "
                     "into one list",
                     place.where,
+                    of_key=True,
                 )
             flat[path] = clause
 
@@ -163,19 +166,21 @@ class _Compiler:
     def _check_name(self, value: object, place: _Place) -> None:
         key = place.keys[-1]
         if sum(name.count(".") + 1 for name in place.keys) > MOST_STEPS:
-            raise PatternError(f"a path of more than {MOST_STEPS} keys", place.where)
+            raise PatternError(f"a path of more than {MOST_STEPS} keys", place.where, of_key=True)
         if place.inside_or and key in _RESERVED:
             hint = f"; an operator stands in a list: {_in_a_list(value, place.keys)}"
             raise PatternError(
                 f"`{key}` is a word of the language; inside `$or` no field can be called so"
                 f"{hint if key in OPERATORS else ''}",
                 place.where,
+                of_key=True,
             )
         if key in OPERATORS and self._reads_like_an_operator(key, value):
             raise PatternError(
                 f"`{key}` outside a list is the name of a field; the operator stands in the list "
                 f"of a field: {_in_a_list(value, place.keys)}",
                 place.where,
+                of_key=True,
             )
 
     def _reads_like_an_operator(self, key: str, value: object) -> bool:

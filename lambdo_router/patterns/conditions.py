@@ -110,7 +110,7 @@ class IgnoringCase:
     def __post_init__(self) -> None:
         # The two cases of a character begin and end differently, so that an expression made of
         # them never has anything to try again, forwards or backwards.
-        cases = [_cases(character) for character in self.text]
+        cases = [cases_of(character) for character in self.text]
         if self.where == "end":
             cases = [[case[::-1] for case in pair] for pair in reversed(cases)]
         expression = "".join(f"(?:{'|'.join(map(re.escape, pair))})" for pair in cases)
@@ -130,10 +130,23 @@ class IgnoringCase:
                 return self._expression.match(end[::-1]) is not None
 
 
-def _cases(character: str) -> list[str]:
+def cases_of(character: str) -> list[str]:
+    """The lower and the upper case of a character; once, if they are the same."""
     if ord(character) > 0xFFFF:  # noqa: PLR2004 (the end of what UTF-16 has one unit for)
         return [character]
     return sorted({character.lower(), character.upper()})
+
+
+def folded(character: str) -> str | None:
+    """What both cases of a character fold to; None for the dotless i, whose cases do not agree."""
+    folds = {case.casefold() for case in cases_of(character)}
+    return folds.pop() if len(folds) == 1 else None
+
+
+def folded_text(text: str) -> str | None:
+    """What every text folds to that is this one in some mixture of cases; None if they differ."""
+    folds = [folded(character) for character in text]
+    return None if None in folds else "".join(fold for fold in folds if fold is not None)
 
 
 @dataclass(frozen=True, slots=True)

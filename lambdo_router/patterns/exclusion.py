@@ -68,6 +68,7 @@ def _anything_but_operation(name: object, argument: object, where: Where) -> Con
             f"`anything-but` has no form {shown(name)}; allowed inside are "
             f"{', '.join(_INSIDE_ANYTHING_BUT)}",
             inside,
+            of_key=True,
         )
     texts = argument if isinstance(argument, (list, tuple)) else [argument]
     if not texts:

@@ -6,6 +6,7 @@ Why an event does not match, in one line for people.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, assert_never
 
@@ -26,7 +27,8 @@ from lambdo_router.patterns.conditions import (
     Suffix,
     Wildcard,
 )
-from lambdo_router.patterns.walking import found_at, steps_along
+from lambdo_router.patterns.problems import Where
+from lambdo_router.patterns.walking import found_at, way_along
 from lambdo_router.patterns.wording import cut, either, label, shown
 
 _MOST_READ: Final = 10_000
@@ -35,33 +37,62 @@ _MOST_CLAIMS: Final = 3
 """Conditions of the kind "does" that are written out."""
 
 
-def explain(sub_rules: Sequence[SubRule], event: dict[str, object], *, gave_up: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The first reason why an event does not match, and what of the pattern it is about."""
+
+    path: Where
+    """
+    Keys and list indexes that lead, in the pattern as it is written, to the field that is not
+    met; to what the fields have in common where each is met, but not by the same element.
+    """
+    text: str
+    """In one line, values cut and escaped."""
+
+
+def explain(sub_rules: Sequence[SubRule], event: dict[str, object], *, gave_up: bool) -> Failure:
     """The reason of the sub-rule that fails at the fewest paths, given that all fail."""
     clauses = {id(clause): clause for sub_rule in sub_rules for clause in sub_rule}
     reasons = {key: _why_not(clause, event) for key, clause in clauses.items()}
     failures = [
-        [reason for clause in sub_rule if (reason := reasons[id(clause)]) is not None]
+        [
+            Failure(clause.where, reason)
+            for clause in sub_rule
+            if (reason := reasons[id(clause)]) is not None
+        ]
         for sub_rule in sub_rules
     ]
     nearest = min(range(len(sub_rules)), key=lambda at: len(failures[at]))
     if failures[nearest]:
-        reason = failures[nearest][0]
+        failure = failures[nearest][0]
     else:
-        reason = _apart(sub_rules[nearest], event, gave_up=gave_up)
+        failure = _apart(sub_rules[nearest], event, gave_up=gave_up)
     alternatives = f" (the nearest of {len(sub_rules)} alternatives)" if len(sub_rules) > 1 else ""
-    return f"{reason}{alternatives}"
+    return Failure(failure.path, f"{failure.text}{alternatives}")
 
 
-def _apart(sub_rule: SubRule, event: dict[str, object], *, gave_up: bool) -> str:
-    paths = either([label(cut(c.path)) for c in sub_rule if _found(c, event)], "and")
+def _apart(sub_rule: SubRule, event: dict[str, object], *, gave_up: bool) -> Failure:
+    there = [clause for clause in sub_rule if _found(clause, event)]
+    paths = either([label(cut(clause.path)) for clause in there], "and")
     if gave_up:
-        return f"{paths}: their arrays can be combined in too many ways to try them all"
-    return f"{paths}: each is met, but not within the same element of an array"
+        why = "their arrays can be combined in too many ways to try them all"
+    else:
+        why = "each is met, but not within the same element of an array"
+    return Failure(_common([clause.where for clause in there]), f"{paths}: {why}")
+
+
+def _common(places: Sequence[Where]) -> Where:
+    """The steps that all the places begin with."""
+    common = []
+    for steps in zip(*places, strict=False):
+        if len(set(steps)) > 1:
+            break
+        common.append(steps[0])
+    return tuple(common)
 
 
 def _found(clause: Clause, event: dict[str, object]) -> list[object]:
-    step = steps_along([(clause.path, 1, clause.values)])
-    return list(islice(found_at(event, step), _MOST_READ))
+    return list(islice(found_at(event, way_along(clause.path)), _MOST_READ))
 
 
 def _why_not(clause: Clause, event: dict[str, object]) -> str | None:

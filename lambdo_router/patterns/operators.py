@@ -69,7 +69,9 @@ def _operation(operation: Mapping[object, object], where: Where) -> Condition:
     read = OPERATORS.get(name) if isinstance(name, str) else None
     if read is None:
         raise PatternError(
-            f"there is no operator {shown(name)}; {_meant(name)}", (*where, str(name))
+            f"there is no operator {shown(name)}; {_meant(name)}",
+            (*where, str(name)),
+            of_key=True,
         )
     return read(argument, (*where, str(name)))
 

@@ -8,14 +8,15 @@ objects or arrays must it be found out which values go together (joining.py).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lambdo_router.patterns.compiling import Clause, SubRule, compile_sub_rules
+from lambdo_router.patterns.compiling import SubRule, compile_sub_rules
 from lambdo_router.patterns.conditions import AnyOf
-from lambdo_router.patterns.explaining import explain
+from lambdo_router.patterns.explaining import Failure, explain
 from lambdo_router.patterns.joining import Search
 from lambdo_router.patterns.problems import PatternError
+from lambdo_router.patterns.reading import FAILS, HOLDS, NESTED, Reading
 from lambdo_router.patterns.source import canonical_source
 from lambdo_router.patterns.surveying import Survey
-from lambdo_router.patterns.walking import ABSENT, FAILS, HOLDS, NESTED, Step, probe, steps_along
+from lambdo_router.patterns.walking import Step, steps_along
 from lambdo_router.patterns.wording import described
 
 
@@ -31,15 +32,22 @@ class _Rule:
     either: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Plan:
     """The sub-rules, laid out so that what several of them ask is looked at once."""
 
-    clauses: tuple[tuple[Step, AnyOf, int], ...]
-    """In the order of their paths: the walk along it, what is asked, how absence stands to it."""
-    root: Step
-    """The walk along all paths."""
+    clauses: tuple[tuple[str, AnyOf, int], ...]
+    """In the order of their paths: the path, what is asked there, how absence stands to it."""
     rules: tuple[_Rule, ...]
+    _root: Step | None = None
+
+    @property
+    def root(self) -> Step:
+        """The walk along all paths. Few patterns need it: the first event that does makes it."""
+        if self._root is None:
+            paths = ((path, 1 << at, values) for at, (path, values, _) in enumerate(self.clauses))
+            self._root = steps_along(paths)
+        return self._root
 
 
 def _plan(sub_rules: tuple[SubRule, ...]) -> _Plan:
@@ -60,16 +68,8 @@ def _plan(sub_rules: tuple[SubRule, ...]) -> _Plan:
                 either=sum(1 << at for at in places if values[at] and absence[at]),
             )
         )
-    return _Plan(
-        tuple(map(_probing, clauses)),
-        steps_along((c.path, 1 << at, c.values) for at, c in enumerate(clauses)),
-        tuple(rules),
-    )
-
-
-def _probing(clause: Clause) -> tuple[Step, AnyOf, int]:
-    way = steps_along([(clause.path, 1, clause.values)])
-    return way, clause.values, HOLDS if clause.allows_absence else FAILS
+    probes = ((c.path, c.values, HOLDS if c.allows_absence else FAILS) for c in clauses)
+    return _Plan(tuple(probes), tuple(rules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ class Pattern:
     A compiled pattern. Patterns are equal when their sources are.
 
     Matching takes time in proportion to the event (times the pattern): there is nothing in it that
-    a sender could make slow. It reads values as `parse_json` makes them.
+    a sender could make slow. It reads values as `parse_json` makes them. Who puts one event to
+    many patterns hands over one `Reading` of it, so that it is walked along each path only once.
     """
 
     source: str
@@ -90,22 +91,36 @@ class Pattern:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_plan", _plan(self.sub_rules))
 
-    def matches(self, event: Mapping[str, object]) -> bool:
+    def matches(self, event: Mapping[str, object] | Reading) -> bool:
         """Whether the event satisfies the pattern. Raises ValueError if it is no object."""
-        return _Match(self._plan, _object(event)).found()
+        reading = _reading(event)
+        if len(self.sub_rules) > 1:
+            return _Match(self._plan, reading).found()
+        nested = False
+        for clause in self._plan.clauses:
+            outcome = reading.outcome(*clause)
+            if outcome == FAILS:
+                return False
+            nested = nested or outcome == NESTED
+        return not nested or _Match(self._plan, reading).joins(self._plan.rules[0])
 
-    def why_not(self, event: Mapping[str, object]) -> str | None:
+    def why_not(self, event: Mapping[str, object] | Reading) -> str | None:
         """
         None if the event matches; else, in one line, a path, what is asked there and what is there.
 
         Values are cut and escaped. With `$or` the alternative that fails at the fewest paths
         speaks. Raises ValueError if the event is no object.
         """
-        found = _object(event)
-        match = _Match(self._plan, found)
+        failure = self.failure(event)
+        return None if failure is None else failure.text
+
+    def failure(self, event: Mapping[str, object] | Reading) -> Failure | None:
+        """The text of `why_not`, together with the path of what it is about in the pattern."""
+        reading = _reading(event)
+        match = _Match(self._plan, reading)
         if match.found():
             return None
-        return explain(self.sub_rules, found, gave_up=match.gave_up)
+        return explain(self.sub_rules, reading.event, gave_up=match.gave_up)
 
 
 def compile_pattern(pattern: object, *, scalars: bool = False) -> Pattern:
@@ -124,22 +139,18 @@ def compile_pattern(pattern: object, *, scalars: bool = False) -> Pattern:
     return Pattern(canonical_source(pattern), sub_rules)
 
 
-def _object(event: object) -> dict[str, object]:
-    if isinstance(event, dict):
-        return event
-    if isinstance(event, Mapping):
-        return dict(event)
-    raise ValueError(f"an event is an object, not a {type(event).__name__}")
+def _reading(event: Mapping[str, object] | Reading) -> Reading:
+    return event if isinstance(event, Reading) else Reading(event)
 
 
 class _Match:
     """One event against one pattern; what was found out at a path is kept for later sub-rules."""
 
-    __slots__ = ("_event", "_outcomes", "_plan", "_search")
+    __slots__ = ("_outcomes", "_plan", "_reading", "_search")
 
-    def __init__(self, plan: _Plan, event: dict[str, object]) -> None:
+    def __init__(self, plan: _Plan, reading: Reading) -> None:
         self._plan = plan
-        self._event = event
+        self._reading = reading
         self._outcomes: dict[int, int] = {}
         self._search: Search | None = None
 
@@ -155,17 +166,15 @@ class _Match:
         for index in rule.clauses:
             outcome = self._outcomes.get(index)
             if outcome is None:
-                outcome = self._outcomes[index] = self._probe(index)
+                outcome = self._reading.outcome(*self._plan.clauses[index])
+                self._outcomes[index] = outcome
             if outcome == FAILS:
                 return False
             nested = nested or outcome == NESTED
-        if not nested:
-            return True
-        if self._search is None:
-            self._search = Search(Survey(self._event, self._plan.root))
-        return self._search.satisfies(rule.want, rule.none, rule.either)
+        return not nested or self.joins(rule)
 
-    def _probe(self, index: int) -> int:
-        step, values, without = self._plan.clauses[index]
-        outcome = probe(self._event, step, values)
-        return without if outcome == ABSENT else outcome
+    def joins(self, rule: _Rule) -> bool:
+        """Whether values that go together satisfy the sub-rule."""
+        if self._search is None:
+            self._search = Search(Survey(self._reading.event, self._plan.root))
+        return self._search.satisfies(rule.want, rule.none, rule.either)

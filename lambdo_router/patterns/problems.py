@@ -10,11 +10,16 @@ Where = tuple[str | int, ...]
 
 
 class PatternError(ValueError):
-    """A pattern that says nothing sensible. `path` leads to the culprit inside the pattern."""
+    """
+    A pattern that says nothing sensible. `path` leads to the culprit inside the pattern.
 
-    def __init__(self, message: str, path: Where = ()) -> None:
+    With `of_key` that is the last key of the path itself, and not what stands there.
+    """
+
+    def __init__(self, message: str, path: Where = (), *, of_key: bool = False) -> None:
         super().__init__(message)
         self.path = path
+        self.of_key = of_key
 
 
 EXAMPLES: Final[Mapping[str, str]] = {

@@ -8,10 +8,21 @@ which keys an event may go on from there; an event is walked along its steps onl
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from functools import lru_cache
+from typing import Protocol, Self, TypeVar
 
 from lambdo_router.events import comparable
 from lambdo_router.patterns.conditions import AnyOf
+
+
+class Place(Protocol):
+    """What a walk can lead over: from here on by these keys."""
+
+    @property
+    def moves(self) -> dict[str, Self]: ...
+
+
+Way = TypeVar("Way", bound=Place)
 
 
 @dataclass(slots=True)
@@ -55,25 +66,28 @@ def steps_along(paths: Iterable[tuple[str, int, AnyOf]]) -> Step:
     """The first step of the walk along all the paths, each with the bit and values of a clause."""
     root = Step()
     for path, bit, values in paths:
-        names = path.split(".")
-        way = [root]
-        for end in range(1, len(names) + 1):
-            place = way[-1].moves.setdefault(names[end - 1], Step())
-            for start in range(end - 1):
-                way[start].moves[".".join(names[start:end])] = place
-            way.append(place)
-        way[-1].ask(bit, values)
+        lead(root, path).ask(bit, values)
     return root
 
 
-ABSENT: Final = 0
-"""There is no value at the path."""
-FAILS: Final = 1
-"""There are values, none of which will do."""
-NESTED: Final = 2
-"""An array on the way holds objects or arrays: which values go together must be found out."""
-HOLDS: Final = 3
-"""There is a value that will do, outside such arrays."""
+@lru_cache(maxsize=10_000)
+def way_along(path: str) -> Step:
+    """The first step of the walk along one path. Patterns have most paths in common."""
+    root = Step()
+    lead(root, path).mask = 1
+    return root
+
+
+def lead(root: Way, path: str) -> Way:
+    """The last step of the walk along the path, with all steps that lead there from the first."""
+    names = path.split(".")
+    way = [root]
+    for end in range(1, len(names) + 1):
+        place = way[-1].moves.setdefault(names[end - 1], type(root)())
+        for start in range(end - 1):
+            way[start].moves[".".join(names[start:end])] = place
+        way.append(place)
+    return way[-1]
 
 
 def unwrapped(value: object) -> object:
@@ -83,13 +97,17 @@ def unwrapped(value: object) -> object:
     return value
 
 
-def probe(value: dict[str, object], step: Step, values: AnyOf) -> int:
-    """
-    How things stand along the path of one clause: ABSENT, FAILS, NESTED or HOLDS.
+Pending = list[tuple[object, Step]]
+"""Elements of arrays, objects or arrays themselves, with the step at which each stands."""
 
-    `step` must lead along this one path only. Quick, and enough for all but NESTED.
+
+def gather(value: dict[str, object], step: Step, values: list[object], inside: Pending) -> None:
     """
-    outcome = ABSENT
+    Add the values at the end of the path that `step` leads along to `values`.
+
+    An array on the way that holds objects or arrays is not looked into: which values go together
+    must be found out there. Its elements are added to `inside`.
+    """
     for key, place in step.moves.items():
         if key not in value:
             continue
@@ -97,30 +115,19 @@ def probe(value: dict[str, object], step: Step, values: AnyOf) -> int:
         if isinstance(found, list):
             found = unwrapped(found)
         if isinstance(found, dict):
-            there = probe(found, place, values)
+            gather(found, place, values, inside)
         elif isinstance(found, list):
-            there = _probe_array(found, place, values)
-        elif not place.mask:
-            continue
-        else:
-            there = HOLDS if values.holds(found) else FAILS
-        if there == HOLDS:
-            return HOLDS
-        outcome = max(outcome, there)
-    return outcome
+            _gather_items(found, place, values, inside)
+        elif place.mask:
+            values.append(found)
 
 
-def _probe_array(items: list[object], step: Step, values: AnyOf) -> int:
-    outcome = ABSENT
+def _gather_items(items: list[object], step: Step, values: list[object], inside: Pending) -> None:
     for item in items:
-        if isinstance(item, (dict, list)):
-            if step.moves or isinstance(item, list):
-                return NESTED
-        elif step.mask:
-            if values.holds(item):
-                return HOLDS
-            outcome = FAILS
-    return outcome
+        if isinstance(item, list) or (isinstance(item, dict) and step.moves):
+            inside.append((item, step))
+        elif step.mask and not isinstance(item, dict):
+            values.append(item)
 
 
 def found_at(value: object, step: Step) -> Iterator[object]:

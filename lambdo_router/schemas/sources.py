@@ -205,7 +205,11 @@ class _Reading:
             content = self._read(path)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            message = f"{short(name)} cannot be read: {reason}"
+            if isinstance(error, FileNotFoundError):
+                reason = "there is no such file"
+            elif isinstance(error, IsADirectoryError):
+                reason = "this is a folder, not a file"
+            message = reason if at is None else f"{short(name)} cannot be read: {reason}"
             by, where = (path, "") if at is None else (at.file.path, at.pointer)
             self._problem(by, where, "schema-not-readable", message)
             return

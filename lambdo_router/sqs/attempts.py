@@ -32,8 +32,9 @@ class Attempts:
         """
         What `receive` returns or raises, called with the id to use.
 
-        If SQS refuses an id that was used before, the messages are past getting, and a new id is
-        tried at once: a receive that was refused has taken nothing.
+        An id whose answer was lost stays in use until one comes; throttling is none. If SQS
+        refuses an id that was used before, the messages are past getting, and a new id is tried at
+        once: a receive that was refused has taken nothing.
         """
         if self._lost is not None and self._clock() - self._lost_since < _FIVE_MINUTES:
             with suppress(QueueRefused):

@@ -165,6 +165,18 @@ class SqsQueue:
 
         return await self._threads.run(call)
 
+    async def attributes(self) -> Mapping[str, str]:
+        """The queue's own attributes, as SQS spells them. Its counts are approximate."""
+
+        def call() -> Mapping[str, str]:
+            with translated(self._doing("get attributes")):
+                answer = self._calls.get_queue_attributes(
+                    QueueUrl=self._url, AttributeNames=["All"]
+                )
+            return {str(name): value for name, value in answer.get("Attributes", {}).items()}
+
+        return await self._threads.run(call)
+
     def stop(self) -> None:
         """End the poll thread as soon as it is idle."""
         self._poll_thread.stop()
@@ -186,7 +198,7 @@ class SqsQueue:
 
     def _addressing(self, group: str | None, deduplication: str | None) -> dict[str, Any]:
         if not self.fifo:
-            return {} if group is None else {"MessageGroupId": _token(group)}
+            return {"MessageGroupId": _token(group)} if group else {}
         unique = str(uuid4())
         return {
             "MessageGroupId": _token(group or unique),
