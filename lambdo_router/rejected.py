@@ -135,11 +135,10 @@ def target_of(rejected: Rejected, sources: Sources) -> Queue | NoTarget:
         return Queue(rejected.source or rejected.source_arn, url=rejected.source_arn)
     if rejected.source is None:
         return NoTarget("nothing says which queue it came from; name one with --to")
-    if rejected.source not in sources.queues:
-        return NoTarget(
-            f"no routes file says where queue `{rejected.source}` is; name a queue with --to"
-        )
-    return sources.queues[rejected.source]
+    if rejected.source in sources.queues:
+        return sources.queues[rejected.source]
+    file = "is not in the routes file" if sources.queues else "is in no routes file"
+    return NoTarget(f"queue `{rejected.source}` {file}; name a queue with --to")
 
 
 @dataclass(frozen=True, slots=True)

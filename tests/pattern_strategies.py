@@ -4,6 +4,10 @@ import json
 
 from hypothesis import strategies as st
 
+from lambdo_router.events import Unreadable, parse_json
+from lambdo_router.patterns.compiling import compile_sub_rules
+from lambdo_router.patterns.conditions import Condition
+
 KEYS = st.sampled_from(["a", "b", "a.b", "b.a", "c", "", "a.a", ".a"])
 NUMBERS = ["1", "2", "1.0", "1e0", "9007199254740993", "9007199254740992", "1e400", "-0.0", "0"]
 TEXTS = [
@@ -104,3 +108,52 @@ ARRAY_PATTERNS = st.dictionaries(PATHS, CHOICES, min_size=2, max_size=5).map(jso
 ARRAY_EVENTS = st.dictionaries(
     st.sampled_from(["e", "e.a", "e.b", "e.e"]), TREES, min_size=1, max_size=3
 ).map(json_object)
+
+
+# Not random, but all of them
+
+
+def fold(where: str, text: str) -> dict[str, object]:
+    return {where: {"equals-ignore-case": text}}
+
+
+ABSENT: dict[str, object] = {"exists": False}
+PRESENT: dict[str, object] = {"exists": True}
+
+
+def all_conditions() -> list[Condition]:
+    texts = [*TEXTS, "ab", "aB", "a-1", "A-1", "10.0.0.2"]
+    edges = ["x", "y", "", "ab", "a", "b", "-1", "ß", "10.", "SS", "1"]
+    wilds = ["*", "x*y", "*x*", "a*", "*b", "*a*b*", "a*-*1", r"\*", "1*", "ab", "*.*.*.*", "s*"]
+    ranges: list[list[object]] = [
+        *(["=", 1], ["<", 1], ["<=", 1], [">", 1], [">=", 1], [">", 0, "<=", 2]),
+        *([">=", 1, "<", 2], [">", 1, "<", 1.5], ["<", 5], [">", -1]),
+    ]
+    nets = ["10.0.0.0/8", "10.0.0.0/31", "0.0.0.0/0", "::/0", "::/127", "10.0.0.1/24"]
+    excluded: list[object] = [
+        *("x", 1, [1, 2], ["x", "1"], ["10.0.0.1"], {"prefix": ["x", "1"]}, {"prefix": "a"}),
+        *({"suffix": "y"}, {"suffix": ["b", "1"]}, {"equals-ignore-case": ["X", "ß", "AB"]}),
+        *({"wildcard": ["*y", "1"]}, {"wildcard": "*"}, {"prefix": "xy"}, {"prefix": "ß"}),
+    ]
+    values: list[object] = [
+        *(parse_json(number) for number in NUMBERS),
+        *texts,
+        *(None, True, False, PRESENT, ABSENT, {"exactly": "10.0.0.1"}),
+        *({operator: edge} for operator in ("prefix", "suffix") for edge in edges),
+        *(fold(operator, edge) for operator in ("prefix", "suffix") for edge in edges),
+        *({"equals-ignore-case": text} for text in texts),
+        *({"wildcard": wild} for wild in wilds),
+        *({"numeric": limits} for limits in ranges),
+        *({"cidr": net} for net in nets),
+        *({"anything-but": argument} for argument in excluded),
+    ]
+    [sub_rule] = compile_sub_rules({"a": values}, scalars=False)
+    return list(sub_rule[0].conditions)
+
+
+def all_values() -> list[object]:
+    texts = [*TEXTS, "ab", "aB", "AB", "abx", "xab", "xABx", "a-1", "A-1", "a-21", "ba", "xyx"]
+    texts += ["10.0.0.2", "10.1.0.0", "010.0.0.1", "::2", "0:0::1", "ssx", "xss", "SSx", "ss"]
+    texts += ["\ue000", "x\ue000", "\ue000y", "1x", "x1", "i", "k", "s", "S"]
+    numbers = [*NUMBERS, "1.25", "1.5", "1.9", "3", "-1", "5", "1e401", "0.5"]
+    return [*texts, *map(parse_json, numbers), None, True, False, Unreadable("Number")]

@@ -1,6 +1,7 @@
 """What is different between two tables in meaning, and nothing else."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -61,7 +62,9 @@ def changed(folder: Path, *replacements: tuple[str, str], **env: str) -> Compari
 def test_a_file_is_not_different_from_itself_nor_from_its_values_in_json(file: Path) -> None:
     loaded = look_at(file)
     value = read_document(file.read_bytes(), str(file)).value
-    other = look_at(file, json.dumps(value).encode())
+    # A number that no double stands for goes into the JSON as it was written.
+    text = re.sub('"@wide (.*?)@"', r"\1", json.dumps(value, default=lambda n: f"@wide {n.text}@"))
+    other = look_at(file, text.encode())
 
     assert not compare(side_of(loaded), side_of(loaded))
     assert not compare(side_of(loaded), side_of(other))

@@ -155,3 +155,23 @@ def test_nothing_is_called_unused_while_a_reference_is_wrong_or_open() -> None:
     assert told(compiled(text % ("order", "{}"))) == ["8:27 unknown-queue"]
     assert told(compiled(text % ("orders", "'${P}'"), missing="warning")) == []
     assert told(compiled(text % ("['${Q}']", "p"), missing="warning")) == []
+
+
+@pytest.mark.parametrize(
+    ("match", "texts"),
+    [
+        pytest.param('body: {a: [">", 5]}', [">"], id="sign-and-number"),
+        pytest.param('body: {a: {b: "> 5"}}', ["> 5"], id="in-one-text"),
+        pytest.param('attributes: {a: [b, "=-1.5"]}', ["=-1.5"], id="in-a-list"),
+        pytest.param('body: {$or: [{a: ["<= 5"]}, {b: [1]}]}', ["<= 5"], id="in-an-alternative"),
+        pytest.param('body: {a: [">", true], b: [">"], c: ["> b"], d: [5, ">"]}', [], id="text"),
+        pytest.param('body: {a: [{numeric: [">", 5]}, {anything-but: ["> 5"]}]}', [], id="numeric"),
+    ],
+)
+def test_a_comparison_that_is_only_a_text_is_warned_of(match: str, texts: list[str]) -> None:
+    routes = f"routes: [{{name: r, queue: orders, profile: p, match: {{{match}}}}}]\n"
+    found = compiled(f"{QUEUES}{DEFAULTS}profiles: {{p: {{}}}}\n{routes}").diagnostics
+
+    assert [d.message for d in found if d.code == "comparison-as-text"] == [
+        f'the text "{text}" compares nothing, it stands for this very text' for text in texts
+    ]

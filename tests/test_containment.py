@@ -7,17 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pattern_strategies import (
+    ABSENT,
     ARRAY_EVENTS,
     CHOICES,
     EVENTS,
-    NUMBERS,
     PATHS,
     PATTERNS,
-    TEXTS,
+    PRESENT,
+    all_conditions,
+    all_values,
+    fold,
     json_object,
 )
 
-from lambdo_router.events import Unreadable, WideNumber, parse_json
+from lambdo_router.events import WideNumber, parse_json
 from lambdo_router.patterns import (
     Clause,
     Failure,
@@ -27,18 +30,9 @@ from lambdo_router.patterns import (
     covers,
     impossible,
 )
-from lambdo_router.patterns.compiling import compile_sub_rules
-from lambdo_router.patterns.conditions import AnyOf, Condition
+from lambdo_router.patterns.conditions import AnyOf
 from lambdo_router.patterns.containing import contains, disjoint
 from lambdo_router.patterns.examples import example_of
-
-
-def fold(where: str, text: str) -> dict[str, object]:
-    return {where: {"equals-ignore-case": text}}
-
-
-ABSENT: dict[str, object] = {"exists": False}
-PRESENT: dict[str, object] = {"exists": True}
 
 
 @pytest.mark.parametrize(
@@ -189,44 +183,6 @@ def test_two_very_long_lists_of_alternatives_are_not_compared() -> None:
 
 
 # Conditions, each against each, on all values
-
-
-def all_conditions() -> list[Condition]:
-    texts = [*TEXTS, "ab", "aB", "a-1", "A-1", "10.0.0.2"]
-    edges = ["x", "y", "", "ab", "a", "b", "-1", "ß", "10.", "SS", "1"]
-    wilds = ["*", "x*y", "*x*", "a*", "*b", "*a*b*", "a*-*1", r"\*", "1*", "ab", "*.*.*.*", "s*"]
-    ranges: list[list[object]] = [
-        *(["=", 1], ["<", 1], ["<=", 1], [">", 1], [">=", 1], [">", 0, "<=", 2]),
-        *([">=", 1, "<", 2], [">", 1, "<", 1.5], ["<", 5], [">", -1]),
-    ]
-    nets = ["10.0.0.0/8", "10.0.0.0/31", "0.0.0.0/0", "::/0", "::/127", "10.0.0.1/24"]
-    excluded: list[object] = [
-        *("x", 1, [1, 2], ["x", "1"], ["10.0.0.1"], {"prefix": ["x", "1"]}, {"prefix": "a"}),
-        *({"suffix": "y"}, {"suffix": ["b", "1"]}, {"equals-ignore-case": ["X", "ß", "AB"]}),
-        *({"wildcard": ["*y", "1"]}, {"wildcard": "*"}, {"prefix": "xy"}, {"prefix": "ß"}),
-    ]
-    values: list[object] = [
-        *(parse_json(number) for number in NUMBERS),
-        *texts,
-        *(None, True, False, PRESENT, ABSENT, {"exactly": "10.0.0.1"}),
-        *({operator: edge} for operator in ("prefix", "suffix") for edge in edges),
-        *(fold(operator, edge) for operator in ("prefix", "suffix") for edge in edges),
-        *({"equals-ignore-case": text} for text in texts),
-        *({"wildcard": wild} for wild in wilds),
-        *({"numeric": limits} for limits in ranges),
-        *({"cidr": net} for net in nets),
-        *({"anything-but": argument} for argument in excluded),
-    ]
-    [sub_rule] = compile_sub_rules({"a": values}, scalars=False)
-    return list(sub_rule[0].conditions)
-
-
-def all_values() -> list[object]:
-    texts = [*TEXTS, "ab", "aB", "AB", "abx", "xab", "xABx", "a-1", "A-1", "a-21", "ba", "xyx"]
-    texts += ["10.0.0.2", "10.1.0.0", "010.0.0.1", "::2", "0:0::1", "ssx", "xss", "SSx", "ss"]
-    texts += ["\ue000", "x\ue000", "\ue000y", "1x", "x1", "i", "k", "s", "S"]
-    numbers = [*NUMBERS, "1.25", "1.5", "1.9", "3", "-1", "5", "1e401", "0.5"]
-    return [*texts, *map(parse_json, numbers), None, True, False, Unreadable("Number")]
 
 
 def test_no_two_conditions_are_said_to_be_what_they_are_not() -> None:

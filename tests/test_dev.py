@@ -24,7 +24,7 @@ version: 1
 queues:
   orders: {url: "${ORDERS_QUEUE_URL}"}
 profiles:
-  job: {image: acme/job, command: [cat, /tmp/events.json, note], acknowledge: launch}
+  job: {image: "acme/job:1", command: [cat, /tmp/events.json, note], acknowledge: launch}
 routes:
   - {name: orders, queue: orders, profile: job}
 """
@@ -92,7 +92,7 @@ def test_dev_from_the_first_message_to_ctrl_c(
     }
     (messages / "a.json").write_text(json.dumps(hostile))
 
-    with running(tmp_path, "--image", "acme/job=job", "--messages", "messages") as dev:
+    with running(tmp_path, "--image", "acme/job:1=job", "--messages", "messages") as dev:
         pasted, *_ = dev.until("try", "routes    loaded: 1 route, 1 queue")
         dev.until("received  orders", "routed    orders", "launched  orders", "deleted")
         dev.until(
@@ -113,7 +113,7 @@ def test_dev_from_the_first_message_to_ctrl_c(
         dev.until("refused   images", "left on the queue as not_json")
 
         routes.write_text(_MORE.replace("routes:\n", "routs:\n"))
-        dev.until("not taken, the last good ones stay", "routes.yaml:1:1: the routes file has no")
+        dev.until("not taken, the last good ones stay", "routes.yaml:7:1: unknown key `routs`")
 
         dev.process.send_signal(signal.SIGINT)
         dev.until("stopping", "stopped")

@@ -112,7 +112,7 @@ def test_every_position_is_in_the_right_file(folder: Path) -> None:
       broken: {size: huge}
     routes:
       - {name: a, queue: nowhere, profile: worker}
-      - {queue: orders, match: {body: {a: 1}}, profile: none}
+      - {queue: orders, match: {body: {a: 2}}, profile: none}
       - {name: c, queue: orders, match: {body: {a: []}}, schema: c.json, profile: worker}
     """
     again = wrong.replace("broken", "b").replace("name: a", "name: x").replace("name: c", "name: y")

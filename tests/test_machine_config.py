@@ -15,7 +15,7 @@ SCHEMA = json.loads(schema_text(MACHINE_CONFIG_SCHEMA))
 
 def with_machine(machine: str) -> str:
     return (
-        f"{QUEUES}defaults: {{app: acme, image: nginx, acknowledge: launch}}\n"
+        f"{QUEUES}defaults: {{app: acme, image: nginx:1, acknowledge: launch}}\n"
         f"routes:\n  - name: r\n    queue: orders\n    profile: {{machine: {machine}}}\n"
     )
 
@@ -27,6 +27,7 @@ def with_machine(machine: str) -> str:
         "{mounts: [{volume: vol_123, path: /data}]}",
         "{services: [{internal_port: 80, autostop: stop, ports: [{port: 443, handlers: [tls]}]}]}",
         "{services: [{autostop: false}]}",
+        "{spot: {max_price_fraction: 0.50000000000000000001}}",
         "{checks: {alive: {type: tcp, port: 80, kind: readiness}}}",
         "{init: {entrypoint: [/bin/sh, -c], swap_size_mb: 512}, rootfs: {persist: never}}",
         "{files: [{guest_path: /a, secret_name: A, mode: 420}], spot: {max_price_fraction: 0.5}}",
@@ -99,10 +100,12 @@ def test_the_router_owns_its_names_in_the_environment(name: str, *, owned: bool)
     assert is_owned_variable(name) is owned
 
 
-def test_the_schema_is_package_data() -> None:
+def test_the_schemas_and_the_regions_are_package_data() -> None:
     folder = Path(__file__).parents[1] / "lambdo_router/config"
 
     assert sorted(p.name for p in folder.glob("*.json")) == [
         "machine_config.schema.json",
+        "regions.json",
         "routes.schema.json",
+        "tests.schema.json",
     ]

@@ -2,7 +2,7 @@ import pytest
 from building import message, profile, route, table, text
 
 from lambdo_router.events import Attribute
-from lambdo_router.patterns import compile_pattern
+from lambdo_router.patterns import Reading, compile_pattern
 from lambdo_router.profiles import Overrides
 from lambdo_router.routing import Considered, Match, Queue, Refused, Route, Routed, decide
 
@@ -137,3 +137,29 @@ def test_two_readings_of_one_file_make_equal_routes() -> None:
     assert again == IMAGES
     assert hash(again) == hash(IMAGES)
     assert again != attribute_route("images", {"kind": ["image"]})
+
+
+def test_a_match_covers_what_asks_for_more() -> None:
+    kind, size = compile_pattern({"kind": ["image"]}), compile_pattern({"size": [12]})
+    both = Match(attributes=kind, body=size)
+
+    assert Match().covers(both)
+    assert Match(body=size).covers(both)
+    assert both.covers(both)
+    assert not both.covers(Match(body=size))
+    assert not Match(body=size).covers(Match(attributes=size))
+    assert not both.covers(Match())
+
+
+def test_only_routes_that_a_message_may_match_are_candidates() -> None:
+    reads_no_system = table(IMAGES, attribute_route("orders", {"kind": ["order"]}), NO_KIND)
+    asked = []
+
+    def reading_of(part: str) -> Reading:
+        asked.append(part)
+        return Reading({"kind": "order"})
+
+    found = [route.name for route in reads_no_system.candidates("q", reading_of)]
+    assert found == ["orders", "no-kind"]
+    assert asked == ["attributes"]
+    assert list(reads_no_system.candidates("unknown", reading_of)) == []

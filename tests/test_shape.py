@@ -161,12 +161,6 @@ def test_what_the_quick_check_passes_has_no_misfits(value: Any, schema: str) -> 
         assert [error.message for error in _validator(schema).iter_errors(value)] == []
 
 
-def test_a_number_with_many_digits_is_no_misfit_of_a_pattern() -> None:
-    text = RIGHT.replace("profile:", "match: {body: {a: [1.00000000000000000001]}}, profile:")
-
-    assert found(text) == []
-
-
 def found(text: str) -> list[tuple[DocumentPath, str, str]]:
     document = read_document(text, "routes.yaml")
     part = Part(Path("routes.yaml"), document, document)
@@ -177,6 +171,36 @@ def found(text: str) -> list[tuple[DocumentPath, str, str]]:
 
 
 RIGHT = "version: 1\nqueues: {q: {name: a}}\nroutes: [{name: r, queue: q, profile: {}}]\n"
+
+
+LONG = "1.00000000000000000001"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            RIGHT.replace("profile:", f"match: {{body: {{a: [{LONG}]}}}}, profile:"), id="pattern"
+        ),
+        pytest.param(
+            RIGHT
+            + f"tests: [{{name: t, message: {{attributes: {{n: {LONG}}}}}, expect: {{route: r}}}}]",
+            id="attribute",
+        ),
+        pytest.param(f"{RIGHT}defaults: {{batch_size: {LONG}}}", id="as-good-as-whole"),
+    ],
+)
+def test_a_number_with_many_digits_is_a_number(text: str) -> None:
+    assert found(text) == []
+
+
+def test_a_number_with_many_digits_has_limits_as_others() -> None:
+    [(_, code, said)] = found(RIGHT + "defaults: {batch_size: 5.50000000000000000001}")
+
+    assert (code, said.partition(";")[0]) == (
+        "wrong-type",
+        "`batch_size` must be a whole number, not the number 5.50000000000000000001",
+    )
 
 
 def test_a_file_of_the_right_shape_has_no_misfits() -> None:

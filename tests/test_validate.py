@@ -54,9 +54,11 @@ def test_ten_mistakes_are_ten_positions_and_exit_code_1() -> None:
 
 NEEDS_MORE_THAN_A_FILE = {
     *("file-not-found", "file-is-a-folder", "file-not-readable", "internal-error"),
-    *("no-app", "no-room-for-events", "variable-not-utf-8"),
+    *("no-app", "no-room-for-events", "batch-bytes-never-fill", "variable-not-utf-8"),
+    *("file-too-large", "too-many-values", "schema-too-large", "include-too-many"),
+    "unindexed-route",
 }
-"""Codes that other tests bring about."""
+"""Codes that other tests bring about, for a file would show nothing or be huge."""
 
 
 def test_there_is_an_example_of_every_code() -> None:
@@ -64,7 +66,9 @@ def test_there_is_an_example_of_every_code() -> None:
         code
         for file in FILES
         for code in re.findall(
-            r"\[([a-z0-9-]+)\]$", file.with_suffix(".out").read_text(), re.MULTILINE
+            r"^[^ ]+:\d+:\d+: .*\[([a-z0-9-]+)\]$",
+            file.with_suffix(".out").read_text(),
+            re.MULTILINE,
         )
     }
 
@@ -155,7 +159,7 @@ def test_what_a_variable_holds_is_never_printed(monkeypatch: pytest.MonkeyPatch)
     result = validate("--require-env", str(ROUTES / "valid/variables.yaml"))
 
     assert result.exit_code == 1
-    assert len(POSITION.findall(result.stderr)) == 9
+    assert len(POSITION.findall(result.stderr)) == 10
     assert "planted" not in result.output
 
 
@@ -382,6 +386,14 @@ def test_a_code_that_is_none_is_a_mistake() -> None:
     assert result.stderr.splitlines()[-1] == (
         "Error: there is no code 'unused-que'; did you mean `unused-queue`?"
     )
+
+
+def test_a_shell_completes_codes() -> None:
+    words = {"COMP_WORDS": "lambdo-router validate --explain-code unused-p", "COMP_CWORD": "3"}
+    env = {"_LAMBDO_ROUTER_COMPLETE": "bash_complete", **words}
+    result = CliRunner().invoke(cli, env=env, prog_name="lambdo-router")
+
+    assert result.stdout == "plain,unused-profile\n"
 
 
 def test_the_help_lists_the_exit_codes() -> None:

@@ -22,10 +22,13 @@ from lambdo_router.holding import Holdings
 from lambdo_router.ports import MessageQueue
 from lambdo_router.sqs.failures import may_have_happened
 
-LEASE: Final = 300.0
-"""Seconds. Who is killed leaves messages hidden for as long, but nobody waits for those here."""
-MOST_HELD: Final = 100_000
-"""SQS gives out nothing more when about 120,000 messages of a queue are in flight."""
+LEASE: Final = 120.0
+"""
+Seconds. Who is killed leaves messages hidden for as long: well below the five minutes for which a
+FIFO queue knows a duplicate, so that a second replay can complete the first.
+"""
+MOST_HELD: Final = 50_000
+"""Each is renewed every minute; and SQS itself gives out no more than about 120,000."""
 TRIES: Final = 4
 """Of a call that failed and may pass."""
 _MOST_PER_RECEIVE = 10
@@ -168,9 +171,10 @@ async def look_into(queue: LookedAt, stop: asyncio.Event) -> AsyncIterator[Look]
 
 async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
     """Wait for `seconds`, or until the stop if that comes first; whether it has come."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
+    if seconds > 0:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()
     return stop.is_set()
 
 

@@ -29,8 +29,8 @@ MOST_PLANNED: Final = 1_000
 """Messages of one round."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Of the bodies and attributes of one round."""
-LEAST_MARGIN: Final = 60.0
-"""Seconds of a lease that must be left, for the send and the delete."""
+LEAST_MARGIN: Final = 30.0
+"""Seconds of a lease that must be left: it is renewed during the send, but not the delete."""
 MOST_FAILURES: Final = 5
 """Messages that fail one after the other, before the rest is not tried any more."""
 
@@ -136,10 +136,12 @@ class Replay:
 
     async def rehearse(self, tell: Callable[[Planned], None]) -> None:
         """Say what would be sent where, as far as that can be seen without sending anything."""
-        while plan := await self.plan():
+        plan = await self.plan()
+        while plan:
             for planned in plan:
                 tell(planned)
                 self.tally.replayed[planned.to.name] += 1
+            plan = [] if self.look.ended else await self.plan()
         if self.look.stop.is_set():
             self.tally.stopped = "interrupted"
 

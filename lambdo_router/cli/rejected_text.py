@@ -205,7 +205,7 @@ def _facts(rejected: Rejected, looked_at: LookedAt, now: float) -> Iterator[tupl
         yield "route", rejected.route
     yield "came from", rejected.source or "nobody knows where"
     if rejected.original_id != message.id:
-        yield "as", rejected.original_id
+        yield "its id there", rejected.original_id
     if rejected.attempts is not None:
         yield "received", counted(rejected.attempts, "time") + " before it was rejected"
     if rejected.at is not None:

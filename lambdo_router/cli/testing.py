@@ -141,7 +141,7 @@ class Bench:
 def found(verdict: Verdict) -> dict[str, object]:
     """What became of a message, in the terms of an expectation."""
     route = verdict.decision.route
-    named = {"route": None if route is None else route.name}
+    named: dict[str, object] = {"route": None if route is None else route.name}
     reason, detail = verdict.refusal
     if verdict.key is None or reason:
         return named | {"rejected": reason, "policy": _POLICIES[verdict.outcome], "detail": detail}

@@ -25,6 +25,13 @@ _HOLD_TESTS = (".test.yaml", ".test.yml")
 _FORMATS = ("text", "json", "github", "sarif", "junit")
 
 
+def _codes(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell can complete `--explain-code` to."""
+    from lambdo_router.config.codes import catalogue
+
+    return [code for code in catalogue() if code.startswith(incomplete)]
+
+
 def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
     """What `--explain-code` does."""
     if code is None:
@@ -60,6 +67,7 @@ def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
     "--explain-code",
     metavar="CODE",
     callback=_explain,
+    shell_complete=_codes,
     is_eager=True,
     expose_value=False,
     help="Say what a code, as in [unused-queue], means and how to mend it; and do nothing else.",

@@ -1,5 +1,9 @@
 """From the `match` of a route to compiled patterns."""
 
+import re
+from collections.abc import Iterator
+from typing import Final
+
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Draft, Section
@@ -27,6 +31,7 @@ def read_match(section: Section) -> Match:
     match = section.draft.section(*section.at("match"))
     _check_flat(match)
     _check_system(match)
+    _warn_of_comparisons(match)
     return Match(
         attributes=_pattern(match, "attributes"),
         body=_pattern(match, "body"),
@@ -109,3 +114,43 @@ def _check_system(match: Section) -> None:
                 continue
             what = f"{match.draft.shown(at)} never matches: SQS's attribute {never}"
             match.draft.problem(at, "never-matches", what, hint=hint)
+
+
+def _warn_of_comparisons(match: Section) -> None:
+    """A field's `[">", 5]` is met by a `>` and by a 5, and its `"> 5"` by this very text."""
+    for part, pattern in match.value.items():
+        for at in _like_comparisons(pattern, match.at(part)):
+            match.draft.problem(
+                at,
+                "comparison-as-text",
+                f"{match.draft.shown(at)} compares nothing, it stands for this very text",
+                severity="warning",
+                hint='write [{numeric: [">", 5]}] to compare numbers',
+            )
+
+
+_SIGNS: Final = ("<", "<=", ">", ">=", "=", "==", "!=")
+_COMPARISON: Final = re.compile(r"(?:[<>]=?|==?|!=) ?-?[0-9]+(?:\.[0-9]+)?")
+
+
+def _like_comparisons(value: object, at: Path) -> Iterator[Path]:
+    match value:
+        case dict():
+            for key, inner in value.items():
+                yield from _like_comparisons(inner, (*at, key))
+        case list() if at[-1] == "$or":
+            for index, alternative in enumerate(value):
+                yield from _like_comparisons(alternative, (*at, index))
+        case list():
+            for index, item in enumerate(value):
+                follows = value[index + 1] if index + 1 < len(value) else None
+                if isinstance(item, str) and _compares(item, follows):
+                    yield (*at, index)
+        case str() if _COMPARISON.fullmatch(value):
+            yield at
+
+
+def _compares(text: str, follows: object) -> bool:
+    if text in _SIGNS:
+        return isinstance(follows, int | float) and not isinstance(follows, bool)
+    return _COMPARISON.fullmatch(text) is not None

@@ -14,7 +14,7 @@ def read_overrides(section: Section) -> Overrides:
     images, sizes = _texts(overrides, "image"), _texts(overrides, "size")
     draft = section.draft
     for path, glob in images:
-        if draft.is_known(path) and (hint := _why_it_never_matches(glob)) is not None:
+        if draft.is_known(path) and (hint := why_it_never_matches(glob)) is not None:
             if draft.holds_variable(path):  # whose value is not to be printed
                 hint = "references are matched in full, like docker.io/library/nginx:latest"
             what = f"no image reference matches {draft.quoted(path)}"
@@ -50,7 +50,7 @@ def _command(draft: Draft, overrides: Section) -> Literal[True] | tuple[tuple[st
     return tuple(prefixes)
 
 
-def _why_it_never_matches(glob: str) -> str | None:
+def why_it_never_matches(glob: str) -> str | None:
     """
     What to write instead of a glob that no reference in full can match; None if one can.
 

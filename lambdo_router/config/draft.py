@@ -20,7 +20,7 @@ from typing import Generic, Literal, TypeVar
 from lambdo_router.config.diagnostics import Diagnostic, Related, Severity
 from lambdo_router.config.document import Path
 from lambdo_router.config.parts import Part
-from lambdo_router.config.shape import ROUTES_SCHEMA, Misfit, misfits, misspelt, value_at
+from lambdo_router.config.shape import ROUTES_SCHEMA, Misfit, doubles, misfits, misspelt, value_at
 
 T = TypeVar("T")
 Named = Literal["queues", "profiles"]
@@ -350,7 +350,7 @@ class Section:
 
     def number(self, key: str) -> Written[int] | None:
         """The whole number at `key`; None if it is not written."""
-        value = self.value.get(key)
+        value = doubles(self.value.get(key))
         # The schema takes 10.0 for a whole number, as JSON does.
         return self._written(key, int(value) if isinstance(value, int | float) else None)
 

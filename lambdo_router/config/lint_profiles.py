@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Literal, TypeVar
 
 from lambdo_router.batching import BatchKey
+from lambdo_router.config.compile_overrides import why_it_never_matches
 from lambdo_router.config.diagnostics import Diagnostic, closest
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Draft, Section
@@ -131,9 +132,11 @@ def _open_registries(overrides: Section) -> Iterator[Diagnostic]:
 
 def _needless(overrides: Section) -> Iterator[Diagnostic]:
     """Entries that allow nothing that another entry of their list does not allow."""
-    draft = overrides.draft
-    for key in ("image", "size"):
-        yield from _covered(draft, _texts(overrides, key), glob_matches, draft.quoted)
+    draft, sizes = overrides.draft, _texts(overrides, "size")
+    # Of a glob that nothing matches that is said already.
+    images = [(at, it) for at, it in _texts(overrides, "image") if why_it_never_matches(it) is None]
+    for entries in (images, sizes):
+        yield from _covered(draft, entries, glob_matches, draft.quoted)
     commands = overrides.value.get("command")
     prefixes = commands if isinstance(commands, list) else []
     known = [(overrides.at("command", n), p) for n, p in enumerate(prefixes) if p is not None]

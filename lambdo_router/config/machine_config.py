@@ -15,8 +15,13 @@ from dataclasses import replace
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Section, without
-from lambdo_router.config.shape import MACHINE_CONFIG_SCHEMA, Misfit, misfits, schema_text
-from lambdo_router.events import WideNumber
+from lambdo_router.config.shape import (
+    MACHINE_CONFIG_SCHEMA,
+    Misfit,
+    doubles,
+    misfits,
+    schema_text,
+)
 from lambdo_router.launching import BATCH_PATH, EVENTS_PATH
 
 _ONCE = "the Machine of a batch runs once and is destroyed; remove it"
@@ -51,7 +56,7 @@ def read_machine(section: Section) -> dict[str, object]:
     Everything wrong with it is noted in the draft.
     """
     draft, root = section.draft, section.at("machine")
-    value = _doubles(section.value.get("machine"))
+    value = doubles(section.value.get("machine"))
     if not isinstance(value, dict):
         return {}
     owned = dict(_owned(value))
@@ -67,19 +72,6 @@ def read_machine(section: Section) -> dict[str, object]:
             if misfit.broken is not None:
                 broken.add(misfit.broken[len(root) :])
     return without(value, broken) if broken else value
-
-
-def _doubles(value: object) -> object:
-    """The value with its numbers as everybody's JSON has them: to Fly no digit beyond matters."""
-    match value:
-        case WideNumber(text):
-            return float(text)
-        case dict():
-            return {key: _doubles(inner) for key, inner in value.items()}
-        case list():
-            return [_doubles(item) for item in value]
-        case _:
-            return value
 
 
 def _without_owned(misfit: Misfit, inside: Path) -> Misfit:

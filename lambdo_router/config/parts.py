@@ -87,4 +87,4 @@ class Part:
         """A route or a test, by its name; by its number in this file if it has none."""
         noun, path = section.removesuffix("s"), (section, index, "name")
         name = self.as_written(path) if self.is_written(path) else None
-        return f"{noun} `{name}`" if isinstance(name, str) else f"{noun} {index + 1}"
+        return f"{noun} `{name}`" if isinstance(name, str) and name else f"{noun} {index + 1}"

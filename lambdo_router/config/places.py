@@ -13,7 +13,7 @@ from functools import cache
 
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Draft, Section
-from lambdo_router.config.shape import ROUTES_SCHEMA, schema_text
+from lambdo_router.config.shape import ROUTES_SCHEMA, doubles, schema_text
 
 _MERGED = ("env", "machine")
 """The keys of a profile that are merged, not replaced, by the layer above."""
@@ -142,7 +142,8 @@ class Places:
         return Origin(default, place, "default value", default)
 
     def _origin(self, source: str, path: Path, value: object) -> Origin:
-        return Origin(value, self._place(path), source, self.draft.written(path))
+        written = doubles(self.draft.written(path))
+        return Origin(doubles(value), self._place(path), source, written)
 
     def _place(self, path: Path) -> Place:
         value, key = self.draft.diagnostic(path, "", ""), self.draft.diagnostic(path, "", "", "key")

@@ -117,7 +117,7 @@ def _body(findings: Findings, message: Mapping[str, Any], at: Path) -> str | Non
     path, at = _folder(findings) / message["body_file"], (*at, "body_file")
     try:
         with path.open("rb") as file:
-            body = file.read(LARGEST_MESSAGE + 1).decode()
+            body = bytes(file.read(LARGEST_MESSAGE + 1)).decode()
     except UnicodeDecodeError as error:
         what = f"byte {error.start} of {path} is not UTF-8"
         findings.note(at, "bad-test-message", what, "SQS takes text only")

@@ -101,7 +101,7 @@ def misfits(value: object, schema: str, author: Author, below: Path = ()) -> Ite
     if _quick_check(schema)(value):
         return
     sentences = _Sentences(author, below)
-    for error in _validator(schema).iter_errors(value):
+    for error in _validator(schema).iter_errors(doubles(value)):
         yield from sentences.of(_Error.of(error))
 
 
@@ -300,7 +300,7 @@ class _Sentences:
             plain = wanted == ["string"] and not error.schema.keys() & {"pattern", "minLength"}
             value = 'a value ("" for an empty text)' if plain else "a value"
             return f"write {value}, or remove the key"
-        if "string" in wanted and isinstance(instance, bool | int | float | WideNumber):
+        if "string" in wanted and isinstance(instance, bool | int | float):
             text = self.author.source(path)
             if re.search(error.schema.get("pattern", ""), text) is None:
                 return str(error.schema.get("patternErrorMessage", ""))
@@ -352,6 +352,19 @@ class _Sentences:
         what = f"{self.author.describe(path)} has the key {json.dumps(name, ensure_ascii=False)}"
         at = (*path, name)
         return Misfit(at, "bad-name", what, error.advice, "key", at)
+
+
+def doubles(value: object) -> object:
+    """The value with its numbers as everybody's JSON has them: digits beyond a double's are cut."""
+    match value:
+        case WideNumber(text):
+            return float(text)
+        case dict():
+            return {key: doubles(inner) for key, inner in value.items()}
+        case list():
+            return [doubles(item) for item in value]
+        case _:
+            return value
 
 
 def found(value: object) -> str:

@@ -57,7 +57,7 @@ def without_ignored(
     ignores: list[_Ignore] = []
     malformed: list[Diagnostic] = []
     for file in sorted(sources):
-        for comment in comments(sources[file], lambda line: _ASKS.search(line) is not None):
+        for comment in comments(sources[file], _may_ask):
             asked = list(_asked(file, comment, sources[file]))
             malformed += [one for one in asked if isinstance(one, Diagnostic)]
             ignores += [one for one in asked if isinstance(one, _Ignore)]
@@ -73,6 +73,10 @@ def without_ignored(
         ignored.update(one for one in meant if one.severity == "warning")
         malformed += _wrong(ignore, meant, complete=complete)
     return tuple(sorted([*(one for one in found if one not in ignored), *malformed]))
+
+
+def _may_ask(line: str) -> bool:
+    return "lambdo:" in line and _ASKS.search(line) is not None
 
 
 def _asked(file: str, comment: Comment, lines: Sequence[str]) -> Iterator[_Ignore | Diagnostic]:

@@ -57,6 +57,13 @@ def _conflict(mistake: Mistake) -> str | None:
     return None
 
 
+def _slashes(mistake: Mistake) -> str | None:
+    for number, line in enumerate(mistake.lines[: mistake.line + 1], 1):
+        if line.lstrip().startswith("//"):
+            return f"line {number} begins with `//`; a comment begins with `#`"
+    return None
+
+
 def _variable(mistake: Mistake) -> str | None:
     if mistake.character != "{" or not mistake.before.endswith("$"):
         return None
@@ -156,6 +163,7 @@ def _quote(mistake: Mistake) -> str | None:
 
 _RULES: Final[Sequence[Callable[[Mistake], str | None]]] = (
     _conflict,
+    _slashes,
     _variable,
     _brackets,
     _first_character,

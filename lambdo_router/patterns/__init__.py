@@ -9,8 +9,12 @@ values, one of which must hold:
 
 Reading order: `conditions` says what one value may be asked, `operators` (with `texts`, `numbers`
 and `exclusion`) reads conditions from a pattern's lists, `compiling` makes flat sub-rules of the
-pattern, `walking` finds the values at a path, `surveying` and `joining` see to arrays, `pattern`
-puts it together, and `explaining` says why an event does not match.
+pattern, `walking` and `reading` find the values at a path, `surveying` and `joining` see to arrays,
+`pattern` puts it together, and `explaining` says why an event does not match.
+
+Two things are built upon that. `index` (with `lookups`) finds which of thousands of patterns an
+event may match, and `many` keeps events with very many values from being slow there. `containment`
+(with `containing` and `examples`) says what is certain of patterns without any event.
 
 Where this differs from EventBridge's engine, it is on purpose: IPv4 and IPv6 never mix, the same
 path asked twice at once is an error instead of the last one winning, so is an empty list inside

@@ -1,0 +1,442 @@
+"""What a message tells of why it was moved aside, which are meant, and what is sent back."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from building import message, text
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdo_router.events import Attribute, Message
+from lambdo_router.patterns import compile_pattern
+from lambdo_router.rejected import (
+    REASONS,
+    Filters,
+    NoTarget,
+    Outgoing,
+    Pace,
+    QueueFacts,
+    Rejected,
+    Sources,
+    outgoing,
+    read_facts,
+    read_rejected,
+    target_of,
+)
+from lambdo_router.routing import Queue
+from lambdo_router.settlement import REJECTION_ATTRIBUTE, Rejection, rejected_attributes
+
+_ORDERS_ARN = "arn:aws:sqs:eu-west-1:123456789012:acme-orders"
+_REJECTED_ARN = "arn:aws:sqs:eu-west-1:123456789012:acme-rejected"
+_ORDERS = Queue("orders", lookup="acme-orders", reject_to="rejected", envelope="sns")
+_REJECTED = Queue("rejected", lookup="acme-rejected")
+_SOURCES = Sources(
+    {"orders": _ORDERS, "rejected": _REJECTED},
+    {"acme-orders": "orders", "acme-rejected": "rejected"},
+)
+_REJECTION = Rejection("unmatched", "no route matches", None, "orders", "o1", 2, 1_700_000_000.25)
+_WRITTEN: dict[str, Any] = json.loads(str(_REJECTION.attribute().value))
+
+
+def rejected_message(
+    rejection: Rejection = _REJECTION, *, moved_from: str | None = None, **changes: Any
+) -> Message:
+    made = message("m1", **changes)
+    attributes = {**made.attributes, REJECTION_ATTRIBUTE: rejection.attribute()}
+    made = replace(made, attributes=attributes)
+    return made if moved_from is None else moved(made, moved_from)
+
+
+def moved(message: Message, arn: str) -> Message:
+    return replace(message, system={**message.system, "DeadLetterQueueSourceArn": arn})
+
+
+# Reading
+
+
+def test_what_the_router_has_rejected_tells_all_of_it() -> None:
+    aside = rejected_message()
+
+    assert read_rejected(aside, _SOURCES) == Rejected(
+        aside,
+        "unmatched",
+        "no route matches",
+        source="orders",
+        route=None,
+        original_id="o1",
+        attempts=2,
+        at=1_700_000_000.25,
+        envelope="sns",
+    )
+
+
+def test_what_sqs_has_moved_tells_from_where_and_how_often_it_was_received() -> None:
+    dead = moved(message("m1", receives=4), _ORDERS_ARN)
+
+    assert read_rejected(dead, _SOURCES) == Rejected(
+        dead,
+        "redrive",
+        f"SQS moved it from {_ORDERS_ARN}; received 4 times in all",
+        source="orders",
+        source_arn=_ORDERS_ARN,
+        original_id="m1",
+        at=1_700_000_000.123,
+        envelope="sns",
+    )
+
+
+def test_what_sqs_has_moved_is_not_believed_that_it_was_rejected_from_elsewhere() -> None:
+    forged = rejected_message(
+        replace(_REJECTION, queue="payments"),
+        moved_from="arn:aws:sqs:eu-west-1:123456789012:uploads",
+    )
+
+    found = read_rejected(forged, _SOURCES)
+
+    assert (found.reason, found.source, found.attempts) == ("redrive", "uploads", None)
+
+
+def test_what_sqs_has_moved_from_a_reject_queue_was_the_routers_before() -> None:
+    found = read_rejected(rejected_message(moved_from=_REJECTED_ARN), _SOURCES)
+
+    assert (found.reason, found.source, found.source_arn) == ("unmatched", "orders", None)
+
+
+def test_a_message_that_nothing_is_said_of_is_unknown() -> None:
+    found = read_rejected(message("m1"), _SOURCES)
+
+    assert found == Rejected(
+        message("m1"),
+        "unknown",
+        "it has no attribute lambdo_rejection",
+        original_id="m1",
+        at=1_700_000_000.123,
+    )
+
+
+def without(key: str) -> dict[str, Any]:
+    return {name: value for name, value in _WRITTEN.items() if name != key}
+
+
+_WRONG: tuple[tuple[str, object], ...] = (
+    ("reason", 1),
+    ("detail", None),
+    ("route", 5),
+    ("queue", ["orders"]),
+    ("message_id", {}),
+    ("attempts", "2"),
+    ("attempts", True),
+    ("attempts", 1.5),
+    ("time", False),
+    ("time", -1),
+    ("time", 253_402_300_800),
+    ("time", "now"),
+)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(text(""), id="empty"),
+        pytest.param(text("{"), id="no-json"),
+        pytest.param(text("[]"), id="a-list"),
+        pytest.param(Attribute("Binary", b"\xff"), id="bytes"),
+        pytest.param(text("[" * 100_000), id="deep"),
+        *(pytest.param(text(json.dumps(without(key))), id=f"no-{key}") for key in _WRITTEN),
+        *(
+            pytest.param(text(json.dumps(_WRITTEN | {key: value})), id=f"{key}-{value}")
+            for key, value in _WRONG
+        ),
+        pytest.param(text(json.dumps(_WRITTEN).replace("1700000000.25", "1e400")), id="wide"),
+    ],
+)
+def test_an_attribute_that_is_not_the_routers_says_nothing(written: Attribute) -> None:
+    aside = message("m1", attributes={REJECTION_ATTRIBUTE: written})
+
+    found = read_rejected(aside, _SOURCES)
+
+    assert (found.reason, found.detail, found.source) == (
+        "unknown",
+        "its lambdo_rejection is not as the router's",
+        None,
+    )
+
+
+def test_a_rejection_of_a_later_version_may_say_more() -> None:
+    more = text(json.dumps(_WRITTEN | {"machine": "3d8d", "reason": "cursed"}))
+
+    found = read_rejected(message("m1", attributes={REJECTION_ATTRIBUTE: more}), _SOURCES)
+
+    assert (found.reason, found.source) == ("cursed", "orders")
+
+
+@given(
+    st.builds(
+        Rejection,
+        reason=st.sampled_from(["unmatched", "max_attempts"]),
+        detail=st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
+        route=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+        queue=st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+        message_id=st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+        attempts=st.integers(0, 10**6),
+        time=st.floats(0, 4e9),
+    )
+)
+def test_every_rejection_is_read_as_it_was_written(rejection: Rejection) -> None:
+    found = read_rejected(rejected_message(rejection), Sources())
+
+    assert found == Rejected(
+        rejected_message(rejection),
+        rejection.reason,
+        rejection.detail,
+        source=rejection.queue,
+        route=rejection.route,
+        original_id=rejection.message_id,
+        attempts=rejection.attempts,
+        at=rejection.time,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arn", "name"),
+    [
+        pytest.param(_ORDERS_ARN, "orders", id="of-the-file"),
+        pytest.param("arn:aws:sqs:us-east-1:1:others", "others", id="of-none"),
+        pytest.param(
+            "arn:aws:sqs:us-east-1:1:orders", "arn:aws:sqs:us-east-1:1:orders", id="misleading"
+        ),
+    ],
+)
+def test_a_queue_is_called_as_in_the_file_and_never_like_another(arn: str, name: str) -> None:
+    assert _SOURCES.name_of(arn) == name
+
+
+# Filters
+
+_UNMATCHED = read_rejected(rejected_message(), _SOURCES)
+_NOW = 1_700_000_060.25
+_FILTERS: Mapping[str, tuple[Filters, bool]] = {
+    "nothing-asked": (Filters(), True),
+    "reason": (Filters(reasons=frozenset({"unmatched", "redrive"})), True),
+    "other-reason": (Filters(reasons=frozenset({"redrive"})), False),
+    "no-route": (Filters(routes=frozenset({"orders"})), False),
+    "source": (Filters(sources=frozenset({"orders"})), True),
+    "other-source": (Filters(sources=frozenset({"uploads"})), False),
+    "id-here": (Filters(ids=frozenset({"m1"})), True),
+    "id-there": (Filters(ids=frozenset({"x", "o1"})), True),
+    "other-id": (Filters(ids=frozenset({"x"})), False),
+    "just-old-enough": (Filters(older_than=60), True),
+    "not-old-enough": (Filters(older_than=60.5), False),
+    "just-new-enough": (Filters(newer_than=60), True),
+    "too-old": (Filters(newer_than=59.5), False),
+    "one-of-two": (Filters(reasons=frozenset({"unmatched"}), newer_than=1), False),
+}
+
+
+@pytest.mark.parametrize(("filters", "meets"), _FILTERS.values(), ids=_FILTERS)
+def test_a_filter_is_met_by_what_it_asks_for(filters: Filters, *, meets: bool) -> None:
+    assert filters.meets(_UNMATCHED, _NOW) is meets
+
+
+@pytest.mark.parametrize(
+    ("body", "matches"),
+    [
+        pytest.param('{"n": 1}', True, id="match"),
+        pytest.param('{"n": 2}', False, id="other"),
+        pytest.param("[1]", False, id="no-event"),
+        pytest.param("{", False, id="no-json"),
+    ],
+)
+def test_a_pattern_is_of_the_event(body: str, *, matches: bool) -> None:
+    filters = Filters(pattern=compile_pattern({"n": [1]}))
+
+    assert filters.meets(read_rejected(message(body=body), Sources()), _NOW) is matches
+
+
+def test_the_event_of_an_sns_queue_is_in_its_envelope() -> None:
+    body = json.dumps({"Type": "Notification", "Message": '{"n": 1}'})
+    filters = Filters(pattern=compile_pattern({"n": [1]}))
+    aside = rejected_message(body=body)
+
+    assert filters.meets(read_rejected(aside, _SOURCES), _NOW)
+    assert not filters.meets(read_rejected(aside, Sources()), _NOW)
+
+
+@pytest.mark.parametrize("filters", [Filters(older_than=0), Filters(newer_than=1e12)])
+def test_a_message_whose_time_is_not_known_is_neither_old_nor_new(filters: Filters) -> None:
+    timeless = replace(message("m1"), system={})
+
+    assert not filters.meets(read_rejected(timeless, Sources()), _NOW)
+
+
+_names = st.sampled_from(["orders", "uploads", "m1", "m2", "unmatched", "redrive", _ORDERS_ARN])
+_sets = st.frozensets(_names, max_size=3)
+_ages = st.none() | st.floats(0, 100)
+_rejected = st.builds(
+    Rejected,
+    message=st.just(message("m1")),
+    reason=st.sampled_from(REASONS),
+    detail=st.just(""),
+    source=st.none() | _names,
+    source_arn=st.none() | st.just(_ORDERS_ARN),
+    route=st.none() | _names,
+    original_id=_names,
+    at=st.none() | st.floats(0, 100),
+)
+_filters = st.builds(
+    Filters,
+    reasons=st.frozensets(st.sampled_from(REASONS), max_size=3),
+    routes=_sets,
+    sources=_sets,
+    ids=_sets,
+    older_than=_ages,
+    newer_than=_ages,
+    pattern=st.sampled_from([None, compile_pattern({"n": [{"exists": False}]})]),
+)
+_ALONE: tuple[Callable[[Filters], Filters], ...] = (
+    lambda f: Filters(reasons=f.reasons),
+    lambda f: Filters(routes=f.routes),
+    lambda f: Filters(sources=f.sources),
+    lambda f: Filters(ids=f.ids),
+    lambda f: Filters(older_than=f.older_than),
+    lambda f: Filters(newer_than=f.newer_than),
+    lambda f: Filters(pattern=f.pattern),
+)
+
+
+@given(_rejected, _filters)
+def test_several_filters_mean_what_each_of_them_means(rejected: Rejected, filters: Filters) -> None:
+    each = [alone(filters).meets(rejected, 100.0) for alone in _ALONE]
+
+    assert filters.meets(rejected, 100.0) is all(each)
+
+
+@given(_rejected, _filters, _names)
+def test_one_more_name_in_a_filter_loses_no_message(
+    rejected: Rejected, filters: Filters, name: str
+) -> None:
+    if not filters.sources:
+        return
+    wider = replace(filters, sources=filters.sources | {name})
+
+    assert wider.meets(rejected, 100.0) or not filters.meets(rejected, 100.0)
+
+
+@given(_rejected, st.floats(0, 100))
+def test_every_message_is_either_old_or_new(rejected: Rejected, age: float) -> None:
+    old = Filters(older_than=age).meets(rejected, 100.0)
+    new = Filters(newer_than=age).meets(rejected, 100.0)
+
+    assert (old or new) is (rejected.at is not None)
+
+
+# The way back
+
+
+@pytest.mark.parametrize(
+    ("rejected", "target"),
+    [
+        pytest.param(_UNMATCHED, _ORDERS, id="of-the-file"),
+        pytest.param(
+            read_rejected(moved(message("m1"), _ORDERS_ARN), _SOURCES),
+            Queue("orders", url=_ORDERS_ARN),
+            id="where-sqs-says",
+        ),
+        pytest.param(
+            replace(_UNMATCHED, source="gone"),
+            NoTarget("queue `gone` is not in the routes file; name a queue with --to"),
+            id="not-in-the-file",
+        ),
+        pytest.param(
+            read_rejected(message("m1"), _SOURCES),
+            NoTarget("nothing says which queue it came from; name one with --to"),
+            id="unknown",
+        ),
+    ],
+)
+def test_a_message_goes_back_to_where_it_came_from(
+    rejected: Rejected, target: Queue | NoTarget
+) -> None:
+    assert target_of(rejected, _SOURCES) == target
+
+
+def test_without_a_routes_file_nobody_knows_where_a_queue_is() -> None:
+    assert target_of(_UNMATCHED, Sources()) == NoTarget(
+        "queue `orders` is in no routes file; name a queue with --to"
+    )
+
+
+@given(
+    st.text(min_size=1),
+    st.dictionaries(st.text(max_size=5), st.builds(Attribute, st.text(), st.text()), max_size=9),
+)
+def test_what_is_sent_back_is_what_was_sent_at_first(
+    body: str, attributes: dict[str, Attribute]
+) -> None:
+    attributes.pop(REJECTION_ATTRIBUTE, None)
+    original = message("m1", body.encode(errors="replace").decode(), attributes=attributes)
+    aside = rejected_attributes(original, _REJECTION)
+    assert aside is not None
+
+    sent = outgoing(replace(original, id="m2", attributes=aside))
+
+    assert sent == Outgoing(original.body, attributes, None, "replay-m2")
+
+
+def test_a_message_stays_in_its_group_and_is_a_duplicate_of_none_but_itself() -> None:
+    system = {"MessageGroupId": "shop-7", "MessageDeduplicationId": "d1"}
+
+    sent = outgoing(replace(message("m1"), system=system))
+
+    assert (sent.group, sent.deduplication) == ("shop-7", "replay-m1")
+
+
+# Queues and pace
+
+
+@pytest.mark.parametrize(
+    ("attributes", "facts"),
+    [
+        pytest.param({}, QueueFacts(), id="not-allowed-to-ask"),
+        pytest.param(
+            {
+                "ApproximateNumberOfMessages": "12",
+                "ApproximateNumberOfMessagesNotVisible": "3",
+                "ApproximateNumberOfMessagesDelayed": "0",
+                "RedrivePolicy": '{"deadLetterTargetArn": "arn:x", "maxReceiveCount": 4}',
+            },
+            QueueFacts(12, 3, 0, "arn:x", 4),
+            id="all",
+        ),
+        pytest.param(
+            {"RedrivePolicy": '{"deadLetterTargetArn": "arn:x", "maxReceiveCount": "4"}'},
+            QueueFacts(redrive_to="arn:x", most_receives=4),
+            id="number-as-text",
+        ),
+        pytest.param(
+            {"RedrivePolicy": '{"deadLetterTargetArn": "arn:x"}'},
+            QueueFacts(redrive_to="arn:x"),
+            id="no-number",
+        ),
+        pytest.param({"RedrivePolicy": "{"}, QueueFacts(), id="no-json"),
+        pytest.param({"ApproximateNumberOfMessages": "many"}, QueueFacts(), id="no-count"),
+    ],
+)
+def test_what_sqs_tells_of_a_queue_is_read(attributes: dict[str, str], facts: QueueFacts) -> None:
+    assert read_facts(attributes) == facts
+
+
+def test_turns_are_taken_at_an_even_pace_and_a_pause_saves_none_up() -> None:
+    pace = Pace(2.0)
+
+    assert [pace.reserve(10.0), pace.reserve(10.0), pace.reserve(10.25)] == [0.0, 0.5, 0.75]
+    assert [pace.reserve(20.0), pace.reserve(20.0)] == [0.0, 0.5]
+
+
+def test_without_a_rate_nobody_waits() -> None:
+    pace = Pace()
+
+    assert [pace.reserve(1.0), pace.reserve(1.0)] == [0.0, 0.0]

@@ -1,0 +1,298 @@
+"""A look into a queue: what is seen, that it is held all the while, and that it is given back."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from lambdo_router.cli import rejected_look
+from lambdo_router.cli.rejected_look import look_into, stopped_within
+from lambdo_router.dev.memory_queue import MemoryQueue
+from lambdo_router.dev.sqs_server import Entry
+from lambdo_router.errors import QueueRefused, QueueUnavailable
+from lambdo_router.events import Message
+
+
+def queue_of(bodies: Sequence[str], name: str = "rejected") -> MemoryQueue:
+    queue = MemoryQueue(name, wait_time=1.0)
+    for body in bodies:
+        queue.put(body, group=body[0] if queue.fifo else None)
+    return queue
+
+
+def never() -> asyncio.Event:
+    return asyncio.Event()
+
+
+def entries(queue: MemoryQueue, kind: str) -> list[Entry]:
+    return [entry for entry in queue.ledger.entries if entry.kind == kind]
+
+
+async def visible(queue: MemoryQueue) -> list[str]:
+    """The bodies of what can be received at once, without waiting."""
+    found: list[Message] = []
+    queue.wait_time = 0.0
+    while more := await queue.receive(10, 30):
+        found += more
+    return [message.body for message in found]
+
+
+async def test_a_look_sees_every_message_once_and_gives_all_of_them_back() -> None:
+    queue = queue_of([f"{n}" for n in range(23)])
+
+    async with look_into(queue, never()) as look:
+        seen = []
+        while messages := await look.receive():
+            seen += [message.body for message in messages]
+        assert (look.taken, look.held, look.ended) == (23, 23, True)
+        assert await visible(queue) == []
+
+    assert seen == [f"{n}" for n in range(23)]
+    assert (look.held, look.stuck, look.cut) == (0, 0, 0)
+    assert sorted(await visible(queue)) == sorted(seen)
+
+
+async def test_no_message_comes_twice_however_long_the_look_lasts() -> None:
+    queue = queue_of(["a"])
+
+    async with look_into(queue, never()) as look:
+        (message,) = await look.receive()
+        for _ in range(20):
+            await asyncio.sleep(100)
+            assert look.margin(message.id) >= rejected_look.LEASE / 2
+        assert await look.receive() == []
+
+    renewed = [entry.at for entry in entries(queue, "visibility")]
+    assert renewed == [60.0 * n for n in range(1, 34)] + [2001.0]
+    assert [entry.seconds for entry in entries(queue, "visibility")] == [120.0] * 33 + [0.0]
+
+
+async def test_an_error_in_the_middle_gives_everything_back_and_comes_through_as_it_is() -> None:
+    queue = queue_of(["a"])
+
+    async def looking() -> None:
+        async with look_into(queue, never()) as look:
+            await look.receive()
+            raise QueueRefused("no")
+
+    with pytest.raises(QueueRefused, match="no"):
+        await looking()
+
+    assert await visible(queue) == ["a"]
+
+
+async def test_a_look_that_is_cancelled_gives_everything_back() -> None:
+    queue = queue_of(["a", "b"])
+
+    async def looking() -> None:
+        async with look_into(queue, never()) as look:
+            await look.receive()
+            await asyncio.sleep(1000)
+
+    task = asyncio.create_task(looking())
+    await asyncio.sleep(400)
+    assert await visible(queue) == []
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert await visible(queue) == ["a", "b"]
+
+
+async def test_who_cancels_does_not_wait_for_long() -> None:
+    queue = _Silent("rejected", wait_time=1.0)
+    queue.put("a")
+
+    async def looking() -> None:
+        async with look_into(queue, never()) as look:
+            looks.append(look)
+            await look.receive()
+            await asyncio.sleep(1000)
+
+    looks: list[rejected_look.Look] = []
+    task = asyncio.create_task(looking())
+    await asyncio.sleep(5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert asyncio.get_running_loop().time() == 15.0
+    assert looks[0].stuck == 1
+
+
+class _Silent(MemoryQueue):
+    """A queue that never says that it has changed the visibility of a message."""
+
+    async def set_visibility(self, receipts: Sequence[str], seconds: float) -> dict[str, str]:
+        del receipts, seconds
+        await asyncio.sleep(3600)
+        return {}
+
+
+async def test_after_the_stop_nothing_is_received() -> None:
+    queue, stop = queue_of(["a"] * 11), never()
+
+    async with look_into(queue, stop) as look:
+        await look.receive()
+        stop.set()
+        assert await look.receive() == []
+        assert not look.ended
+
+    assert queue.receives == 1
+
+
+async def test_a_look_may_ask_for_few() -> None:
+    queue = queue_of(["a", "b", "c"])
+
+    async with look_into(queue, never()) as look:
+        assert len(await look.receive(2)) == 2
+
+
+async def test_no_more_is_held_than_sqs_gives_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejected_look, "MOST_HELD", 10)
+    queue = queue_of(["a"] * 11)
+
+    async with look_into(queue, never()) as look:
+        assert len(await look.receive()) == 10
+        assert await look.receive() == []
+        assert (look.full, look.ended) == (True, False)
+
+
+async def test_a_message_that_comes_again_is_seen_once_and_deleted_by_its_new_receipt() -> None:
+    queue = queue_of(["a"])
+
+    async with look_into(queue, never()) as look:
+        (message,) = await look.receive()
+        queue.show(message.id)
+        assert await look.receive() == []
+        assert (look.taken, look.held) == (1, 1)
+        assert await look.delete(message.id) is None
+
+    assert queue.empty
+
+
+async def test_what_may_pass_is_tried_again_and_a_lost_answer_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+    queue = queue_of(["a"] * 11)
+    queue.fail("receive", QueueUnavailable("lost"), after_effect=True)
+    queue.fail("receive", QueueUnavailable("slow down", retry_after=7.0))
+
+    async with look_into(queue, never()) as look:
+        assert len(await look.receive()) == 1
+        assert look.cut == 2
+        assert asyncio.get_running_loop().time() == 1.0 + 7.0
+
+    assert len(await visible(queue)) == 1
+
+
+async def test_on_a_fifo_queue_a_lost_answer_is_had_again() -> None:
+    queue = queue_of(["a1", "b1"], "rejected.fifo")
+    queue.fail("receive", QueueUnavailable("lost"), after_effect=True)
+
+    async with look_into(queue, never()) as look:
+        assert [message.body for message in await look.receive()] == ["a1", "b1"]
+
+
+async def test_what_does_not_pass_ends_the_look() -> None:
+    queue = queue_of(["a"])
+    queue.fail("receive", *[QueueUnavailable("away")] * rejected_look.TRIES)
+
+    with pytest.raises(QueueUnavailable, match="away"):
+        async with look_into(queue, never()) as look:
+            await look.receive()
+
+
+async def test_a_refusal_ends_the_look_at_once() -> None:
+    queue = queue_of(["a"])
+    queue.fail("receive", QueueRefused("not allowed"))
+
+    with pytest.raises(QueueRefused):
+        async with look_into(queue, never()) as look:
+            await look.receive()
+
+    assert queue.receives == 1
+
+
+async def test_a_delete_goes_on_until_sqs_has_answered() -> None:
+    queue = queue_of(["a"])
+    queue.fail("delete", QueueUnavailable("away"), QueueUnavailable("away"))
+    queue.fail("delete", QueueUnavailable("lost"), after_effect=True)
+
+    async with look_into(queue, never()) as look:
+        (message,) = await look.receive()
+        assert await look.delete(message.id) is None
+        assert look.held == 0
+
+    assert queue.empty
+    assert asyncio.get_running_loop().time() == 0.5 + 1.0 + 2.0
+
+
+@pytest.mark.parametrize(
+    ("errors", "why"),
+    [
+        pytest.param([QueueRefused("not allowed")], "not allowed", id="refused"),
+        pytest.param([QueueUnavailable("away")] * rejected_look.TRIES, "away", id="away"),
+    ],
+)
+async def test_a_delete_that_fails_says_why(
+    errors: list[QueueRefused | QueueUnavailable], why: str
+) -> None:
+    queue = queue_of(["a"])
+    queue.fail("delete", *errors)
+
+    async with look_into(queue, never()) as look:
+        (message,) = await look.receive()
+        assert await look.delete(message.id) == why
+
+    assert await visible(queue) == []
+
+
+async def test_on_a_fifo_queue_a_message_that_others_may_have_cannot_be_deleted() -> None:
+    queue = queue_of(["a1"], "rejected.fifo")
+
+    async with look_into(queue, never()) as look:
+        (message,) = await look.receive()
+        queue.show(message.id)
+        why = await look.delete(message.id)
+
+    assert why is not None
+    assert why.startswith("ReceiptHandleIsInvalid: ")
+
+
+async def test_a_lost_lease_has_no_margin_and_may_be_had_again() -> None:
+    queue = queue_of(["a"])
+
+    async with look_into(queue, never()) as look:
+        (message,) = await look.receive()
+        queue.show(message.id)
+        (stolen,) = await queue.receive(1, 200)
+        await asyncio.sleep(70)
+        assert look.margin(message.id) == 0.0
+        await queue.set_visibility([stolen.receipt], 0)
+        assert await look.receive() == []
+        assert (look.taken, look.margin(message.id)) == (1, 119.0)
+
+    assert await visible(queue) == ["a"]
+
+
+async def test_what_cannot_be_given_back_is_counted() -> None:
+    queue = queue_of(["a", "b"])
+
+    async with look_into(queue, never()) as look:
+        await look.receive()
+        queue.fail("set_visibility", QueueUnavailable("away"))
+
+    assert look.stuck == 2
+
+
+async def test_a_wait_ends_with_its_time_or_with_the_stop() -> None:
+    stop, loop = never(), asyncio.get_running_loop()
+
+    assert await stopped_within(stop, 5.0) is False
+    assert loop.time() == 5.0
+    loop.call_later(1.0, stop.set)
+    assert await stopped_within(stop, 5.0) is True
+    assert loop.time() == 6.0

@@ -1,0 +1,644 @@
+"""Replays: what arrives, in which order and pace, and what is where when one is cut off."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from lambdo_router.cli import rejected_look, rejected_replay
+from lambdo_router.cli.rejected_look import Look, look_into
+from lambdo_router.cli.rejected_replay import Planned, Replay, Tally
+from lambdo_router.dev.memory_queue import MemoryQueue
+from lambdo_router.errors import QueueRefused, QueueUnavailable
+from lambdo_router.events import Attribute, Message
+from lambdo_router.rejected import NoTarget, Pace, Rejected, Sources, read_rejected
+from lambdo_router.settlement import REJECTION_ATTRIBUTE, Rejection
+
+Content = tuple[str, tuple[tuple[str, Attribute], ...]]
+
+
+class Place(MemoryQueue):
+    """A queue that messages can be sent back to, and that does not keep a test waiting."""
+
+    url = "memory"
+
+
+def place(name: str) -> Place:
+    return Place(name, wait_time=1.0)
+
+
+@dataclass
+class Scene:
+    """A reject queue with messages on it, and the queue that they came from."""
+
+    aside: Place = field(default_factory=lambda: place("rejected"))
+    source: Place = field(default_factory=lambda: place("orders"))
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    tally: Tally = field(default_factory=Tally)
+    agreed: bool = True
+    asked: list[list[str]] = field(default_factory=list)
+    look: Look | None = None
+
+    def reject(self, *bodies: str, reason: Any = "unmatched", group: str | None = None) -> None:
+        """Put messages on the reject queue as the router does."""
+        for body in bodies:
+            rejection = Rejection(reason, "", None, "orders", "o1", 1, 0.0)
+            attributes = {
+                "n": Attribute("Number", "1"),
+                REJECTION_ATTRIBUTE: rejection.attribute(),
+            }
+            self.aside.put(body, attributes, group=group)
+
+    async def target(self, rejected: Rejected) -> Place | NoTarget:
+        return NoTarget("nowhere") if rejected.reason == "too_large" else self.source
+
+    async def replay(self, **options: Any) -> Tally:
+        """Replay what has not the reason schema_invalid."""
+
+        def wanted(message: Message) -> Rejected | None:
+            rejected = read_rejected(message, Sources())
+            return None if rejected.reason == "schema_invalid" else rejected
+
+        async def agree(plan: Sequence[Planned]) -> bool:
+            self.asked.append([planned.rejected.message.body for planned in plan])
+            return self.agreed
+
+        started = asyncio.get_running_loop().time()
+        options.setdefault("target", self.target)
+        async with look_into(self.aside, self.stop) as self.look:
+            going = Replay(self.look, wanted, started=started, tally=self.tally, **options)
+            await going.run(agree)
+        return self.tally
+
+
+async def contents(queue: MemoryQueue) -> Counter[Content]:
+    """All that can be received at once, without what the router had added."""
+    found: Counter[Content] = Counter()
+    queue.wait_time = 0.0
+    while messages := await queue.receive(10, 1000):
+        for message in messages:
+            kept = {k: v for k, v in message.attributes.items() if k != REJECTION_ATTRIBUTE}
+            found[message.body, tuple(sorted(kept.items()))] += 1
+    return found
+
+
+def of(*bodies: str) -> Counter[Content]:
+    return Counter((body, (("n", Attribute("Number", "1")),)) for body in bodies)
+
+
+def bodies(found: Counter[Content]) -> list[str]:
+    return sorted(body for body, _ in found.elements())
+
+
+async def order_of(queue: MemoryQueue) -> list[tuple[str, str | None]]:
+    """What comes from the queue, with its group, in order; each message makes way for the next."""
+    found = []
+    queue.wait_time = 0.0
+    while messages := await queue.receive(1, 1000):
+        found += [(message.body, message.system.get("MessageGroupId")) for message in messages]
+        await queue.delete([message.receipt for message in messages])
+    return found
+
+
+async def test_what_arrives_is_what_was_rejected() -> None:
+    scene = Scene()
+    originals = [f"{n % 7}" for n in range(25)]
+    scene.reject(*originals)
+
+    tally = await scene.replay()
+
+    assert scene.aside.empty
+    assert await contents(scene.source) == of(*originals)
+    assert tally == Tally(replayed=Counter(orders=25))
+    assert tally.complete
+
+
+async def test_what_is_not_asked_for_or_has_no_target_is_back_at_once() -> None:
+    scene = Scene()
+    scene.reject("a", "b")
+    scene.reject("c", reason="schema_invalid")
+    scene.reject("d", reason="too_large")
+
+    tally = await scene.replay()
+
+    assert tally == Tally(replayed=Counter(orders=2), skipped=Counter(nowhere=1), others=1)
+    assert not tally.complete
+    assert bodies(await contents(scene.aside)) == ["c", "d"]
+
+
+async def test_nothing_is_sent_that_was_not_agreed_to() -> None:
+    scene = Scene(agreed=False)
+    scene.reject("a")
+
+    tally = await scene.replay()
+
+    assert (tally.declined, scene.asked) == (True, [["a"]])
+    assert bodies(await contents(scene.aside)) == ["a"]
+    assert scene.source.empty
+
+
+async def test_nobody_is_asked_about_nothing() -> None:
+    scene = Scene()
+    scene.reject("a", reason="schema_invalid")
+
+    assert (await scene.replay()).complete
+    assert scene.asked == []
+
+
+async def test_messages_are_held_while_somebody_thinks_about_it() -> None:
+    scene = Scene()
+    scene.reject("a", "b")
+
+    async def agree(_: Sequence[Planned]) -> bool:
+        await asyncio.sleep(3600)
+        assert await contents(scene.aside) == Counter()
+        return True
+
+    async with look_into(scene.aside, scene.stop) as look:
+        going = Replay(look, lambda m: read_rejected(m, Sources()), scene.target, 0.0)
+        await going.run(agree)
+
+    assert going.tally == Tally(replayed=Counter(orders=2))
+    assert (look.taken, scene.aside.empty) == (2, True)
+
+
+async def test_the_bar_is_told_of_every_message() -> None:
+    scene = Scene()
+    scene.reject("a", "b", "c")
+    told: list[tuple[int, int]] = []
+
+    await scene.replay(progress=lambda done, planned: told.append((done, planned)))
+
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+# Pace, rounds and limits
+
+
+async def test_messages_go_at_the_pace_that_was_asked_for() -> None:
+    scene = Scene()
+    scene.reject("a", "b", "c")
+
+    await scene.replay(pace=Pace(0.5))
+
+    assert [entry.at for entry in scene.source.ledger.entries] == [1.0, 3.0, 5.0]
+
+
+async def test_leases_are_renewed_as_long_as_a_slow_replay_takes() -> None:
+    scene = Scene()
+    scene.reject(*"abcdefghij")
+    margins: list[float] = []
+
+    def progress(_done: int, _planned: int) -> None:
+        assert scene.look is not None
+        held = [m for m in ids if m in scene.look._receipts]
+        margins.extend(scene.look.margin(message_id) for message_id in held)
+
+    ids = [entry.message_id for entry in scene.aside.ledger.entries]
+    tally = await scene.replay(pace=Pace(0.01), progress=progress)
+
+    assert tally == Tally(replayed=Counter(orders=10))
+    assert asyncio.get_running_loop().time() == 901.0
+    assert min(margins) >= rejected_look.LEASE / 2
+    receives = [e for e in scene.aside.ledger.entries if e.kind == "received"]
+    assert len(receives) == 10
+
+
+async def test_a_message_whose_lease_ran_out_is_not_sent() -> None:
+    scene = Scene()
+    scene.reject("a", "b")
+    scene.aside.fail("set_visibility", *[QueueUnavailable("away")] * 1000)
+
+    tally = await scene.replay(pace=Pace(1 / 100))
+
+    assert tally.replayed == Counter(orders=1)
+    assert [why for _, why in tally.failed] == [
+        "its lease ran out, so that others may have it; it was not sent"
+    ]
+    assert bodies(await contents(scene.source)) == ["a"]
+    await asyncio.sleep(rejected_look.LEASE)
+    assert bodies(await contents(scene.aside)) == ["b"]
+
+
+@pytest.mark.parametrize("most", [1, 2, 12])
+async def test_a_limit_is_one_of_messages_that_are_sent(most: int) -> None:
+    scene = Scene()
+    scene.reject("x", reason="schema_invalid")
+    scene.reject(*(f"{n:02}" for n in range(15)))
+
+    tally = await scene.replay(most=most)
+
+    assert (tally.replayed.total(), tally.complete) == (most, True)
+    assert bodies(await contents(scene.source)) == [f"{n:02}" for n in range(most)]
+    left = ["x", *(f"{n:02}" for n in range(most, 15))]
+    assert bodies(await contents(scene.aside)) == sorted(left)
+
+
+@pytest.mark.parametrize("limit", ["MOST_PLANNED", "MOST_BYTES"])
+async def test_what_is_too_much_to_hold_at_once_goes_round_by_round(
+    limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejected_replay, limit, 10)
+    scene = Scene()
+    originals = [f"{n:02}" for n in range(35)]
+    scene.reject(*originals)
+
+    tally = await scene.replay()
+
+    assert (tally, scene.aside.empty) == (Tally(replayed=Counter(orders=35)), True)
+    assert len(scene.asked) == 1
+    assert await contents(scene.source) == of(*originals)
+
+
+async def test_what_is_rejected_again_does_not_go_round_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rejected_replay, "MOST_PLANNED", 1)
+    scene = Scene()
+    scene.reject(*"abcdefghijklmno")
+
+    async def again(_: Rejected) -> Place:
+        await asyncio.sleep(0.1)
+        return scene.source
+
+    def progress(_done: int, _planned: int) -> None:
+        scene.reject("again")
+
+    await asyncio.sleep(1)
+    tally = await scene.replay(target=again, progress=progress, pace=Pace(1.0))
+
+    assert tally == Tally(replayed=Counter(orders=15), again=15)
+    assert bodies(await contents(scene.aside)) == ["again"] * 15
+
+
+# What goes wrong
+
+
+async def test_what_sqs_refuses_stays_and_the_others_go() -> None:
+    scene = Scene()
+    scene.reject("a", "b", "c")
+    scene.source.fail("send", QueueRefused("too long"))
+
+    tally = await scene.replay()
+
+    assert [why for _, why in tally.failed] == ["too long"]
+    assert (tally.replayed.total(), tally.stopped) == (2, "")
+    assert bodies(await contents(scene.aside)) == ["a"]
+
+
+async def test_after_five_failures_in_a_row_the_rest_is_not_tried() -> None:
+    scene = Scene()
+    scene.reject(*"abcdefgh")
+    scene.source.fail("send", *[QueueRefused("no rights")] * 8)
+
+    tally = await scene.replay()
+
+    assert len(tally.failed) == 5
+    assert tally.stopped == "5 messages failed one after the other"
+    assert bodies(await contents(scene.aside)) == [*"abcdefgh"]
+
+
+async def test_a_throttled_send_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejected_replay, "may_have_happened", lambda _: False)
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+    scene = Scene()
+    scene.reject("a")
+    throttled = QueueUnavailable("throttled", retry_after=30.0)
+    scene.source.fail("send", QueueUnavailable("throttled"), throttled)
+
+    tally = await scene.replay()
+
+    assert tally == Tally(replayed=Counter(orders=1))
+    assert [entry.at for entry in scene.source.ledger.entries] == [1.0 + 1.0 + 30.0]
+
+
+async def test_a_send_that_is_throttled_for_good_leaves_the_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rejected_replay, "may_have_happened", lambda _: False)
+    scene = Scene()
+    scene.reject("a")
+    scene.source.fail("send", *[QueueUnavailable("throttled")] * rejected_look.TRIES)
+
+    tally = await scene.replay()
+
+    assert ([why for _, why in tally.failed], tally.both) == (["throttled"], [])
+    assert bodies(await contents(scene.aside)) == ["a"]
+
+
+async def test_a_send_without_an_answer_ends_the_replay_and_is_named() -> None:
+    scene = Scene()
+    scene.reject("a", "b")
+    scene.source.fail("send", QueueUnavailable("no answer"), after_effect=True)
+
+    tally = await scene.replay()
+
+    assert [why for _, why in tally.both] == ["nobody knows whether it was sent: no answer"]
+    assert tally.stopped == "a message is on both queues, or may be"
+    assert bodies(await contents(scene.source)) == ["a"]
+    assert bodies(await contents(scene.aside)) == ["a", "b"]
+
+
+async def test_a_delete_that_fails_ends_the_replay_and_is_named() -> None:
+    scene = Scene()
+    scene.reject("a", "b")
+    scene.aside.fail("delete", QueueRefused("no rights"))
+
+    tally = await scene.replay()
+
+    assert [why for _, why in tally.both] == ["it was sent, but not deleted: no rights"]
+    assert bodies(await contents(scene.source)) == ["a"]
+    assert bodies(await contents(scene.aside)) == ["b"]
+    await asyncio.sleep(rejected_look.LEASE)
+    assert bodies(await contents(scene.aside)) == ["a"]
+
+
+async def test_a_lost_answer_to_a_delete_does_no_harm() -> None:
+    scene = Scene()
+    scene.reject("a", "b")
+    scene.aside.fail("delete", QueueUnavailable("lost"), after_effect=True)
+
+    tally = await scene.replay()
+
+    assert (tally, scene.aside.empty) == (Tally(replayed=Counter(orders=2)), True)
+    assert await contents(scene.source) == of("a", "b")
+
+
+async def test_when_the_queue_can_be_read_no_more_what_was_done_is_known() -> None:
+    scene = Scene()
+    scene.reject("a")
+    scene.aside.fail("receive", *[QueueUnavailable("away")] * rejected_look.TRIES)
+
+    with pytest.raises(QueueUnavailable, match="away"):
+        await scene.replay()
+
+    assert scene.tally == Tally()
+    assert bodies(await contents(scene.aside)) == ["a"]
+
+
+# Being cut off
+
+
+class Cutting(Place):
+    """A queue whose calls, counted together with those of others, cut the replay off."""
+
+    calls: list[int]
+    """How many calls are left before it happens."""
+    cuts: list[Any]
+    """What then happens."""
+    after: bool
+    """Whether the call has its effect first."""
+
+    async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
+        self._count(before=True)
+        await asyncio.sleep(0)
+        found = await super().receive(limit, visibility)
+        self._count(before=False)
+        await asyncio.sleep(0)
+        return found
+
+    async def delete(self, receipts: Sequence[str]) -> Mapping[str, str]:
+        self._count(before=True)
+        await asyncio.sleep(0)
+        refused = await super().delete(receipts)
+        self._count(before=False)
+        await asyncio.sleep(0)
+        return refused
+
+    async def send(self, body: str, attributes: Mapping[str, Attribute], **more: Any) -> str:
+        self._count(before=True)
+        await asyncio.sleep(0)
+        sent = await super().send(body, attributes, **more)
+        self._count(before=False)
+        await asyncio.sleep(0)
+        return sent
+
+    def _count(self, *, before: bool) -> None:
+        if before is self.after:
+            return
+        self.calls[0] -= 1
+        if self.calls[0] == 0:
+            self.cuts[0]()
+
+
+def cutting_scene(at: int, *, after: bool) -> tuple[Scene, list[Any]]:
+    """A scene that is cut off at a call; how is said later, by the list."""
+    calls, cuts = [at], list[Any]()
+    aside, source = Cutting("rejected", wait_time=1.0), Cutting("orders", wait_time=1.0)
+    for queue in (aside, source):
+        queue.calls, queue.after, queue.cuts = calls, after, cuts
+    return Scene(aside, source), cuts
+
+
+_ORIGINALS = ("a", "b", "c", "c")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(1, 13))
+async def test_a_replay_that_is_cut_off_anywhere_leaves_one_message_twice_at_most(
+    at: int, *, after: bool
+) -> None:
+    scene, cuts = cutting_scene(at, after=after)
+    scene.reject(*_ORIGINALS)
+    task = asyncio.create_task(scene.replay())
+    cuts.append(task.cancel)
+
+    await asyncio.wait([task])
+    if at == 1:  # nobody knows of what the poll has taken, and so nobody gives it back
+        await asyncio.sleep(rejected_look.LEASE)
+
+    here, there = await contents(scene.aside), await contents(scene.source)
+    twice = here + there - of(*_ORIGINALS)
+    assert of(*_ORIGINALS) - here - there == Counter()
+    assert twice.total() <= 1
+    assert task.cancelled() is (at <= 10)  # two polls, then four sends and four deletes
+    assert scene.tally.under_way is not None or not twice
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(1, 11))
+async def test_a_replay_that_is_told_to_stop_ends_between_two_messages(
+    at: int, *, after: bool
+) -> None:
+    scene, cuts = cutting_scene(at, after=after)
+    scene.reject(*_ORIGINALS)
+    cuts.append(scene.stop.set)
+
+    tally = await scene.replay()
+
+    here, there = await contents(scene.aside), await contents(scene.source)
+    assert here + there == of(*_ORIGINALS)
+    assert (tally.under_way, tally.both) == (None, [])
+    assert tally.stopped == "interrupted"
+    assert tally.replayed.total() == there.total()
+
+
+async def test_a_stop_ends_the_wait_for_the_next_turn() -> None:
+    scene = Scene()
+    scene.reject("a", "b")
+    asyncio.get_running_loop().call_later(10.0, scene.stop.set)
+
+    tally = await scene.replay(pace=Pace(0.001))
+
+    assert asyncio.get_running_loop().time() == 10.0
+    assert (tally.replayed.total(), tally.stopped) == (1, "interrupted")
+    assert bodies(await contents(scene.aside)) == ["b"]
+
+
+async def test_a_stop_ends_the_wait_before_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejected_replay, "may_have_happened", lambda _: False)
+    scene = Scene()
+    scene.reject("a")
+    scene.source.fail("send", QueueUnavailable("throttled", retry_after=600.0))
+    asyncio.get_running_loop().call_later(10.0, scene.stop.set)
+
+    tally = await scene.replay()
+
+    assert asyncio.get_running_loop().time() == 10.0
+    assert [why for _, why in tally.failed] == ["throttled"]
+    assert bodies(await contents(scene.aside)) == ["a"]
+
+
+async def test_a_stop_while_somebody_is_asked_declines_nothing() -> None:
+    scene = Scene()
+    scene.reject("a")
+
+    async def agree(_: Sequence[Planned]) -> bool:
+        scene.stop.set()
+        return False
+
+    async with look_into(scene.aside, scene.stop) as look:
+        going = Replay(look, lambda m: read_rejected(m, Sources()), scene.target, 0.0)
+        await going.run(agree)
+
+    assert going.tally == Tally(stopped="interrupted")
+
+
+# FIFO queues
+
+
+def fifo_scene() -> Scene:
+    scene = Scene(place("rejected.fifo"), place("orders.fifo"))
+    for n in range(12):
+        scene.reject(f"a{n:02}", group="a")
+    scene.reject("b0", "b1", group="b")
+    return scene
+
+
+async def test_the_order_of_a_group_is_kept_though_its_messages_are_seen_ten_by_ten() -> None:
+    scene = fifo_scene()
+
+    tally = await scene.replay()
+
+    assert tally == Tally(replayed=Counter({"orders.fifo": 14}))
+    assert scene.aside.empty
+    arrived = await order_of(scene.source)
+    assert [it for it in arrived if it[1] == "a"] == [(f"a{n:02}", "a") for n in range(12)]
+    assert [it for it in arrived if it[1] == "b"] == [("b0", "b"), ("b1", "b")]
+
+
+async def test_in_a_group_nothing_overtakes_a_message_that_could_not_be_sent() -> None:
+    scene = Scene(place("rejected.fifo"), place("orders.fifo"))
+    scene.reject("a1", "a2", group="a")
+    scene.reject("b1", "b2", group="b")
+    scene.source.fail("send", QueueRefused("no"))
+
+    tally = await scene.replay()
+
+    assert tally.skipped == Counter({"a message before it in its group could not be sent": 1})
+    assert await order_of(scene.source) == [("b1", "b"), ("b2", "b")]
+    assert await order_of(scene.aside) == [("a1", "a"), ("a2", "a")]
+
+
+async def test_a_fifo_queue_gets_a_message_once_though_the_answer_was_lost() -> None:
+    scene = Scene(place("rejected.fifo"), place("orders.fifo"))
+    scene.reject("a1", "a2", group="a")
+    scene.source.fail("send", QueueUnavailable("lost"), after_effect=True)
+
+    tally = await scene.replay()
+
+    assert tally == Tally(replayed=Counter({"orders.fifo": 2}))
+    assert await order_of(scene.source) == [("a1", "a"), ("a2", "a")]
+
+
+async def test_a_second_replay_completes_the_first_without_a_duplicate() -> None:
+    scene = Scene(place("rejected.fifo"), place("orders.fifo"))
+    scene.reject("a1", group="a")
+    scene.aside.fail("delete", QueueRefused("no rights, for the moment"))
+    assert len((await scene.replay()).both) == 1
+    await asyncio.sleep(rejected_look.LEASE)
+    scene.tally = Tally()
+
+    tally = await scene.replay()
+
+    assert (tally.replayed.total(), scene.aside.empty) == (1, True)
+    assert await order_of(scene.source) == [("a1", "a")]
+
+
+async def test_a_message_without_a_group_gets_one_of_its_own() -> None:
+    scene = Scene(place("rejected"), place("orders.fifo"))
+    scene.reject("a", "b")
+
+    await scene.replay()
+
+    groups = [group for _, group in await order_of(scene.source)]
+    assert None not in groups
+    assert len(set(groups)) == 2
+
+
+async def test_from_a_fifo_queue_to_a_standard_one_the_group_stays_as_a_label() -> None:
+    scene = Scene(place("rejected.fifo"), place("orders"))
+    scene.reject("a1", "a2", group="a")
+
+    await scene.replay()
+
+    assert await order_of(scene.source) == [("a1", "a"), ("a2", "a")]
+
+
+# Rehearsals
+
+
+async def rehearsal(scene: Scene, **options: Any) -> tuple[list[str], Tally]:
+    told: list[str] = []
+    async with look_into(scene.aside, scene.stop) as look:
+        going = Replay(look, lambda m: read_rejected(m, Sources()), scene.target, 0.0, **options)
+        await going.rehearse(lambda planned: told.append(planned.rejected.message.body))
+    return told, going.tally
+
+
+async def test_a_rehearsal_says_everything_and_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rejected_replay, "MOST_PLANNED", 10)
+    scene = Scene()
+    scene.reject(*(f"{n:02}" for n in range(25)))
+    scene.reject("x", reason="too_large")
+
+    told, tally = await rehearsal(scene)
+
+    assert told == [f"{n:02}" for n in range(25)]
+    assert tally == Tally(replayed=Counter(orders=25), skipped=Counter(nowhere=1))
+    assert scene.source.empty
+    assert len(bodies(await contents(scene.aside))) == 26
+
+
+async def test_a_rehearsal_keeps_to_the_limit() -> None:
+    scene = Scene()
+    scene.reject("a", "b", "c")
+
+    told, _ = await rehearsal(scene, most=2)
+
+    assert told == ["a", "b"]
+
+
+async def test_a_rehearsal_may_be_interrupted() -> None:
+    scene = Scene()
+    scene.stop.set()
+
+    _, tally = await rehearsal(scene)
+
+    assert tally.stopped == "interrupted"
