@@ -116,7 +116,7 @@ class FifoConsumer:
                 rest.popleft()
                 return settled
         entry = entry_of(message, decision.event)
-        batch = self._batch(queue, table, key, entry, rest)
+        batch = await self._batch(queue, table, key, entry, rest)
         if batch is None:
             rest.popleft()
             too_large = of_too_large(key, entry, queue, self._around.wall())
@@ -124,7 +124,7 @@ class FifoConsumer:
             return isinstance(too_large, Reject)
         return await self._fly(batch)
 
-    def _batch(
+    async def _batch(
         self,
         queue: Queue,
         table: RoutingTable,
@@ -132,11 +132,7 @@ class FifoConsumer:
         first: Entry,
         rest: deque[Message],
     ) -> Batch | None:
-        """
-        Take what follows in the sequence and may share a Machine; None if not even the first fits.
-
-        A redelivered message is looked up by itself, so it begins a batch or stands alone.
-        """
+        """Take what follows and may share a Machine; None if not even the first fits."""
         batcher = Batcher(room_for_entries)
         if not batcher.add(key, first, 0.0):
             return None
@@ -144,9 +140,11 @@ class FifoConsumer:
         while taken < min(len(rest), key.profile.batch_size):
             message = rest[taken]
             decision = decide(table, queue, message)
-            if isinstance(decision, Refused) or message.receive_count > 1:
+            if isinstance(decision, Refused):
                 break
             if BatchKey(queue.name, decision.route, decision.profile) != key:
+                break
+            if message.receive_count > 1 and not await self._look_back.is_due(key, message):
                 break
             if not batcher.add(key, entry_of(message, decision.event), 0.0):
                 break

@@ -18,7 +18,7 @@ from lambdo_router.flights import Flights
 from lambdo_router.leases import LONGEST_VISIBILITY
 from lambdo_router.ports import MachineEnd
 from lambdo_router.recall import Holder
-from lambdo_router.settlement import Acknowledge, Retry, retry_delay
+from lambdo_router.settlement import Acknowledge, Retry, Settlement, retry_delay
 
 _LOOKS = 4
 
@@ -48,11 +48,27 @@ class LookBack:
                 return True
             if holder.end is None:
                 return await self._take_over(key, message, holder)
-            return await self._by_the_past(key, message, holder, holder.end)
+            settlement = await self._by_the_past(key, message, holder, holder.end)
+            if settlement is None:
+                return None
+            await holdings.settle(message, key.route.name, settlement)
+            return isinstance(settlement, Acknowledge)
         except LaunchError as error:
             held_for = holdings.held_for(message.id)
             delay = retry_delay(message.receive_count, jitter=around.jitter(), held_for=held_for)
             await holdings.settle(message, key.route.name, Retry(delay, str(error)))
+            return False
+
+    async def is_due(self, key: BatchKey, message: Message) -> bool:
+        """Whether `settle` would say None: it may be launched, together with others."""
+        try:
+            holder = await self._holder(key, message)
+            if holder is None:
+                return True
+            if key.profile.acknowledge == "launch" or holder.end is None:
+                return False
+            return await self._by_the_past(key, message, holder, holder.end) is None
+        except LaunchError:
             return False
 
     async def _holder(self, key: BatchKey, message: Message) -> Holder | None:
@@ -85,17 +101,14 @@ class LookBack:
 
     async def _by_the_past(
         self, key: BatchKey, message: Message, holder: Holder, end: MachineEnd
-    ) -> bool | None:
-        """Settle by a Machine that has ended; None: it failed, and another may be launched."""
+    ) -> Settlement | None:
+        """What a Machine that has ended decides; None: it failed, and another may be launched."""
         ended = Ended(end)
         reported = await self._reported(holder, ended, message)
         settlement = self.flights.verdict(key, message, ended, reported=reported)
         most = key.profile.max_attempts
         used_up = most is not None and message.receive_count > most
-        if not isinstance(settlement, Acknowledge) and not used_up:
-            return None
-        await self.flights.holdings.settle(message, key.route.name, settlement)
-        return isinstance(settlement, Acknowledge)
+        return settlement if isinstance(settlement, Acknowledge) or used_up else None
 
     async def _reported(self, holder: Holder, ended: Ended, message: Message) -> bool:
         """Whether the Machine reported this message as failed. Raises LaunchError."""

@@ -94,8 +94,8 @@ class World:
         for fact in self.scenario.of(journal.LaunchFailed):
             if getattr(fact.error, "ambiguous", False):
                 self.in_doubt |= set(fact.batch.message_ids)
-        for fact in self.scenario.of(journal.LeaseLost):
-            self.lost_leases |= set(fact.message_ids)
+        for lost in self.scenario.of(journal.LeaseLost):
+            self.lost_leases |= set(lost.message_ids)
         assert self.scenario.of(journal.UnitFailed) == []
 
     async def take(self, step: str, what: Any) -> None:
