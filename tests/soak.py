@@ -221,7 +221,9 @@ class Soak:
     freezes: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.dice = random.Random(self.seed)  # noqa: S311 - repeatable, no secret
+        # Each its own: what is sent must not depend on how far the torment has got.
+        self.dice = random.Random(f"{self.seed}/messages")  # noqa: S311 - repeatable, no secret
+        self.fate = random.Random(f"{self.seed}/torment")  # noqa: S311 - as above
         self.plan = FaultPlan(self.seed, RATES)
         self.mishaps = Mishaps(self.seed, MISHAPS, stale_by=2.0)  # type: ignore[arg-type]
         self.account = Account(self.seed)
@@ -306,9 +308,9 @@ class Soak:
         """Until the time is up: stop, kill or freeze a router, or change its routes."""
         until = time.monotonic() + CHAOS
         while time.monotonic() < until:
-            await asyncio.sleep(self.dice.uniform(1.0, 2.5))
-            router = self.dice.choice(routers)
-            deed = self.dice.choice(["stop", "kill", "kill", "freeze", "reload", "break"])
+            await asyncio.sleep(self.fate.uniform(1.0, 2.5))
+            router = self.fate.choice(routers)
+            deed = self.fate.choice(["stop", "kill", "kill", "freeze", "reload", "break"])
             self.account.chaos[deed] += 1
             router.measure()
             match deed:
@@ -318,11 +320,11 @@ class Soak:
                 case "freeze":
                     begun = time.time()
                     router.send(signal.SIGSTOP)
-                    await asyncio.sleep(self.dice.uniform(0.5, VISIBILITY * 1.5))
+                    await asyncio.sleep(self.fate.uniform(0.5, VISIBILITY * 1.5))
                     router.send(signal.SIGCONT)
                     self.freezes.append((begun, time.time()))
                 case "reload":
-                    size = self.dice.randrange(5, 15)
+                    size = self.fate.randrange(5, 15)
                     changed = ROUTES.replace("batch_size: 10", f"batch_size: {size}")
                     (self.folder / "routes.yaml").write_text(changed)
                 case _:
