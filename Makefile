@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := lambdo_router tests
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo soak test check bench format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the example routes on the embedded stack (no account needed)"
 	@echo "make test    run the tests"
+	@echo "make soak    two routers under every fault at once (half an hour)"
 	@echo "make check   lint, types, layers"
 	@echo "make bench   measure what must not grow"
 	@echo "make format  format the code"
@@ -18,6 +19,11 @@ help:
 
 demo: $(VENV)/.runtime
 	$(BIN)/lambdo-router demo
+
+# 20 seeds of 1,000 messages; about half an hour. One seed: make soak SEEDS=7..7
+SEEDS ?= 1..20
+soak: $(VENV)/.dev
+	$(BIN)/python tests/soak.py --seeds $(SEEDS)
 
 test: $(VENV)/.dev
 	$(BIN)/pytest

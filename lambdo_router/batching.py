@@ -115,6 +115,15 @@ class Batcher:
         self._key_of[entry.message.id] = key
         return True
 
+    def waiting(self, route: str) -> int:
+        """How many events of one route wait."""
+        return sum(
+            len(batch.entries)
+            for key, waiting in self._waiting.items()
+            if key.route.name == route
+            for batch in waiting.batches
+        )
+
     def ripe_at(self, key: BatchKey) -> float | None:
         """When the oldest batch of this key may launch; None if there is none."""
         waiting = self._waiting.get(key)

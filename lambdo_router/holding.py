@@ -43,6 +43,7 @@ class Holdings:
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something is held no more."""
     _leases: LeaseBook = field(default_factory=LeaseBook)
+    _aloft: set[str] = field(default_factory=set)
     _deleting: set[str] = field(default_factory=set)
     _held: asyncio.Event = field(default_factory=asyncio.Event)
     # A renewal that is under way must not land on top of a later change of visibility.
@@ -50,6 +51,11 @@ class Holdings:
 
     def __len__(self) -> int:
         return len(self._leases)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are held and in no running Machine: their bodies are in memory."""
+        return len(self._leases) - len(self._aloft)
 
     def hold(self, message: Message, seconds: float) -> bool:
         """Lease a message from now on; False for a redelivery of one that is held already."""
@@ -60,6 +66,10 @@ class Holdings:
     def margin(self, message_ids: tuple[str, ...]) -> float:
         """Seconds until the first of these leases runs out; negative if one has."""
         return self._leases.margin(message_ids, asyncio.get_running_loop().time())
+
+    def is_lost(self, message_id: str) -> bool:
+        """Whether others may have the message: its lease ran out, or it is held no more."""
+        return message_id not in self._leases or self._leases.is_lost(message_id)
 
     def held_for(self, message_id: str) -> float:
         """Seconds since the receive."""
@@ -134,11 +144,18 @@ class Holdings:
         finally:
             self._deleting.difference_update(message_ids)
 
-    async def give_back(self, message_ids: Iterable[str]) -> None:
-        """Make messages visible again at once."""
+    def grow(self, message_ids: Iterable[str], longest: float) -> None:
+        """Their Machine runs: renew them less and less often, with leases up to `longest` s."""
+        ids = [message_id for message_id in message_ids if message_id in self._leases]
+        self._leases.grow(ids, longest)
+        self._aloft.update(ids)
+        self.released.set()  # they wait no more
+
+    async def give_back(self, message_ids: Iterable[str], delay: float = 0.0) -> None:
+        """Make messages visible again, at once or after `delay` seconds."""
         ids = tuple(message_ids)
         if ids:
-            await self._hide(ids, 0.0, "give back")
+            await self._hide(ids, delay, "give back")
             self.observe(journal.GivenBack(self.queue.name, ids))
 
     def forget(self, message_ids: tuple[str, ...]) -> None:
@@ -170,7 +187,13 @@ class Holdings:
         while True:
             try:
                 target = await self.reject_queue(reject.to)
-                await target.send(message.body, attributes)
+                if target.fifo:
+                    group = message.system.get("MessageGroupId", message.id)
+                    await target.send(
+                        message.body, attributes, group=group, deduplication=message.id
+                    )
+                else:
+                    await target.send(message.body, attributes)
                 break
             except QueueError as error:
                 failures += 1
@@ -232,7 +255,9 @@ class Holdings:
             self._release([i for i in message_ids if on_lost(i)])
 
     def _release(self, message_ids: Iterable[str]) -> None:
-        self._leases.release(message_ids)
+        ids = tuple(message_ids)
+        self._leases.release(ids)
+        self._aloft.difference_update(ids)
         self.released.set()
 
     def _settled(self, message_id: str, route: str | None, settlement: Settlement) -> None:

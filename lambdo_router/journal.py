@@ -146,6 +146,63 @@ class TableSwapped:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchFailed:
+    """A question about running Machines (or one of them) failed; it is asked again."""
+
+    app: str
+    machine_id: str | None
+    error: LaunchError
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class MachineOverdue:
+    """A Machine outlived its deadline and was destroyed."""
+
+    app: str
+    machine_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineEnded:
+    """A Machine whose end was awaited has ended. `failure` is empty if it did what it should."""
+
+    queue: str
+    route: str
+    machine_id: str
+    exit_code: int | None
+    failure: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """A redelivered message was found in a Machine of an earlier launch, which decides for it."""
+
+    queue: str
+    message_id: str
+    machine_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFailing:
+    """Fly refuses a profile: its batches wait, and one probes after `pause` seconds."""
+
+    profile: str
+    app: str
+    error: LaunchError
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRecovered:
+    """Fly takes a profile again."""
+
+    profile: str
+    app: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoutesLoaded:
     """A changed routes file is fit to run, or the one that was refused before is again."""
 
@@ -191,6 +248,12 @@ Fact = (
     | SettlementFailed
     | UnitFailed
     | TableSwapped
+    | WatchFailed
+    | MachineOverdue
+    | MachineEnded
+    | TakenOver
+    | ProfileFailing
+    | ProfileRecovered
     | RoutesLoaded
     | RoutesRefused
     | Stopping

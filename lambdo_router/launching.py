@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lambdo_router.batching import Batch, BatchKey, Entry
@@ -24,6 +24,8 @@ REQUEST_LIMIT = 900_000
 
 _NAME_PREFIX = "lambdo-"
 _LONGEST_NAME = 63
+_DIGEST_LENGTH = 16
+_LONGEST_URL = 200
 _TRANSIT = 0.25
 """Seconds that a create may be on its way to Fly, with the first connection to be made."""
 _TRACE_PARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -62,27 +64,43 @@ def entry_of(message: Message, event: Event) -> Entry:
 
 def room_for_entries(key: BatchKey) -> int:
     """Bytes that a create request of this key has left for its entries; may be negative."""
-    empty = machine_request(Batch(key, ()), generation="0" * 12)
+    report = ReportAddress("x" * _LONGEST_URL, "x" * _LONGEST_URL)
+    empty = machine_request(Batch(key, ()), generation="0" * 12, deadline=1e10, report=report)
     # The count of events is the one field outside the entries that grows with them.
     return REQUEST_LIMIT - len(empty.body) - len(str(key.profile.batch_size))
 
 
-def machine_request(batch: Batch, *, generation: str) -> MachineRequest:
+@dataclass(frozen=True, slots=True)
+class ReportAddress:
+    """Where a Machine may report which of its events failed, and the secret that lets it."""
+
+    url: str
+    token: str = field(repr=False)
+
+
+def batch_id_of(batch: Batch) -> str:
+    """Names this delivery of these messages."""
+    return _digest(
+        *sorted(f"{entry.message.id} {entry.message.receive_count}" for entry in batch.entries)
+    )
+
+
+def machine_request(
+    batch: Batch, *, generation: str, deadline: float = 0.0, report: ReportAddress | None = None
+) -> MachineRequest:
     """
-    The request that creates this batch's Machine.
+    The request that creates this batch's Machine, to be destroyed after `deadline` (unix seconds).
 
     The name comes from the message ids alone, so that a repeat finds the Machine of the first
     attempt; the batch id also from the receive counts, so that a later delivery is told apart.
     """
     key, profile = batch.key, batch.key.profile
-    batch_id = _digest(
-        *sorted(f"{entry.message.id} {entry.message.receive_count}" for entry in batch.entries)
-    )
+    batch_id = batch_id_of(batch)
     name = machine_name(key.route.name, batch.message_ids)
     body: dict[str, Any] = {
         "name": name,
         "skip_service_registration": True,
-        "config": _config(batch, batch_id, generation),
+        "config": _config(batch, batch_id, generation, deadline, report),
     }
     if profile.region is not None:
         body["region"] = profile.region
@@ -91,10 +109,14 @@ def machine_request(batch: Batch, *, generation: str) -> MachineRequest:
 
 def machine_name(route: str, message_ids: tuple[str, ...]) -> str:
     """`lambdo-ROUTE-DIGEST`: at most 63 of `[a-z0-9-]`, the same for the same messages."""
-    digest = _digest(*sorted(message_ids))
-    longest = _LONGEST_NAME - len(_NAME_PREFIX) - len(digest) - 1
+    return name_prefix(route) + _digest(*sorted(message_ids))
+
+
+def name_prefix(route: str) -> str:
+    """What the names of all Machines of a route begin with; those of similar routes may, too."""
+    longest = _LONGEST_NAME - len(_NAME_PREFIX) - _DIGEST_LENGTH - 1
     slug = re.sub(r"[^a-z0-9]+", "-", route.lower())[:longest].strip("-")
-    return f"{_NAME_PREFIX}{slug}-{digest}"
+    return f"{_NAME_PREFIX}{slug}-"
 
 
 def message_digest(message_id: str) -> str:
@@ -103,7 +125,13 @@ def message_digest(message_id: str) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def _config(batch: Batch, batch_id: str, generation: str) -> dict[str, Any]:
+def _config(
+    batch: Batch,
+    batch_id: str,
+    generation: str,
+    deadline: float,
+    report: ReportAddress | None,
+) -> dict[str, Any]:
     key, profile = batch.key, batch.key.profile
     config: dict[str, Any] = json.loads(profile.machine)
     config["image"] = profile.image
@@ -114,7 +142,7 @@ def _config(batch: Batch, batch_id: str, generation: str) -> dict[str, Any]:
     }
     if profile.command is not None:
         config["init"] = {**config.get("init", {}), "cmd": list(profile.command)}
-    config["env"] = {**config.get("env", {}), **_environment(batch, batch_id)}
+    config["env"] = {**config.get("env", {}), **_environment(batch, batch_id, report)}
     config["files"] = [
         *config.get("files", ()),
         {"guest_path": EVENTS_PATH, "raw_value": _encoded(_events_file(batch))},
@@ -127,6 +155,8 @@ def _config(batch: Batch, batch_id: str, generation: str) -> dict[str, Any]:
         "lambdo_queue": key.queue,
         "lambdo_batch": batch_id,
         "lambdo_generation": generation,
+        "lambdo_profile": profile.name,
+        "lambdo_deadline": str(math.ceil(deadline)),
         "lambdo_messages": "".join(map(message_digest, batch.message_ids)),
     }
     # Without both, Fly runs a failed command again in place and never destroys the Machine.
@@ -135,7 +165,7 @@ def _config(batch: Batch, batch_id: str, generation: str) -> dict[str, Any]:
     return config
 
 
-def _environment(batch: Batch, batch_id: str) -> dict[str, str]:
+def _environment(batch: Batch, batch_id: str, report: ReportAddress | None) -> dict[str, str]:
     environment = {
         **dict(batch.key.profile.env),
         "EVENTS_PATH": EVENTS_PATH,
@@ -145,6 +175,8 @@ def _environment(batch: Batch, batch_id: str) -> dict[str, str]:
         "LAMBDO_BATCH_ID": batch_id,
         "LAMBDO_EVENT_COUNT": str(len(batch.entries)),
     }
+    if report is not None:
+        environment |= {"LAMBDO_REPORT_URL": report.url, "LAMBDO_REPORT_TOKEN": report.token}
     trace_parents = {
         _trace_parent(entry.event.attributes.get("traceparent")) for entry in batch.entries
     }

@@ -25,6 +25,7 @@ class _Lease:
     expires_at: float
     renew_at: float
     lost: bool = False
+    grows_to: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,19 @@ class LeaseBook:
                 lease.expires_at = asked_at + seconds
                 rest = lease.held_since + LONGEST_VISIBILITY - _MARGIN - asked_at
                 lease.renew_at = asked_at + seconds / 2 if rest > seconds else lease.expires_at
+                lease.seconds = max(lease.seconds, min(lease.seconds * 2, lease.grows_to))
+
+    def grow(self, message_ids: Iterable[str], longest: float) -> None:
+        """
+        From now on ask for twice as long at each renewal, up to `longest` seconds.
+
+        For messages whose Machine runs: few calls while it does, and a crash of the router delays
+        them by no more than that.
+        """
+        for message_id in message_ids:
+            lease = self._leases.get(message_id)
+            if lease is not None:
+                lease.grows_to = longest
 
     def postpone(self, message_ids: Iterable[str], until: float) -> None:
         """A renewal failed and may pass: try it again at `until`."""

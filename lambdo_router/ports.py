@@ -22,6 +22,11 @@ class MessageQueue(Protocol):
         """The queue's name in the routes file."""
         ...
 
+    @property
+    def fifo(self) -> bool:
+        """Whether SQS keeps the order of each message group (a name that ends in `.fifo`)."""
+        ...
+
     async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
         """
         One long poll for at most `limit` messages (1 to 10), leased for `visibility` seconds.
@@ -47,8 +52,20 @@ class MessageQueue(Protocol):
         """
         ...
 
-    async def send(self, body: str, attributes: Mapping[str, Attribute]) -> str:
-        """Send one message; its new message id. A repeat after a lost answer sends it twice."""
+    async def send(
+        self,
+        body: str,
+        attributes: Mapping[str, Attribute],
+        *,
+        group: str | None = None,
+        deduplication: str | None = None,
+    ) -> str:
+        """
+        Send one message; its new message id. A repeat after a lost answer sends it twice.
+
+        A FIFO queue keeps the order of a `group`, and takes a `deduplication` id once in five
+        minutes; without them the message stands for itself.
+        """
         ...
 
 
@@ -92,7 +109,7 @@ class MachineEnd:
 
 
 class MachineWatcher(Protocol):
-    """What happens to Machines after their launch. Raises LaunchUnavailable or LaunchRejected."""
+    """What happens to Machines after launch. Raises LaunchUnavailable or LaunchRejected."""
 
     async def living(self, app: str) -> Sequence[Sighting]:
         """The Machines of ours (by name) that are not destroyed yet: one list, without payloads."""
@@ -121,6 +138,10 @@ class MachineWatcher(Protocol):
     async def destroy(self, app: str, machine_id: str) -> None:
         """Kill and destroy it; one that is gone already is no error."""
         ...
+
+
+class Fly(MachineLauncher, MachineWatcher, Protocol):
+    """All that the router needs of the Machines API."""
 
 
 QueueOpener = Callable[[Queue], Awaitable[MessageQueue]]

@@ -78,7 +78,12 @@ class Profile:
     """Seconds a batch stays open at least; 0 launches as soon as a launch slot is free."""
     batch_bytes: int = 512 * 1024
     """Bytes of events per batch, as they stand in /tmp/events.json."""
-    acknowledge: Literal["launch"] = "launch"
+    acknowledge: Literal["success", "launch"] = "launch"
+    """When a message is done: its Machine has exited with 0, or Fly has accepted it."""
+    timeout: float = 900.0
+    """Seconds after which the Machine is destroyed."""
+    max_machines: int | None = None
+    """How many of this profile may run at once; None: any number."""
     max_attempts: int | None = None
     """Receives after which a message that cannot be launched is rejected; None: never."""
     machine: str = "{}"

@@ -7,19 +7,26 @@ assignment; queues that came are opened, queues that went drain, and the others 
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from lambdo_router import journal
 from lambdo_router.backoff import backoff
-from lambdo_router.consumer import Consumer, Surroundings
+from lambdo_router.completion import Completion
+from lambdo_router.consumer import Consumer
 from lambdo_router.dispatch import Dispatch
 from lambdo_router.errors import QueueError, QueueRefused
+from lambdo_router.fifo import FifoConsumer
+from lambdo_router.gates import Gates
 from lambdo_router.launching import LaunchBudget
-from lambdo_router.ports import MachineLauncher, MessageQueue, QueueOpener
+from lambdo_router.ports import Fly, MessageQueue, QueueOpener
+from lambdo_router.recall import Recall
+from lambdo_router.reports import Reports
 from lambdo_router.routing import Queue, RoutingTable
 from lambdo_router.slots import LaunchSlots
+from lambdo_router.surroundings import Surroundings
 
 _Address = tuple[str, str | None, str | None]
 """What makes a queue another queue: its name and where it is."""
@@ -34,12 +41,14 @@ class Limits:
     launch_burst: int = 3
     grace: float = 25.0
     """Seconds from the order to stop to giving up on what is still under way."""
+    machines_per_app: int | None = None
+    """How many Machines of ours may run in an app at once; None: any number."""
 
 
 @dataclass(slots=True)
 class _Running:
     task: asyncio.Task[None]
-    consumer: Consumer | None = None
+    consumer: Consumer | FifoConsumer | None = None
     stopping: bool = False
 
     def stop(self) -> None:
@@ -57,12 +66,15 @@ class Router:
         self,
         table: RoutingTable,
         open_queue: QueueOpener,
-        launcher: MachineLauncher,
+        fly: Fly,
         observe: journal.Observer,
         *,
         limits: Limits = Limits(),
+        reports: Reports | None = None,
         jitter: Callable[[], float] = random.random,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        """`reports` are what an HTTP server hands in; without them exit codes speak alone."""
         self._table = table
         self._open_queue = open_queue
         self._observe = observe
@@ -72,12 +84,19 @@ class Router:
         self._running: dict[_Address, _Running] = {}
         self._reject_queues: dict[_Address, MessageQueue] = {}
         self._abandoned = 0
+        self._completion = Completion(fly, observe, jitter, wall)
+        self._gates = Gates(self._completion, observe, jitter, limits.machines_per_app)
         self._surroundings = Surroundings(
-            dispatch=Dispatch(launcher, self._slots_of, observe, jitter),
+            dispatch=Dispatch(fly, self._slots_of, observe, jitter),
+            gates=self._gates,
+            completion=self._completion,
+            recall=Recall(fly),
+            reports=reports or Reports(fly),
             table=lambda: self._table,
             reject_queue=self._reject_queue,
             observe=observe,
             jitter=jitter,
+            wall=wall,
         )
 
     @property
@@ -97,13 +116,18 @@ class Router:
             async with asyncio.timeout(None) as patience, asyncio.TaskGroup() as tasks:
                 self._swapped(None)
                 self._reconcile(tasks)
+                watching = tasks.create_task(self._completion.run())
                 following = tasks.create_task(self._follow(tables, tasks))
                 await stop.wait()
                 self._observe(journal.Stopping(self._limits.grace))
                 patience.reschedule(loop.time() + self._limits.grace)
                 following.cancel()
-                for running in self._running.values():
+                consuming = [running.task for running in self._running.values()]
+                for running in tuple(self._running.values()):
                     running.stop()
+                # Machines are watched for as long as a consumer may still settle by their end.
+                await asyncio.gather(*consuming, return_exceptions=True)
+                watching.cancel()
         self._observe(journal.Stopped(self._abandoned))
 
     async def _follow(self, tables: AsyncIterator[RoutingTable], tasks: asyncio.TaskGroup) -> None:
@@ -123,6 +147,9 @@ class Router:
 
     def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
         """Open the queues that came, drain those that went."""
+        profiles = frozenset(route.profile for route in self._table.routes)
+        self._completion.oversee(profile.app for profile in profiles)
+        self._gates.forget_all_but(profiles)
         wanted = {_address(queue): queue for queue in self._table.sources()}
         for address, running in tuple(self._running.items()):
             if address not in wanted and not running.stopping:
@@ -140,7 +167,8 @@ class Router:
         me = self._running[address]
         try:
             opened = await self._open_at_last(queue)
-            me.consumer = Consumer(opened, self._surroundings)
+            kind = FifoConsumer if opened.fifo else Consumer
+            me.consumer = kind(opened, self._surroundings)
             await me.consumer.run()
         finally:
             self._abandoned += me.consumer.held if me.consumer is not None else 0

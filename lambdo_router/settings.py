@@ -54,13 +54,21 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"]
     """LAMBDO_LOG_LEVEL, default info."""
     limits: Limits
-    """LAMBDO_LAUNCH_RATE, LAMBDO_LAUNCH_BURST and LAMBDO_GRACE."""
+    """LAMBDO_LAUNCH_RATE, LAMBDO_LAUNCH_BURST, LAMBDO_MAX_MACHINES and LAMBDO_GRACE."""
+    admin_host: str
+    """FLY_PRIVATE_IP, else 0.0.0.0: where the router's own server listens."""
+    admin_port: int
+    """LAMBDO_ADMIN_PORT, default 9091."""
+    report_url: str | None
+    """LAMBDO_REPORT_URL, else this Machine's address in Fly's private network, else none."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The environment as settings. SettingsError names every variable that is wrong, at once."""
     reader = _Reader(environment)
     token = reader.text("LAMBDO_FLY_TOKEN", "FLY_API_TOKEN")
+    port = reader.number("LAMBDO_ADMIN_PORT", int, 9091, 1, 65535)
+    most = reader.number("LAMBDO_MAX_MACHINES", int, 0, 0, 1_000_000)
     local = reader.text("LAMBDO_ENV") in ("", "local")
     settings = Settings(
         fly_token=Secret(token) if token else None,
@@ -77,12 +85,22 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         limits=Limits(
             launch_rate=reader.number("LAMBDO_LAUNCH_RATE", float, 1.0, 0.01, 1000.0),
             launch_burst=reader.number("LAMBDO_LAUNCH_BURST", int, 3, 1, 1000),
+            machines_per_app=most or None,
             grace=reader.number("LAMBDO_GRACE", float, 25.0, 0.0, 300.0),
         ),
+        admin_host=reader.text("FLY_PRIVATE_IP") or "0.0.0.0",  # noqa: S104 - a report needs its token
+        admin_port=port,
+        report_url=reader.text("LAMBDO_REPORT_URL").rstrip("/") or _own_address(reader, port),
     )
     if reader.problems:
         raise SettingsError("\n".join(reader.problems))
     return settings
+
+
+def _own_address(reader: "_Reader", port: int) -> str | None:
+    """The name of this Machine in Fly's private network; None outside of Fly."""
+    machine, app = reader.text("FLY_MACHINE_ID"), reader.text("FLY_APP_NAME")
+    return f"http://{machine}.vm.{app}.internal:{port}" if machine and app else None
 
 
 class _Reader:

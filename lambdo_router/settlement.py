@@ -32,7 +32,7 @@ _MARGIN = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Delete the message. `why` is `launched` or `dropped`."""
+    """Delete the message. `why` is `launched`, `succeeded` or `dropped`."""
 
     why: str
 
@@ -122,13 +122,41 @@ def of_launch_failure(
 ) -> Settlement:
     """For a message whose Machine Fly did not take: another try while `max_attempts` allows."""
     attempts = message.receive_count
-    if key.profile.max_attempts is not None and attempts >= key.profile.max_attempts:
+    if is_last_attempt(key, message):
         detail = f"not launched in {attempts} attempts; the last failure: {error}"
         rejection = _rejection("max_attempts", detail, key.route.name, key.queue, message, wall)
         return _reject_or_leave(rejection, reject_to, message)
     asked = error.retry_after if isinstance(error, LaunchUnavailable) else None
     delay = retry_delay(attempts, jitter=jitter, at_least=asked or 0.0, held_for=held_for)
     return Retry(delay, str(error))
+
+
+def of_machine_failure(
+    failure: str,
+    key: BatchKey,
+    message: Message,
+    *,
+    reject_to: str | None,
+    held_for: float,
+    jitter: float,
+    wall: float,
+) -> Settlement:
+    """
+    For a message whose Machine failed, or reported it as failed.
+
+    With `max_attempts` used up it is rejected, for which the message must have its body; else it is
+    retried, for which its id and receive count are enough.
+    """
+    if is_last_attempt(key, message):
+        rejection = _rejection("max_attempts", failure, key.route.name, key.queue, message, wall)
+        return _reject_or_leave(rejection, reject_to, message)
+    return Retry(retry_delay(message.receive_count, jitter=jitter, held_for=held_for), failure)
+
+
+def is_last_attempt(key: BatchKey, message: Message) -> bool:
+    """Whether a failure of this delivery ends the retries."""
+    most = key.profile.max_attempts
+    return most is not None and message.receive_count >= most
 
 
 def retry_delay(

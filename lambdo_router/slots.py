@@ -11,6 +11,9 @@ from collections import deque
 
 from lambdo_router.launching import LaunchBudget
 
+# A wait below the step of the loop's clock would come back at the same time, for ever.
+_SHORTEST_WAIT = 0.001
+
 
 class LaunchSlots:
     """The slots of one app, on the running event loop's clock."""
@@ -54,7 +57,7 @@ class LaunchSlots:
         while self._turns:
             wait = self._budget.wait(loop.time())
             if wait > 0:
-                self._timer = loop.call_later(wait, self._grant)
+                self._timer = loop.call_later(max(wait, _SHORTEST_WAIT), self._grant)
                 return
             route = min(self._turns, key=lambda waiting: self._served.get(waiting, 0))
             turn = self._turns[route].popleft()

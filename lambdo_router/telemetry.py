@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from lambdo_router import journal
 from lambdo_router.errors import QueueRefused
+from lambdo_router.launching import machine_name
 from lambdo_router.routing import Refused, Routed
 from lambdo_router.settlement import Acknowledge, Leave, Reject, Retry
 
@@ -73,6 +74,15 @@ def log_fact(fact: journal.Fact) -> None:
             | journal.UnitFailed()
         ):
             _log_queue(log, fact)
+        case (
+            journal.WatchFailed()
+            | journal.MachineOverdue()
+            | journal.MachineEnded()
+            | journal.TakenOver()
+            | journal.ProfileFailing()
+            | journal.ProfileRecovered()
+        ):
+            _log_machine(log, fact)
         case journal.TableSwapped() | journal.RoutesLoaded() | journal.RoutesRefused():
             _log_routes(log, fact)
         case journal.Stopping():
@@ -131,7 +141,9 @@ def _log_launch(log: FilteringBoundLogger, fact: journal.Launched | journal.Laun
             log.warning(
                 "machine.launch_failed",
                 **fields,
+                name=machine_name(key.route.name, fact.batch.message_ids),
                 attempt=fact.attempt,
+                ambiguous=getattr(fact.error, "ambiguous", False),
                 code=fact.error.code,
                 error=str(fact.error),
                 next_attempt_in=_rounded(fact.pause),
@@ -157,6 +169,58 @@ def _log_settlement(log: FilteringBoundLogger, fact: journal.Settled) -> None:
             )
         case unreachable:
             assert_never(unreachable)
+
+
+def _log_machine(
+    log: FilteringBoundLogger,
+    fact: journal.WatchFailed
+    | journal.MachineOverdue
+    | journal.MachineEnded
+    | journal.TakenOver
+    | journal.ProfileFailing
+    | journal.ProfileRecovered,
+) -> None:
+    match fact:
+        case journal.WatchFailed():
+            log.warning(
+                "machine.watch_failed",
+                app=fact.app,
+                machine=fact.machine_id,
+                code=fact.error.code,
+                error=str(fact.error),
+                next_try_in=_rounded(fact.pause),
+            )
+        case journal.MachineOverdue():
+            log.warning("machine.overdue", app=fact.app, machine=fact.machine_id)
+        case journal.MachineEnded():
+            say = log.warning if fact.failure else log.info
+            say(
+                "machine.ended",
+                queue=fact.queue,
+                route=fact.route,
+                machine=fact.machine_id,
+                exit_code=fact.exit_code,
+                failure=fact.failure or None,
+                seconds=_rounded(fact.seconds),
+            )
+        case journal.TakenOver():
+            log.info(
+                "message.taken_over",
+                queue=fact.queue,
+                message=fact.message_id,
+                machine=fact.machine_id,
+            )
+        case journal.ProfileFailing():
+            log.error(
+                "profile.failing",
+                profile=fact.profile,
+                app=fact.app,
+                code=fact.error.code,
+                error=str(fact.error),
+                next_try_in=_rounded(fact.pause),
+            )
+        case journal.ProfileRecovered():
+            log.info("profile.recovered", profile=fact.profile, app=fact.app)
 
 
 def _log_routes(

@@ -38,7 +38,6 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.dev.serving import serve
 from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
 from lambdo_router.dev.sqs_server.ledger import Entry
 from lambdo_router.events import Attribute
@@ -47,6 +46,7 @@ from lambdo_router.launching import BATCH_PATH, EVENTS_PATH
 from lambdo_router.patterns import compile_pattern
 from lambdo_router.router import Limits, Router
 from lambdo_router.routing import Match, Queue, RoutingTable
+from lambdo_router.serving import serve
 from lambdo_router.settlement import REJECTION_ATTRIBUTE
 from lambdo_router.sqs import Keys, SqsConnector, SqsSettings
 

@@ -1,6 +1,7 @@
 """A consumer or a router on virtual time, with its queue and launcher under the test's control."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,13 +9,24 @@ from typing import Any, TypeVar
 
 from lambdo_router import journal
 from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.errors import LaunchError, QueueError, QueueUnavailable
+from lambdo_router.errors import (
+    LaunchError,
+    LaunchUnavailable,
+    MachineGone,
+    QueueError,
+    QueueUnavailable,
+)
 from lambdo_router.events import Attribute, Message
 from lambdo_router.launching import Machine, MachineRequest
+from lambdo_router.ports import MachineEnd, Sighting
+from lambdo_router.reports import Reports
 from lambdo_router.router import Limits, Router
 from lambdo_router.routing import Queue, RoutingTable
 
 _F = TypeVar("_F", bound=journal.Fact)
+
+WALL = 1_700_000_000.0
+"""The unix time at which scenarios begin."""
 
 
 def now() -> float:
@@ -36,6 +48,10 @@ class SpiedQueue:
     def name(self) -> str:
         return self.inner.name
 
+    @property
+    def fifo(self) -> bool:
+        return self.name.endswith(".fifo")
+
     async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
         self._fail("receive")
         return await self.inner.receive(limit, visibility)
@@ -53,10 +69,17 @@ class SpiedQueue:
             return dict.fromkeys(receipts, "ReceiptHandleIsInvalid")
         return await self.inner.set_visibility(receipts, seconds)
 
-    async def send(self, body: str, attributes: Mapping[str, Attribute]) -> str:
+    async def send(
+        self,
+        body: str,
+        attributes: Mapping[str, Attribute],
+        *,
+        group: str | None = None,
+        deduplication: str | None = None,
+    ) -> str:
         self.calls.append((now(), "send", (body,), 0.0))
         self._fail("send")
-        return await self.inner.send(body, attributes)
+        return await self.inner.send(body, attributes, group=group, deduplication=deduplication)
 
     def times(self, call: str) -> list[float]:
         return [at for at, name, _, _ in self.calls if name == call]
@@ -64,6 +87,22 @@ class SpiedQueue:
     def _fail(self, call: str) -> None:
         if call in self.failing:
             raise self.failing[call]
+
+
+@dataclass
+class FlownMachine:
+    """A Machine of the scripted Fly."""
+
+    id: str
+    request: MachineRequest
+    created_at: float
+    ends_at: float
+    end: MachineEnd
+    metadata: dict[str, str]
+    destroyed_at: float | None = None
+
+    def ended(self) -> bool:
+        return self.destroyed_at is not None or now() >= self.ends_at
 
 
 @dataclass
@@ -75,30 +114,96 @@ class ScriptedLauncher:
     """What the next attempts raise; None: succeed."""
     created_all_the_same: bool = False
     """Whether an ambiguous failure has had its effect."""
+    runs_for: float = 10.0
+    ends: list[MachineEnd] = field(default_factory=list)
+    """How the next Machines end; after that, all well."""
     attempts: list[tuple[float, str]] = field(default_factory=list)
     machines: dict[str, MachineRequest] = field(default_factory=dict)
     """By batch id."""
+    flown: list[FlownMachine] = field(default_factory=list)
     looked_up: list[float] = field(default_factory=list)
+    calls: list[tuple[float, str]] = field(default_factory=list)
+    """Every question about Machines, and when."""
+    watch_failing: LaunchError | None = None
+    hidden: bool = False
+    """Whether lists come back empty, as they once did."""
 
     async def launch(self, request: MachineRequest) -> Machine:
         self.attempts.append((now(), request.name))
         outcome = self.script.pop(0) if self.script else None
         await asyncio.sleep(self.takes)
-        if outcome is None or self.created_all_the_same:
-            self.machines[request.batch_id] = request
+        doubtful = isinstance(outcome, LaunchUnavailable) and outcome.ambiguous
+        if outcome is None or (doubtful and self.created_all_the_same):
+            self._create(request)
         if outcome is not None:
             raise outcome
-        return Machine(f"id-{len(self.machines)}", request.name, "iad")
+        return Machine(self.flown[-1].id, request.name, "iad")
 
     async def find(self, request: MachineRequest) -> Machine | None:
         self.looked_up.append(now())
-        if request.batch_id in self.machines:
-            return Machine("found", request.name, "iad", adopted=True)
+        for machine in self.flown:
+            if machine.request.batch_id == request.batch_id:
+                return Machine(machine.id, request.name, "iad", adopted=True)
         return None
+
+    async def living(self, app: str) -> list[Sighting]:
+        self._asked("list")
+        return [] if self.hidden else [_sighting(m) for m in self.flown if not m.ended()]
+
+    async def launched_since(self, app: str, since: float) -> list[Sighting]:
+        self._asked("list")
+        return [] if self.hidden else [_sighting(m) for m in self.flown if m.created_at >= since]
+
+    async def end_of(self, app: str, machine_id: str) -> MachineEnd | None:
+        self._asked("events")
+        machine = self._machine(machine_id)
+        if not machine.ended():
+            return None
+        if machine.destroyed_at is not None:
+            return MachineEnd(137, requested_stop=True)
+        return machine.end
+
+    async def metadata(self, app: str, machine_id: str) -> Mapping[str, str]:
+        self._asked("metadata")
+        return self._machine(machine_id).metadata
+
+    async def set_metadata(self, app: str, machine_id: str, key: str, value: str) -> None:
+        self._asked("set metadata")
+        self._machine(machine_id).metadata[key] = value
+
+    async def destroy(self, app: str, machine_id: str) -> None:
+        self._asked("destroy")
+        machine = self._machine(machine_id)
+        if not machine.ended():
+            machine.destroyed_at = now()
 
     @property
     def times(self) -> list[float]:
         return [at for at, _ in self.attempts]
+
+    def _create(self, request: MachineRequest) -> None:
+        self.machines[request.batch_id] = request
+        metadata = json.loads(request.body)["config"]["metadata"]
+        end = self.ends.pop(0) if self.ends else MachineEnd(0)
+        ends_at = now() + self.runs_for
+        name = f"id-{len(self.flown) + 1}"
+        self.flown.append(FlownMachine(name, request, WALL + now(), ends_at, end, metadata))
+
+    def _machine(self, machine_id: str) -> FlownMachine:
+        for machine in self.flown:
+            if machine.id == machine_id:
+                return machine
+        raise MachineGone("404", code="not_found")
+
+    def _asked(self, call: str) -> None:
+        self.calls.append((now(), call))
+        if self.watch_failing is not None:
+            raise self.watch_failing
+
+
+def _sighting(machine: FlownMachine) -> Sighting:
+    ended = machine.ended()
+    return Sighting(machine.id, machine.request.name, "iad", machine.created_at, ended)
 
 
 @dataclass
@@ -110,17 +215,23 @@ class Scenario:
     facts: list[tuple[float, journal.Fact]] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     unopenable: dict[str, QueueError] = field(default_factory=dict)
+    report_url: str | None = None
     _tables: "asyncio.Queue[RoutingTable]" = field(default_factory=asyncio.Queue)
     router: Router = field(init=False)
 
+    reports: Reports = field(init=False)
+
     def __post_init__(self) -> None:
+        self.reports = Reports(self.launcher, self.report_url)
         self.router = Router(
             self.table,
             self._open,
             self.launcher,
             lambda fact: self.facts.append((now(), fact)),
             limits=self.limits,
+            reports=self.reports,
             jitter=lambda: 1.0,
+            wall=lambda: WALL + asyncio.get_running_loop().time(),
         )
 
     def queue(self, name: str = "q") -> SpiedQueue:
@@ -166,6 +277,8 @@ async def running(
     launcher: ScriptedLauncher | None = None,
     *,
     limits: Limits = Limits(launch_rate=1.0, launch_burst=3, grace=25.0),
+    queues: dict[str, SpiedQueue] | None = None,
+    report_url: str | None = None,
     prepare: Callable[[Scenario], Any] | None = None,
 ) -> AsyncIterator[Scenario]:
     """Run a router for the length of the block, then stop it and wait for its end."""
@@ -173,7 +286,8 @@ async def running(
         table,
         launcher or ScriptedLauncher(),
         limits,
-        {name: SpiedQueue(MemoryQueue(name)) for name in table.queues},
+        queues or {name: SpiedQueue(MemoryQueue(name)) for name in table.queues},
+        report_url=report_url,
     )
     if prepare is not None:
         prepare(made)

@@ -20,8 +20,8 @@ from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from lambdo_router.dev.faults import FaultPlan
-from lambdo_router.dev.serving import serve
 from lambdo_router.dev.sqs_server import Sqs, sqs_app
+from lambdo_router.serving import serve
 from lambdo_router.sqs import Keys, SqsConnector, SqsSettings
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from lambdo_router.dev.faults import (
     Throttle,
     injected,
 )
-from lambdo_router.dev.serving import cut, serve
+from lambdo_router.serving import cut, serve
 
 
 def kinds(plan: FaultPlan, action: str, count: int) -> list[str | None]:

@@ -21,7 +21,6 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.dev.serving import serve
 from lambdo_router.errors import (
     LaunchError,
     LaunchRejected,
@@ -31,6 +30,7 @@ from lambdo_router.fly import FlyLauncher, FlyMachines
 from lambdo_router.fly.client import TRANSPORT_FAILURES
 from lambdo_router.launching import Machine, MachineRequest
 from lambdo_router.ports import MachineLauncher
+from lambdo_router.serving import serve
 
 TOKEN = "fm2_planted-token,fm2_second-half"
 MACHINES = "/v1/apps/jobs/machines"

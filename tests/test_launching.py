@@ -27,7 +27,9 @@ def decoded(files: list[dict[str, str]], path: str) -> str:
 
 def test_the_request_is_all_that_fly_needs() -> None:
     of = key(region="iad,us,any", command=("node", "x.js"), env=(("LOG_LEVEL", "info"),))
-    request = machine_request(Batch(of, (entry("m1", '{"n": 1.10}'),)), generation="g1")
+    request = machine_request(
+        Batch(of, (entry("m1", '{"n": 1.10}'),)), generation="g1", deadline=1700000899.5
+    )
 
     body = json.loads(request.body)
     files = body["config"].pop("files")
@@ -54,6 +56,8 @@ def test_the_request_is_all_that_fly_needs() -> None:
                 "lambdo_queue": "q",
                 "lambdo_batch": request.batch_id,
                 "lambdo_generation": "g1",
+                "lambdo_profile": "worker",
+                "lambdo_deadline": "1700000900",
                 "lambdo_messages": message_digest("m1"),
             },
             "auto_destroy": True,

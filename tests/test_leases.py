@@ -60,6 +60,19 @@ def test_a_failed_renewal_is_tried_again_until_the_lease_runs_out() -> None:
     assert leases.next_due() is None
 
 
+def test_the_lease_of_a_running_machine_grows_at_each_renewal() -> None:
+    leases = book("a", "b")
+    leases.grow(["a"], 200.0)
+    asked = []
+    for now in (30.0, 90.0, 180.0, 280.0):
+        for renewal in leases.due(now, 10):
+            if "a" in renewal.message_ids:
+                asked.append((now, renewal.seconds))
+            leases.renewed(renewal.message_ids, now, renewal.seconds)
+
+    assert asked == [(30.0, 60.0), (90.0, 120.0), (180.0, 200.0), (280.0, 200.0)]
+
+
 def test_a_lost_lease_is_reported_once_and_a_redelivery_revives_it() -> None:
     leases = book("a")
 

@@ -24,7 +24,7 @@ from lambdo_router.dev.machines_server import (
     action_of,
     machines_app,
 )
-from lambdo_router.dev.serving import serve
+from lambdo_router.serving import serve
 
 SCHEMA = json.loads((Path(__file__).parent / "machines_api.schema.json").read_text())
 MACHINES = "/v1/apps/jobs/machines"

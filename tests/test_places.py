@@ -109,6 +109,8 @@ def test_every_value_of_a_profile_has_an_origin(loaded: LoadedRoutes) -> None:
         "batch_window": ("0s", "default value", "routes.yaml:18:14"),
         "batch_bytes": ("512kb", "default value", "routes.yaml:18:14"),
         "acknowledge": ("launch", "defaults", "routes.yaml:7:16"),
+        "timeout": ("15m", "default value", "routes.yaml:18:14"),
+        "max_machines": (None, "default value", "routes.yaml:18:14"),
         "max_attempts": (None, "default value", "routes.yaml:18:14"),
         "machine.stop_config.signal": ("SIGTERM", "defaults", "routes.yaml:9:35"),
         "machine.stop_config.timeout": ("5s", "defaults", "routes.yaml:9:53"),
@@ -145,11 +147,15 @@ def test_a_value_takes_the_place_of_a_mapping_and_the_other_way_round(folder: Pa
     examined = examine_routes(Path("routes.yaml"), {})
     assert examined.places is not None
 
-    assert {k: o.value for k, o in examined.places.origins("varied").items() if "machine" in k} == {
+    assert {
+        k: o.value for k, o in examined.places.origins("varied").items() if k.startswith("machine.")
+    } == {
         "machine.dns.skip_registration": True,
         "machine.stop_config": None,
     }
-    assert {k: o.value for k, o in examined.places.origins("plain").items() if "machine" in k} == {
+    assert {
+        k: o.value for k, o in examined.places.origins("plain").items() if k.startswith("machine.")
+    } == {
         "machine.dns.skip_registration": True,
         "machine.stop_config.signal": "SIGTERM",
         "machine.stop_config.timeout": "5s",

@@ -28,10 +28,10 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.dev.serving import serve
 from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
 from lambdo_router.events import Attribute
 from lambdo_router.launching import EVENTS_PATH
+from lambdo_router.serving import serve
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef

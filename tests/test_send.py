@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from lambdo_router.cli import cli
 from lambdo_router.cli.endpoint import Endpoint
 from lambdo_router.dev.local import LOCAL_KEYS
-from lambdo_router.dev.serving import serve
 from lambdo_router.dev.sqs_server import Delivery, Sqs, sqs_app
 from lambdo_router.events import Attribute
+from lambdo_router.serving import serve
 from lambdo_router.sqs import SqsSettings
 
 _EXAMPLE = Path(__file__).parent.parent

@@ -17,10 +17,10 @@ import httpx
 import pytest
 
 from lambdo_router.dev.faults import Answer, Fault, FaultPlan, Partial, Throttle
-from lambdo_router.dev.serving import serve
 from lambdo_router.dev.sqs_server import Delivery, Entry, Ledger, Outgoing, Sqs, SqsError, sqs_app
 from lambdo_router.dev.sqs_server.rules import md5_of_attributes, size_of
 from lambdo_router.events import Attribute
+from lambdo_router.serving import serve
 
 T = 1_700_000_000.0
 MIB = 1_048_576

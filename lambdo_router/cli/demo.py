@@ -110,7 +110,14 @@ async def play(
         if view is not None:
             stack.machines.on_line = view.output
         sent = await stack.send(table, samples)
-        router = Router(table, stack.open_queue, stack.launcher, observe, limits=_PACE)
+        router = Router(
+            table,
+            stack.open_queue,
+            stack.launcher,
+            observe,
+            limits=_PACE,
+            reports=stack.reports,
+        )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(router.run(stop, no_changes()))
             await _until_final(outcomes, sent, progress, patience)

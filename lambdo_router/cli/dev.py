@@ -155,7 +155,12 @@ class _Session:
                 await stack.send(first.table, self.samples)
                 changes = _taken(stack, view, tables(self.load, first, reload, view.observe))
                 router = Router(
-                    first.table, stack.open_queue, stack.launcher, view.observe, limits=_LIMITS
+                    first.table,
+                    stack.open_queue,
+                    stack.launcher,
+                    view.observe,
+                    limits=_LIMITS,
+                    reports=stack.reports,
                 )
                 await router.run(stop, changes)
 

@@ -100,6 +100,15 @@ class LiveView:
                 | journal.UnitFailed()
             ):
                 self._trouble(fact)
+            case (
+                journal.MachineEnded()
+                | journal.TakenOver()
+                | journal.MachineOverdue()
+                | journal.WatchFailed()
+                | journal.ProfileFailing()
+                | journal.ProfileRecovered()
+            ):
+                self._flight(fact)
             case journal.TableSwapped() | journal.RoutesLoaded() | journal.RoutesRefused():
                 self._routes_file(fact)
             case journal.Stopping():
@@ -205,6 +214,35 @@ class LiveView:
             case journal.UnitFailed(error=error):
                 text = f"a defect of lambdo-router: {type(error).__name__}: {error}"
                 self.say("failed", name, (text, _BAD))
+
+    def _flight(
+        self,
+        fact: journal.MachineEnded
+        | journal.TakenOver
+        | journal.MachineOverdue
+        | journal.WatchFailed
+        | journal.ProfileFailing
+        | journal.ProfileRecovered,
+    ) -> None:
+        match fact:
+            case journal.MachineEnded(failure=""):
+                pass  # its exit was told when it happened
+            case journal.MachineEnded(machine_id=machine_id, failure=failure):
+                self.say("failed", (f"{self._machine(machine_id)} ", _NAMED), (failure, _BAD))
+            case journal.TakenOver(machine_id=machine_id, message_id=message_id):
+                text = f"holds {_ids((message_id,))} already"
+                self.say("known", (f"{self._machine(machine_id)} ", _NAMED), (text, ""))
+            case journal.MachineOverdue(machine_id=machine_id):
+                text = "its time is up: destroyed"
+                self.say("overdue", (f"{self._machine(machine_id)} ", _NAMED), (text, _BAD))
+            case journal.WatchFailed(error=error, pause=pause):
+                again = f"{error}; asked again in {pause:.0f} s"
+                self.say("watching", (fact.app + " ", _NAMED), (again, _BAD))
+            case journal.ProfileFailing(error=error, pause=pause):
+                text = f"{error}; one batch probes in {pause:.0f} s"
+                self.say("failing", (fact.profile + " ", _NAMED), (text, _BAD))
+            case journal.ProfileRecovered():
+                self.say("recovered", (fact.profile, _GOOD))
 
     def _routes_file(
         self, fact: journal.TableSwapped | journal.RoutesLoaded | journal.RoutesRefused

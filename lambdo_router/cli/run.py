@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from lambdo_router.cli.running import EndedAtOnce, no_changes, signals, tables
 from lambdo_router.config.load import LoadedRoutes, load_routes
 from lambdo_router.config.original import original_table
 from lambdo_router.errors import LaunchError, QueueError, SettingsError
+from lambdo_router.reports import Reports
 from lambdo_router.router import Router
 from lambdo_router.routing import RoutingTable
 from lambdo_router.settings import Settings, read_settings
@@ -56,6 +57,9 @@ def command(routes: Path | None, grace: float | None) -> None:
       LAMBDO_SQS_LONG_POLL_SECONDS      0 to 20, default 20
       LAMBDO_EVENTS_PER_MACHINE         batch size of the original contract, default 5
       LAMBDO_LAUNCH_RATE, ..._BURST     creates per second and app, and at once; default 1 and 3
+      LAMBDO_MAX_MACHINES               Machines of ours that may run at once in an app
+      LAMBDO_ADMIN_PORT                 where Machines report to this router; default 9091
+      LAMBDO_REPORT_URL                 how they reach it; on Fly its private address
       LAMBDO_LOG_FORMAT, ..._LEVEL      text or json; debug, info, warning or error
 
     Exit codes: 0 stopped as told, 1 the routes file, AWS or Fly say no, 2 wrong usage.
@@ -112,9 +116,29 @@ async def _run(settings: Settings, source: Callable[[], LoadedRoutes] | RoutingT
             sqs, fly = await _connect(settings, ends)
             if not await _all_reachable(table, sqs, fly):
                 return 1
-            router = Router(table, sqs.open, fly, log_fact, limits=settings.limits)
+            reports = Reports(fly, settings.report_url)
+            if settings.report_url is not None:
+                await ends.enter_async_context(_listening(settings, reports))
+            router = Router(table, sqs.open, fly, log_fact, limits=settings.limits, reports=reports)
             await router.run(stop, changes)
     return 0
+
+
+@asynccontextmanager
+async def _listening(settings: Settings, reports: Reports) -> AsyncIterator[None]:
+    """The router's own server, where Machines can reach it."""
+    from lambdo_router.admin import admin_app
+    from lambdo_router.serving import serve
+
+    try:
+        serving = serve(admin_app(reports), settings.admin_host, settings.admin_port)
+        async with serving:
+            yield
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {settings.admin_host} port {settings.admin_port} "
+            f"({error.strerror}); set LAMBDO_ADMIN_PORT to a free one"
+        ) from error
 
 
 async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyMachines]":

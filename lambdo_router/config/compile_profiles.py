@@ -17,6 +17,8 @@ from lambdo_router.config.layers import Layer, memory_with_size, on_top, read_la
 from lambdo_router.profiles import DEFAULT_SIZE, SIZES, Guest, Profile
 
 DEFAULT_BATCH_SIZE = 10
+DEFAULT_TIMEOUT = 900.0
+"""Seconds."""
 _DOCUMENTED_STEP = 2048
 """MB. Fly's guide names it for performance CPUs, its own tools take half of it."""
 
@@ -59,15 +61,6 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
 
     A profile without an image is complete: senders may have to name one.
     """
-    if not layer.partial and layer.acknowledge is None:
-        draft.problem(
-            place,
-            "missing-key",
-            f"{_called(draft, place)} does not say when a message is done",
-            on="key",
-            hint="write `acknowledge: launch`, here or in `defaults`; a default of `success`, "
-            "when the Machine has exited with 0, is not available yet",
-        )
     app = _text(draft, layer.app, fallbacks.app)
     if not app and not layer.partial and fallbacks.app_required:
         draft.problem(
@@ -90,6 +83,9 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
         batch_size=known(layer.batch_size, DEFAULT_BATCH_SIZE),
         batch_window=known(layer.batch_window, 0.0),
         batch_bytes=known(layer.batch_bytes, 512 * 1024),
+        acknowledge="launch" if known(layer.acknowledge, "success") == "launch" else "success",
+        timeout=known(layer.timeout, DEFAULT_TIMEOUT),
+        max_machines=None if layer.max_machines is None else layer.max_machines.value,
         max_attempts=None if layer.max_attempts is None else layer.max_attempts.value,
         machine=json.dumps(layer.machine, sort_keys=True, separators=(",", ":")),
     )

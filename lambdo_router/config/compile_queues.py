@@ -36,7 +36,6 @@ def compile_queues(draft: Draft) -> dict[str, Queue]:
         address = _address(section)
         if address is not None and address.value is not None:
             first = owners.setdefault(address.value, name)
-            _refuse_fifo(draft, address)
             if first != name:
                 _refuse_twin(draft, address, name, first)
     return queues
@@ -104,16 +103,6 @@ def _looked_up(name: str) -> Identity:
     if re.fullmatch(_NAME, name) is None:
         raise ValueError("the name of an SQS queue is 1 to 80 letters, digits, `-` or `_`")
     return ("", "", name)
-
-
-def _refuse_fifo(draft: Draft, address: Written[Identity]) -> None:
-    if address.value is not None and address.value[2].endswith(".fifo"):
-        draft.problem(
-            address.path,
-            "fifo-queue",
-            f"{draft.describe(address.path)} names a FIFO queue",
-            hint="the order of a FIFO queue cannot be kept yet; use a standard queue",
-        )
 
 
 def _refuse_twin(draft: Draft, address: Written[Identity], name: str, first: str) -> None:

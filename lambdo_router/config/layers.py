@@ -17,6 +17,8 @@ from lambdo_router.config.machine_config import is_owned_variable, read_machine
 from lambdo_router.config.units import parse_duration, parse_size, size_text
 from lambdo_router.profiles import SIZES, Guest, Preset, normalise_image
 
+SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 1.0, 11 * 3600.0
+"""Seconds that a Machine may live."""
 LONGEST_WINDOW = 900.0
 """
 Seconds. SQS lets a message be held for 12 hours in all. While a batch waits its leases are renewed
@@ -51,6 +53,9 @@ class Layer:
     """Seconds."""
     batch_bytes: Written[int] | None = None
     acknowledge: Written[str] | None = None
+    timeout: Written[float] | None = None
+    """Seconds."""
+    max_machines: Written[int] | None = None
     max_attempts: Written[int] | None = None
     machine: Mapping[str, object] = field(default_factory=dict)
     partial: bool = False
@@ -74,6 +79,8 @@ def on_top(upper: Layer, lower: Layer) -> Layer:
         batch_window=upper.batch_window or lower.batch_window,
         batch_bytes=upper.batch_bytes or lower.batch_bytes,
         acknowledge=upper.acknowledge or lower.acknowledge,
+        timeout=upper.timeout or lower.timeout,
+        max_machines=upper.max_machines or lower.max_machines,
         max_attempts=upper.max_attempts or lower.max_attempts,
         machine=_merged(lower.machine, upper.machine),
         partial=upper.partial or lower.partial,
@@ -105,6 +112,8 @@ def read_layer(section: Section) -> Layer:
         batch_window=section.parsed("batch_window", _window),
         batch_bytes=section.parsed("batch_bytes", _batch_bytes),
         acknowledge=section.text("acknowledge"),
+        timeout=section.parsed("timeout", _timeout),
+        max_machines=section.number("max_machines"),
         max_attempts=section.number("max_attempts"),
         machine=read_machine(section),
         partial=not section.draft.is_known(section.path),
@@ -158,6 +167,15 @@ def _megabytes(text: str) -> int:
     if count == 0 or count % _MEGABYTE:
         raise Unfit("write whole megabytes, like 512mb or 2gb", "out-of-range")
     return count // _MEGABYTE
+
+
+def _timeout(text: str) -> float:
+    seconds = parse_duration(text)
+    if not SHORTEST_TIMEOUT <= seconds <= LONGEST_TIMEOUT:
+        raise Unfit(
+            "allowed is 1s to 11h: SQS hides a message for 12 hours at most", "out-of-range"
+        )
+    return seconds
 
 
 def _window(text: str) -> float:

@@ -61,6 +61,7 @@ def lint_profiles(
         yield from _unknown_regions(section)
         yield from _moving_image(section)
     for section, route, layer in zip(draft.routes(), routes, layers, strict=True):
+        yield from _fifo_launches(section, route)
         overrides = draft.section(*section.at("overrides"))
         if overrides.value:
             yield from _open_registries(overrides)
@@ -104,6 +105,18 @@ def _moving_image(section: Section) -> Iterator[Diagnostic]:
     what = f"`image` is {draft.shown(at)}, with no tag and no digest: whatever `latest` is by then"
     hint = "name a tag that stays, such as a version, or a digest (@sha256:...)"
     yield _warning(draft, at, "image-without-tag", what, hint)
+
+
+def _fifo_launches(section: Section, route: Route) -> Iterator[Diagnostic]:
+    """The order of a group is kept to the end of its Machines, or only to their launch."""
+    draft = section.draft
+    for name in route.queues if route.profile.acknowledge == "launch" else ():
+        queue = draft.section("queues", name).value
+        if str(queue.get("url") or queue.get("name") or "").endswith(".fifo"):
+            what = f"queue `{name}` is a FIFO queue, and {draft.describe(section.path)} only"
+            what += " launches in order: with `acknowledge: launch` the Machines run side by side"
+            hint = "write `acknowledge: success` in its profile"
+            yield _warning(draft, section.at("queue"), "fifo-launch", what, hint)
 
 
 def _open_registries(overrides: Section) -> Iterator[Diagnostic]:

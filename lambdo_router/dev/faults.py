@@ -21,7 +21,7 @@ from typing import Any, assert_never
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lambdo_router.dev.serving import cut, disconnected
+from lambdo_router.serving import cut, disconnected
 
 ANY = "*"
 _BATCH = "Batch"

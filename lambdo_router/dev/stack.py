@@ -20,6 +20,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from lambdo_router.admin import admin_app
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.dev.local import LOCAL_KEYS, LOCAL_REGION, local_name
 from lambdo_router.dev.machines_server import (
@@ -30,13 +31,14 @@ from lambdo_router.dev.machines_server import (
     machines_app,
 )
 from lambdo_router.dev.samples import Sample, SampleError
-from lambdo_router.dev.serving import serve
 from lambdo_router.dev.sqs_server import Ledger, Sqs, sqs_app
 from lambdo_router.errors import LambdoError
 from lambdo_router.fly import FlyMachines
 from lambdo_router.ports import MessageQueue
+from lambdo_router.reports import Reports
 from lambdo_router.router import Limits
 from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.serving import serve
 from lambdo_router.sqs import SqsConnector, SqsSettings
 
 _REMEMBERED = 100_000
@@ -70,6 +72,8 @@ class Stack:
     token: str = field(repr=False)
     """What FLY_API_TOKEN would be."""
     launcher: FlyMachines
+    reports: Reports = field(repr=False)
+    """Where Machines report which of their events failed; for the router that launches them."""
     _connector: SqsConnector = field(repr=False)
 
     def create_queues(self, table: RoutingTable) -> None:
@@ -163,7 +167,9 @@ async def local_stack(
             burst=limits.launch_burst,
         )
         await running.enter_async_context(launcher)
-        yield Stack(sqs, machines, sqs_url, machines_url, token, launcher, connector)
+        reports = Reports(launcher)
+        reports.base_url = await _listen(running, admin_app(reports), 0)
+        yield Stack(sqs, machines, sqs_url, machines_url, token, launcher, reports, connector)
 
 
 async def _listen(running: AsyncExitStack, app: ASGIApp, port: int) -> str:

@@ -22,7 +22,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -278,7 +278,10 @@ class _Json(JSONResponse):
 def _route(method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
     async def with_body(request: Request) -> Response:
         # Read before anything is refused: who is still sending would see the connection break.
-        request.state.body = await _body(request)
+        try:
+            request.state.body = await _body(request)
+        except ClientDisconnect:
+            return Response()  # who was killed while sending hears no answer
         return await endpoint(request)
 
     return Route(_MACHINES + path, with_body, methods=[method])

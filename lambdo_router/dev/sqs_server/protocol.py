@@ -20,12 +20,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope
 
 from lambdo_router.dev.faults import Answer, FaultPlan, FaultyApp, Throttle, injected
-from lambdo_router.dev.serving import disconnected
 from lambdo_router.dev.sqs_server.actions import ACTIONS, Call, receive
 from lambdo_router.dev.sqs_server.ledger import Entry
 from lambdo_router.dev.sqs_server.parameters import Parameters, Wire
 from lambdo_router.dev.sqs_server.rules import SqsError, check_range
 from lambdo_router.dev.sqs_server.service import Sqs
+from lambdo_router.serving import disconnected
 
 _SERVICE = "sqs"
 _LONGEST_WAIT = 20

@@ -1,0 +1,257 @@
+"""
+Machines after their launch: watched to their end, counted, and destroyed when their time is up.
+
+One list of an app's living Machines, every two seconds while somebody waits and once a minute
+otherwise, answers all three questions, however many Machines run: a Machine that was launched and
+is in the list no more may have ended, and is asked for its events; one that is there after its
+deadline is destroyed. Lists lag and have been wrong (Fly's own log tells of an empty one), so a
+list alone never ends a Machine: its events do.
+
+The deadline is in the Machine's metadata, so that any router of the app destroys what outlived it,
+also after the one that launched it has crashed.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from lambdo_router import journal
+from lambdo_router.backoff import backoff
+from lambdo_router.errors import LaunchError, MachineGone
+from lambdo_router.fleet import Fleet
+from lambdo_router.ports import MachineEnd, MachineWatcher
+
+_WATCHING = 2.0
+"""Seconds between lists while the end of some Machine is awaited; Fly takes one a second."""
+_IDLE = 60.0
+_AT_ONCE = 16
+"""Calls about single Machines that are under way at the same time."""
+_GONE = MachineEnd(None, error="Fly does not know the Machine any more")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an awaited Machine ended. `timed_out`: it was destroyed here, after its deadline."""
+
+    end: MachineEnd
+    timed_out: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the code ran to its end and said that all went well."""
+        return self.end.exit_code == 0 and not self.end.requested_stop and not self.timed_out
+
+    @property
+    def failure(self) -> str:
+        """For people, if it did not succeed."""
+        if self.timed_out:
+            return "timed out and was destroyed"
+        if self.end.oom_killed:
+            return "was killed for want of memory (OOM, exit code 137)"
+        if self.end.exit_code is None:
+            return self.end.error or "was destroyed without having run"
+        if self.end.requested_stop:
+            return f"was stopped from outside (exit code {self.end.exit_code})"
+        return f"exited with code {self.end.exit_code}"
+
+
+@dataclass(slots=True)
+class _App:
+    name: str
+    fleet: Fleet = field(default_factory=Fleet)
+    awaited: dict[str, asyncio.Future[Ended]] = field(default_factory=dict)
+    overdue: set[str] = field(default_factory=set)
+    gone_once: set[str] = field(default_factory=set)
+    reserved: dict[str, int] = field(default_factory=dict)
+    waiting_for_room: int = 0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def room(self, profile: str, of_profile: int | None, of_app: int | None) -> int | None:
+        rooms = []
+        if of_profile is not None:
+            launching = self.reserved.get(profile, 0)
+            rooms.append(of_profile - self.fleet.running(profile) - launching)
+        if of_app is not None:
+            rooms.append(of_app - self.fleet.running() - sum(self.reserved.values()))
+        return max(0, min(rooms)) if rooms else None
+
+
+class Completion:
+    """The Machines of all apps; one for a router."""
+
+    def __init__(
+        self,
+        watcher: MachineWatcher,
+        observe: journal.Observer,
+        jitter: Callable[[], float],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`wall` gives unix seconds: deadlines are shared with other routers."""
+        self._watcher = watcher
+        self._observe = observe
+        self._jitter = jitter
+        self._wall = wall
+        self._apps: dict[str, _App] = {}
+        self._new_app = asyncio.Event()
+
+    async def run(self) -> None:
+        """Sweep every app that was named, until cancelled."""
+        sweeping: set[str] = set()
+        async with asyncio.TaskGroup() as sweeps:
+            while True:
+                self._new_app.clear()
+                for name in self._apps.keys() - sweeping:
+                    sweeps.create_task(self._sweep_for_ever(self._apps[name]))
+                    sweeping.add(name)
+                await self._new_app.wait()
+
+    def oversee(self, apps: Iterable[str]) -> None:
+        """Destroy what outlives its deadline in these apps, launched here or not."""
+        for name in apps:
+            self._app(name)
+
+    async def reserve(
+        self, app: str, profile: str, of_profile: int | None, of_app: int | None
+    ) -> None:
+        """
+        Wait until another Machine of this profile may run, and count one as being launched.
+
+        To be followed by `launched` or `unreserve`.
+        """
+        known = self._app(app)
+        known.waiting_for_room += 1
+        try:
+            while known.room(profile, of_profile, of_app) == 0:
+                known.freed.clear()
+                known.wake.set()
+                await known.freed.wait()
+        finally:
+            known.waiting_for_room -= 1
+        known.reserved[profile] = known.reserved.get(profile, 0) + 1
+
+    def unreserve(self, app: str, profile: str) -> None:
+        """The launch did not come about."""
+        known = self._app(app)
+        known.reserved[profile] -= 1
+        known.freed.set()
+
+    def room(
+        self, app: str, profile: str, of_profile: int | None, of_app: int | None
+    ) -> int | None:
+        """How many more Machines of this profile could be launched now; None: any number."""
+        return self._app(app).room(profile, of_profile, of_app)
+
+    def launched(self, app: str, machine_id: str, profile: str, deadline: float) -> None:
+        """A Machine was launched or adopted; `deadline` in unix seconds."""
+        self._app(app).fleet.launched(machine_id, profile, deadline, self._wall())
+
+    async def end(self, app: str, machine_id: str, profile: str, deadline: float) -> Ended:
+        """Wait for the end of a Machine, launched here or elsewhere."""
+        known = self._app(app)
+        if machine_id not in known.fleet:
+            self.launched(app, machine_id, profile, deadline)
+        future = known.awaited.get(machine_id)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            known.awaited[machine_id] = future
+            known.wake.set()
+        return await asyncio.shield(future)
+
+    def _app(self, name: str) -> _App:
+        if name not in self._apps:
+            self._apps[name] = _App(name)
+            self._new_app.set()
+        return self._apps[name]
+
+    async def _sweep_for_ever(self, app: _App) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._sweep(app)
+                failures = 0
+                pause = _WATCHING if app.awaited or app.waiting_for_room else _IDLE
+            except LaunchError as error:
+                failures += 1
+                pause = backoff(failures, first=2.0, longest=30.0, jitter=self._jitter())
+                self._observe(journal.WatchFailed(app.name, None, error, pause))
+            app.wake.clear()
+            if pause == _IDLE:
+                await _set_or_after(app.wake, _IDLE)
+                pause = _WATCHING  # a Machine that was just launched is no sooner over
+            await asyncio.sleep(pause)
+
+    async def _sweep(self, app: _App) -> None:
+        living = await self._watcher.living(app.name)
+        sweep = app.fleet.swept(living, self._wall())
+        app.freed.set()
+        await self._each(app, sweep.strange, self._learn)
+        await self._each(app, sweep.overdue, self._destroy)
+        for machine_id in sweep.vanished:
+            if machine_id not in app.awaited:
+                self._over(app, machine_id)
+        await self._each(app, [i for i in sweep.vanished if i in app.awaited], self._ask)
+
+    async def _each(
+        self, app: _App, ids: Iterable[str], act: Callable[[_App, str], Awaitable[None]]
+    ) -> None:
+        """Look at single Machines, some at a time; what fails is looked at by the next sweep."""
+        todo = list(ids)
+        for start in range(0, len(todo), _AT_ONCE):
+            async with asyncio.TaskGroup() as looks:
+                for machine_id in todo[start : start + _AT_ONCE]:
+                    looks.create_task(self._look(app, machine_id, act))
+
+    async def _look(
+        self, app: _App, machine_id: str, act: Callable[[_App, str], Awaitable[None]]
+    ) -> None:
+        try:
+            await act(app, machine_id)
+        except LaunchError as error:
+            self._observe(journal.WatchFailed(app.name, machine_id, error, _WATCHING))
+
+    async def _learn(self, app: _App, machine_id: str) -> None:
+        try:
+            metadata = await self._watcher.metadata(app.name, machine_id)
+        except MachineGone:
+            return
+        app.fleet.learned(machine_id, metadata, self._wall())
+
+    async def _destroy(self, app: _App, machine_id: str) -> None:
+        app.overdue.add(machine_id)
+        await self._watcher.destroy(app.name, machine_id)
+        self._observe(journal.MachineOverdue(app.name, machine_id))
+
+    async def _ask(self, app: _App, machine_id: str) -> None:
+        try:
+            end = await self._watcher.end_of(app.name, machine_id)
+        except MachineGone:
+            # Once may be a lagging answer; a Machine that we launched did exist.
+            if machine_id not in app.gone_once:
+                app.gone_once.add(machine_id)
+                return
+            end = _GONE
+        if end is None:
+            return
+        ended = Ended(end, timed_out=machine_id in app.overdue)
+        if not ended.timed_out and end.requested_stop and end.exit_code is None:
+            end = replace(end, error=end.error or "was destroyed from outside")
+        future = app.awaited.pop(machine_id)
+        self._over(app, machine_id)
+        if not future.done():
+            future.set_result(ended)
+
+    def _over(self, app: _App, machine_id: str) -> None:
+        app.fleet.ended(machine_id)
+        app.overdue.discard(machine_id)
+        app.gone_once.discard(machine_id)
+        app.freed.set()
+
+
+async def _set_or_after(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,180 @@
+"""
+One FIFO queue: the order of each message group is kept, from SQS to the ends of its Machines.
+
+What a receive brings of one group is a sequence. It is cut into batches where route, size or bytes
+change, and they are launched and settled strictly one after the other, while other groups go on in
+parallel. When one fails, it goes back with its delay and the rest of the sequence goes back at
+once: SQS hands out nothing of a group while an earlier message of it is hidden. A lost lease ends
+the sequence, since SQS may then have given it to others.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from lambdo_router import journal
+from lambdo_router.batching import Batch, Batcher, BatchKey, Entry
+from lambdo_router.events import Message
+from lambdo_router.flights import Flights
+from lambdo_router.holding import Holdings
+from lambdo_router.intake import Intake
+from lambdo_router.launching import entry_of, room_for_entries
+from lambdo_router.lookback import LookBack
+from lambdo_router.ports import MessageQueue
+from lambdo_router.routing import Queue, Refused, RoutingTable, decide
+from lambdo_router.settlement import Acknowledge, Reject, of_refusal, of_too_large
+from lambdo_router.surroundings import Surroundings
+
+
+class FifoConsumer:
+    """Reads one FIFO queue until told to stop."""
+
+    def __init__(self, queue: MessageQueue, around: Surroundings) -> None:
+        self._name = queue.name
+        self._around = around
+        self._holdings = Holdings(queue, around.reject_queue, around.observe, around.jitter)
+        self._stopping = asyncio.Event()
+        self._intake = Intake(queue, self._holdings, around, self._stopping)
+        self._flights = Flights(self._holdings, around, self._stopping)
+        self._look_back = LookBack(self._flights)
+        self._sequences: dict[str, deque[Message]] = {}
+        """What is still to be done of each message group, in order."""
+
+    @property
+    def held(self) -> int:
+        """Messages received and not settled yet."""
+        return len(self._holdings)
+
+    def stop(self) -> None:
+        """Take no more; `run` returns when what is under way has ended."""
+        self._stopping.set()
+        self._holdings.released.set()  # wakes an intake that waits for room
+
+    async def run(self) -> None:
+        """Receive, route, launch and settle, group by group, until `stop`."""
+        self._around.observe(journal.QueueOpened(self._name))
+        async with asyncio.TaskGroup() as upkeep:
+            # A message whose lease was lost stays known: its sequence has to notice.
+            renewing = upkeep.create_task(self._holdings.keep_alive(lambda _: False))
+            async with asyncio.TaskGroup() as work:
+                await self._intake.run(lambda *received: self._take(work, *received))
+            renewing.cancel()
+        self._around.observe(journal.QueueClosed(self._name))
+
+    def _take(
+        self,
+        work: asyncio.TaskGroup,
+        queue: Queue,
+        table: RoutingTable,
+        messages: Sequence[Message],
+    ) -> None:
+        for message in messages:
+            group = message.system.get("MessageGroupId", "")
+            if group in self._sequences:
+                # SQS hands these out only after a lease of the group ran out; the messages before
+                # them are still on their way here, and come first all the same.
+                self._sequences[group].append(message)
+            else:
+                self._sequences[group] = deque([message])
+                work.create_task(self._guarded(queue, table, group))
+
+    async def _guarded(self, queue: Queue, table: RoutingTable, group: str) -> None:
+        """A defect in the handling of one sequence costs that sequence only."""
+        rest = self._sequences[group]
+        under_way: tuple[str, ...] = ()
+        try:
+            while rest:
+                under_way = tuple(message.id for message in rest)
+                if not await self._advance(queue, table, rest):
+                    break
+        except Exception as error:  # noqa: BLE001 - the boundary that the docstring speaks of
+            self._around.observe(journal.UnitFailed(self._name, under_way, error))
+            waiting = {message.id for message in rest}
+            self._holdings.forget(tuple(i for i in under_way if i not in waiting))
+        finally:
+            del self._sequences[group]
+        await self._holdings.give_back(message.id for message in rest)
+
+    async def _advance(self, queue: Queue, table: RoutingTable, rest: deque[Message]) -> bool:
+        """Settle the next of a sequence, one message or a batch; False: go no further."""
+        if self._stopping.is_set() or any(self._holdings.is_lost(m.id) for m in rest):
+            return False
+        message = rest[0]
+        decision = decide(table, queue, message)
+        self._around.observe(journal.Decided(queue.name, message.id, decision))
+        if isinstance(decision, Refused):
+            rest.popleft()
+            route = decision.route.name if decision.route is not None else None
+            settlement = of_refusal(decision, queue, message, self._around.wall())
+            await self._holdings.settle(message, route, settlement)
+            # What was left comes back, and what follows it must not run before.
+            return isinstance(settlement, Acknowledge | Reject)
+        key = BatchKey(queue.name, decision.route, decision.profile)
+        if message.receive_count > 1:
+            settled = await self._look_back.settle(key, message)
+            if settled is not None:
+                rest.popleft()
+                return settled
+        entry = entry_of(message, decision.event)
+        batch = await self._batch(queue, table, key, entry, rest)
+        if batch is None:
+            rest.popleft()
+            too_large = of_too_large(key, entry, queue, self._around.wall())
+            await self._holdings.settle(message, key.route.name, too_large)
+            return isinstance(too_large, Reject)
+        return await self._fly(batch)
+
+    async def _batch(
+        self,
+        queue: Queue,
+        table: RoutingTable,
+        key: BatchKey,
+        first: Entry,
+        rest: deque[Message],
+    ) -> Batch | None:
+        """Take what follows and may share a Machine; None if not even the first fits."""
+        batcher = Batcher(room_for_entries)
+        if not batcher.add(key, first, 0.0):
+            return None
+        taken = 1
+        while taken < min(len(rest), key.profile.batch_size):
+            message = rest[taken]
+            decision = decide(table, queue, message)
+            if isinstance(decision, Refused):
+                break
+            if BatchKey(queue.name, decision.route, decision.profile) != key:
+                break
+            if message.receive_count > 1 and not await self._look_back.is_due(key, message):
+                break
+            if not batcher.add(key, entry_of(message, decision.event), 0.0):
+                break
+            taken += 1
+        # Beyond its bytes the batcher would open a second batch: that one's events stay in `rest`.
+        batch = batcher.take(key)
+        if batch is not None:
+            for _ in batch.entries:
+                rest.popleft()
+        return batch
+
+    async def _fly(self, batch: Batch) -> bool:
+        """Pass the gate, get a slot, launch, and wait for the end; False unless all went well."""
+        key, gates = batch.key, self._around.gates
+        entered = await self._flights.unless_stopped(self._enter(key))
+        if entered is None:
+            await self._holdings.give_back(batch.message_ids)
+            return False
+        if any(self._holdings.is_lost(message_id) for message_id in batch.message_ids):
+            gates.leave(key.profile)
+            self._around.dispatch.slots(key.profile.app).give_back()
+            self._holdings.forget(batch.message_ids)
+            return False
+        return await self._flights.fly(batch)
+
+    async def _enter(self, key: BatchKey) -> bool:
+        await self._around.gates.enter(key.profile)
+        try:
+            await self._around.dispatch.slots(key.profile.app).acquire(key.route.name)
+        except asyncio.CancelledError:
+            self._around.gates.leave(key.profile)
+            raise
+        return True

@@ -1,0 +1,197 @@
+"""
+A closed batch from its launch to its settlement.
+
+With `acknowledge: launch` its messages are done when Fly has accepted the Machine. With `success`
+they are done when the Machine has exited with 0, less those that it reported as failed; until then
+their leases are renewed, less and less often.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from lambdo_router import journal
+from lambdo_router.batching import Batch, BatchKey
+from lambdo_router.completion import Ended
+from lambdo_router.dispatch import NotLaunched
+from lambdo_router.errors import LaunchRejected
+from lambdo_router.events import Message
+from lambdo_router.holding import Holdings
+from lambdo_router.launching import batch_id_of, machine_request
+from lambdo_router.settlement import (
+    Acknowledge,
+    Settlement,
+    is_last_attempt,
+    of_launch_failure,
+    of_machine_failure,
+)
+from lambdo_router.surroundings import Surroundings
+
+_T = TypeVar("_T")
+
+_LONGEST_LEASE = 600.0
+"""Seconds; so long a crash of the router may delay a message whose Machine runs."""
+_HANDOVER = 5.0
+"""Seconds until another router, or the next start, may take over what is running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flights:
+    """The launches of one queue's batches."""
+
+    holdings: Holdings
+    around: Surroundings
+    stopping: asyncio.Event
+
+    async def fly(self, batch: Batch) -> bool:
+        """
+        Launch a batch that has passed its gate and has a slot, and settle its messages.
+
+        True if all of them were acknowledged.
+        """
+        around, profile = self.around, batch.key.profile
+        closed_at = asyncio.get_running_loop().time()
+        margin = self.holdings.margin(batch.message_ids)
+        deadline = around.wall() + profile.timeout
+        batch_id = batch_id_of(batch)
+        report = None
+        if profile.acknowledge == "success":
+            report = around.reports.open(batch_id, profile.app, batch.message_ids)
+        request = machine_request(
+            batch, generation=around.table().generation, deadline=deadline, report=report
+        )
+        outcome = await around.dispatch.launch(batch, request, self.stopping)
+        if isinstance(outcome, NotLaunched):
+            around.reports.close(batch_id)
+            await self._settle_unlaunched(batch, outcome)
+            return False
+        machine, attempts = outcome
+        around.gates.launched(profile, machine.id, deadline)
+        around.reports.launched(batch_id, machine.id)
+        seconds = asyncio.get_running_loop().time() - closed_at
+        around.observe(journal.Launched(batch, machine, seconds, attempts, margin))
+        if profile.acknowledge == "launch":
+            done = Acknowledge("launched")
+            await self.holdings.acknowledge(batch.message_ids, batch.key.route.name, done)
+            return True
+        light = _lightened(batch)
+        del batch, request  # the bodies are at Fly now
+        return await self._see_through(light, batch_id, machine.id, deadline)
+
+    async def end_of(
+        self, key: BatchKey, message_ids: Iterable[str], machine_id: str, deadline: float
+    ) -> Ended | None:
+        """
+        Wait for the end of the Machine that these messages are in; None if the router stops before.
+
+        Then the messages are given back with a short delay: another router, or the next start,
+        takes the Machine over.
+        """
+        self.holdings.grow(message_ids, min(_LONGEST_LEASE, key.profile.timeout))
+        ending = self.around.completion.end(key.profile.app, machine_id, key.profile.name, deadline)
+        ended = await self.unless_stopped(ending)
+        if ended is None:
+            await self.holdings.give_back(message_ids, _HANDOVER)
+        return ended
+
+    def verdict(
+        self, key: BatchKey, message: Message, ended: Ended, *, reported: bool
+    ) -> Settlement:
+        """What becomes of a message by the end of its Machine; `reported`: as failed."""
+        if ended.succeeded and not reported:
+            return Acknowledge("succeeded")
+        failure = "the Machine reported it as failed" if ended.succeeded else ended.failure
+        return of_machine_failure(
+            failure,
+            key,
+            message,
+            reject_to=self.around.reject_to(key.queue),
+            held_for=self.holdings.held_for(message.id),
+            jitter=self.around.jitter(),
+            wall=self.around.wall(),
+        )
+
+    async def unless_stopped(self, unit: Awaitable[_T]) -> _T | None:
+        """What the unit comes to; None if the router stops before."""
+        waiting = asyncio.ensure_future(unit)
+        stopped = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait({waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.result() if waiting.done() else None
+        finally:
+            waiting.cancel()
+            stopped.cancel()
+
+    async def stopped_within(self, seconds: float) -> bool:
+        """Whether the router stops within so many seconds; returns then, or after them."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _see_through(
+        self, batch: Batch, batch_id: str, machine_id: str, deadline: float
+    ) -> bool:
+        key = batch.key
+        ended = await self.end_of(key, batch.message_ids, machine_id, deadline)
+        if ended is None:
+            return False
+        reported = self.around.reports.close(batch_id)
+        end, failure = ended.end, "" if ended.succeeded else ended.failure
+        self.around.observe(
+            journal.MachineEnded(
+                key.queue, key.route.name, machine_id, end.exit_code, failure, end.seconds
+            )
+        )
+        settlements = [
+            (message, self.verdict(key, message, ended, reported=message.id in reported))
+            for message in (entry.message for entry in batch.entries)
+        ]
+        await self.holdings.settle_all(settlements, key.route.name)
+        return all(isinstance(settlement, Acknowledge) for _, settlement in settlements)
+
+    async def _settle_unlaunched(self, batch: Batch, outcome: NotLaunched) -> None:
+        key = batch.key
+        if isinstance(outcome.error, LaunchRejected):
+            self.around.gates.refused(key.profile, outcome.error)
+        else:
+            self.around.gates.leave(key.profile)
+        if outcome.interrupted:
+            await self.holdings.give_back(batch.message_ids)
+            return
+        jitter, wall = self.around.jitter(), self.around.wall()
+        reject_to = self.around.reject_to(key.queue)
+        settlements = [
+            (
+                message,
+                of_launch_failure(
+                    outcome.error,
+                    key,
+                    message,
+                    reject_to=reject_to,
+                    held_for=self.holdings.held_for(message.id),
+                    jitter=jitter,
+                    wall=wall,
+                ),
+            )
+            for message in (entry.message for entry in batch.entries)
+        ]
+        await self.holdings.settle_all(settlements, key.route.name)
+
+
+def _lightened(batch: Batch) -> Batch:
+    """The batch as it is kept while its Machine runs: bodies only where a reject may need them."""
+    entries = tuple(
+        entry
+        if is_last_attempt(batch.key, entry.message)
+        else replace(
+            entry,
+            message=replace(entry.message, body="", attributes={}),
+            event=replace(entry.event, text="", value={}, attributes={}),
+        )
+        for entry in batch.entries
+    )
+    return Batch(batch.key, entries)

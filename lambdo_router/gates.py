@@ -1,0 +1,83 @@
+"""
+Whether a profile may launch at all: before it waits for a slot of its app.
+
+Two things can be in the way: `max_machines`, and a circuit that is open because Fly refuses the
+profile. While it waits here a batch goes on taking events, and its leases are renewed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from lambdo_router import journal
+from lambdo_router.circuit import Circuit
+from lambdo_router.completion import Completion
+from lambdo_router.errors import LaunchError
+from lambdo_router.profiles import Profile
+
+_REMEMBERED = 1000
+"""Failing profiles; senders who name images can make any number of them."""
+
+
+@dataclass(slots=True)
+class Gates:
+    """The gates of all profiles; shared by all consumers of a router."""
+
+    completion: Completion
+    observe: journal.Observer
+    jitter: Callable[[], float]
+    machines_per_app: int | None = None
+    # By the resolved profile: an image that a sender chose must not close the way for the others.
+    _circuits: dict[Profile, Circuit] = field(default_factory=dict)
+
+    def room(self, profile: Profile) -> int | None:
+        """How many batches of this profile would pass now; None: any number."""
+        circuit = self._circuits.get(profile)
+        if circuit is not None and circuit.wait(asyncio.get_running_loop().time()) > 0.0:
+            return 0
+        return self.completion.room(
+            profile.app, profile.name, profile.max_machines, self.machines_per_app
+        )
+
+    def failing(self) -> tuple[Profile, ...]:
+        """The profiles that Fly refuses at the moment."""
+        return tuple(self._circuits)
+
+    async def enter(self, profile: Profile) -> None:
+        """Wait until the profile may launch; to be followed by `launched`, `refused` or `leave`."""
+        loop = asyncio.get_running_loop()
+        while (circuit := self._circuits.get(profile)) is not None:
+            wait = circuit.wait(loop.time())
+            if wait == 0.0:
+                circuit.probing(loop.time())
+                break
+            await asyncio.sleep(wait)
+        await self.completion.reserve(
+            profile.app, profile.name, profile.max_machines, self.machines_per_app
+        )
+
+    def leave(self, profile: Profile) -> None:
+        """Nothing was launched, for a reason that is not the profile's."""
+        self.completion.unreserve(profile.app, profile.name)
+
+    def launched(self, profile: Profile, machine_id: str, deadline: float) -> None:
+        """Fly has accepted a Machine; `deadline` in unix seconds."""
+        self.completion.unreserve(profile.app, profile.name)
+        self.completion.launched(profile.app, machine_id, profile.name, deadline)
+        if self._circuits.pop(profile, None) is not None:
+            self.observe(journal.ProfileRecovered(profile.name, profile.app))
+
+    def refused(self, profile: Profile, error: LaunchError) -> None:
+        """Fly has refused the profile: the next batches wait, and one of them probes."""
+        self.completion.unreserve(profile.app, profile.name)
+        circuit = self._circuits.setdefault(profile, Circuit())
+        if len(self._circuits) > _REMEMBERED:
+            del self._circuits[next(iter(self._circuits))]
+        now = asyncio.get_running_loop().time()
+        circuit.refused(now, self.jitter())
+        self.observe(journal.ProfileFailing(profile.name, profile.app, error, circuit.wait(now)))
+
+    def forget_all_but(self, profiles: frozenset[Profile]) -> None:
+        """After a reload: a profile that was changed has a clean record."""
+        for profile in self._circuits.keys() - profiles:
+            del self._circuits[profile]

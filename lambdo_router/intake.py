@@ -1,0 +1,117 @@
+"""
+Polls of one queue: only for what may be held, with pauses after failures, until the stop.
+
+Permits come before polls: a receive counts against a message whether or not it can be used.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lambdo_router import journal
+from lambdo_router.backoff import backoff
+from lambdo_router.errors import QueueError, QueueRefused, QueueUnavailable
+from lambdo_router.events import Message
+from lambdo_router.holding import Holdings
+from lambdo_router.ports import MessageQueue
+from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.surroundings import Surroundings
+
+MOST_PER_RECEIVE = 10
+"""SQS hands out at most ten messages a call."""
+# A server that answers "nothing" at once, or a wait of 0 seconds, must not become a busy loop.
+_SHORTEST_POLL = 0.25
+_LOOK_AGAIN = 5.0
+
+Take = Callable[[Queue, RoutingTable, Sequence[Message]], None]
+"""Sends newly leased messages on their way. Does not wait, and does not raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What comes into one consumer."""
+
+    queue: MessageQueue
+    holdings: Holdings
+    around: Surroundings
+    stopping: asyncio.Event
+
+    async def run(self, take: Take) -> None:
+        """Poll until the stop; what the last poll brings is given back."""
+        failures = 0
+        while not self.stopping.is_set():
+            table = self.around.table()
+            queue = table.queues.get(self.queue.name)
+            room = self._room(table, queue) if queue is not None else 0
+            if queue is None or room <= 0:
+                await self._until_released()
+                continue
+            asked_at = asyncio.get_running_loop().time()
+            try:
+                limit = min(MOST_PER_RECEIVE, room)
+                messages = await self.queue.receive(limit, queue.visibility)
+            except QueueError as error:
+                failures += 1
+                await self._pause_after(error, failures)
+                continue
+            failures = 0
+            if messages:
+                await self._hold(queue, messages, take)
+            else:
+                await self._stopped_by(asked_at + _SHORTEST_POLL)
+
+    async def _hold(self, queue: Queue, messages: Sequence[Message], take: Take) -> None:
+        """Lease what came and hand it on; when stopping, give it back instead."""
+        new = []
+        for message in messages:
+            if self.holdings.hold(message, queue.visibility):
+                new.append(message)
+                self.around.observe(journal.Received(queue.name, message))
+            else:
+                self.around.observe(journal.Redelivered(queue.name, message.id))
+        if self.stopping.is_set():
+            await self.holdings.give_back(message.id for message in new)
+        else:
+            take(queue, self.around.table(), new)
+
+    def _room(self, table: RoutingTable, queue: Queue) -> int:
+        """
+        How many more messages may be taken.
+
+        Where all profiles of the queue may launch only so many Machines now, no more is worth
+        holding than goes into those, and a batch of each that may launch none: further receives
+        would only be burnt.
+        """
+        profiles = {route.profile for route in table.routes_of(queue.name)}
+        worth = 0
+        for profile in profiles:
+            room = self.around.gates.room(profile)
+            if room is None:
+                return queue.max_waiting - self.holdings.waiting
+            worth += max(1, room) * profile.batch_size
+        return min(queue.max_waiting, worth) - self.holdings.waiting
+
+    async def _until_released(self) -> None:
+        """Wait until something is held no more; but not for long, since gates open by time."""
+        self.holdings.released.clear()
+        if self.stopping.is_set():
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AGAIN):
+                await self.holdings.released.wait()
+
+    async def _pause_after(self, error: QueueError, failures: int) -> None:
+        """A refusal is for a person to mend: ask again slowly. The rest may pass: ask sooner."""
+        first = 15.0 if isinstance(error, QueueRefused) else 1.0
+        pause = backoff(failures, first=first, longest=60.0, jitter=self.around.jitter())
+        if isinstance(error, QueueUnavailable):
+            pause = max(pause, error.retry_after or 0.0)
+        self.around.observe(journal.QueueFailed(self.queue.name, "receive", error, pause))
+        await self._stopped_by(asyncio.get_running_loop().time() + pause)
+
+    async def _stopped_by(self, at: float) -> None:
+        """Wait until that time of the loop, or until the stop if it comes first."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(at):
+                await self.stopping.wait()

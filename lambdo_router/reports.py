@@ -1,0 +1,112 @@
+"""
+What running Machines report about single events: which of a batch failed.
+
+A batch that is launched with `acknowledge: success` gets an address and a token of its own. The
+Machine may say once which of its messages failed, in the shape that Lambda's users know. What it
+says is written to Fly before it is accepted: a router that crashes after that must not take the
+failed ones for done.
+"""
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from lambdo_router.errors import LaunchError
+from lambdo_router.launching import ReportAddress, message_digest
+from lambdo_router.ports import MachineWatcher
+from lambdo_router.recall import FAILED
+
+_LAUNCH_PATIENCE = 10.0
+"""Seconds that a report waits for Fly's answer to the create: a quick job may come before it."""
+
+
+class ReportRefused(Exception):
+    """A report that is not taken; `status` is its HTTP status, the text says why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(slots=True)
+class _Open:
+    app: str
+    token: str
+    message_ids: frozenset[str]
+    machine: asyncio.Future[str]
+    failed: frozenset[str] | None = None
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Reports:
+    """The batches that may report. With no `base_url` none may, and exit codes speak alone."""
+
+    def __init__(self, watcher: MachineWatcher, base_url: str | None = None) -> None:
+        self.base_url = base_url
+        """Where Machines reach the router's own server."""
+        self._watcher = watcher
+        self._open: dict[str, _Open] = {}
+
+    def open(self, batch_id: str, app: str, message_ids: Sequence[str]) -> ReportAddress | None:
+        """Let the Machine of this batch report; to be followed by `close`."""
+        if self.base_url is None:
+            return None
+        token = secrets.token_urlsafe(32)
+        machine: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._open[batch_id] = _Open(app, token, frozenset(message_ids), machine)
+        return ReportAddress(f"{self.base_url}/reports/{batch_id}", token)
+
+    def launched(self, batch_id: str, machine_id: str) -> None:
+        """Fly has said which Machine it is."""
+        batch = self._open.get(batch_id)
+        if batch is not None and not batch.machine.done():
+            batch.machine.set_result(machine_id)
+
+    def close(self, batch_id: str) -> frozenset[str]:
+        """The Machine has ended, or was not launched; the messages it reported as failed."""
+        batch = self._open.pop(batch_id, None)
+        if batch is None:
+            return frozenset()
+        batch.machine.cancel()
+        return batch.failed or frozenset()
+
+    async def take(self, batch_id: str, token: str, failed: Iterable[str]) -> int:
+        """
+        Record a report; how many messages it names.
+
+        A repetition of the same report is taken again. Raises ReportRefused: 401 for a wrong token,
+        404 for a batch that is not (or no more) running under this router, 409 for a second report
+        that differs, 422 for a message of another batch, 503 if Fly does not record it.
+        """
+        batch = self._open.get(batch_id)
+        # The same answer for an unknown batch and a wrong token would hide a late report from its
+        # runtime; a batch id is a digest and tells nobody anything.
+        if batch is None:
+            raise ReportRefused(404, "no such batch is running under this router")
+        if not hmac.compare_digest(batch.token.encode(), token.encode()):
+            raise ReportRefused(401, "the token is not this batch's")
+        named = frozenset(failed)
+        if strange := named - batch.message_ids:
+            raise ReportRefused(422, f"{len(strange)} of the messages are not of this batch")
+        async with batch.writing:
+            if batch.failed is not None and batch.failed != named:
+                raise ReportRefused(409, "the batch has reported already, and otherwise")
+            if batch.failed is None:
+                await self._record(batch, named)
+                batch.failed = named
+        return len(named)
+
+    async def _record(self, batch: _Open, failed: frozenset[str]) -> None:
+        if not failed:
+            return
+        joined = "".join(sorted(map(message_digest, failed)))
+        try:
+            async with asyncio.timeout(_LAUNCH_PATIENCE):
+                machine_id = await asyncio.shield(batch.machine)
+            await self._watcher.set_metadata(batch.app, machine_id, FAILED, joined)
+        except (LaunchError, TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not batch.machine.cancelled():
+                raise
+            raise ReportRefused(503, "the report could not be recorded; exit with 1") from error

@@ -1,0 +1,104 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdo_router.circuit import Circuit
+from lambdo_router.fleet import Fleet, Sweep
+from lambdo_router.ports import Sighting
+
+
+def seen(*ids: str, ended: bool = False) -> list[Sighting]:
+    return [Sighting(i, f"lambdo-x-{i}", "iad", 0.0, ended) for i in ids]
+
+
+def fleet(*ids: str, deadline: float = 1000.0) -> Fleet:
+    made = Fleet()
+    for machine_id in ids:
+        made.launched(machine_id, "p", deadline, 0.0)
+    return made
+
+
+def test_what_a_list_gives_reason_to_look_at() -> None:
+    made = fleet("a", "b")
+    assert made.swept(seen("b", "c"), 10.0) == Sweep(vanished=("a",), strange=("c",), overdue=())
+
+
+def test_a_machine_that_is_destroyed_in_the_list_has_vanished() -> None:
+    assert fleet("a").swept(seen("a", ended=True), 10.0).vanished == ("a",)
+
+
+def test_a_fresh_machine_may_be_missing_from_a_list_that_lags() -> None:
+    made = fleet("a")
+    assert made.swept([], 4.9).vanished == ()
+    assert made.swept([], 5.0).vanished == ("a",)
+
+
+@pytest.mark.parametrize(("now", "overdue"), [(1000.0, ()), (1000.5, ("a",))])
+def test_a_machine_is_overdue_after_its_deadline(now: float, overdue: tuple[str, ...]) -> None:
+    assert fleet("a").swept(seen("a"), now).overdue == overdue
+
+
+def test_the_deadline_of_a_strange_machine_is_in_its_metadata() -> None:
+    made = Fleet()
+    made.learned("s", {"lambdo_deadline": "500", "lambdo_profile": "p"}, 0.0)
+    made.learned("t", {"lambdo_deadline": "soon"}, 0.0)
+
+    assert made.swept(seen("s", "t"), 600.0).overdue == ("s",)
+    assert (made.running("p"), made.running()) == (1, 2)
+
+
+def test_what_is_launched_here_is_not_overwritten_by_metadata() -> None:
+    made = fleet("a", deadline=100.0)
+    made.learned("a", {"lambdo_deadline": "999999"}, 0.0)
+    assert made.swept(seen("a"), 200.0).overdue == ("a",)
+
+
+def test_what_has_ended_runs_no_more() -> None:
+    made = fleet("a", "b")
+    made.ended("a")
+    made.ended("a")
+    assert made.running() == 1
+
+
+def test_a_circuit_probes_with_growing_pauses_until_a_create_is_accepted() -> None:
+    circuit = Circuit()
+    assert circuit.wait(0.0) == 0.0
+    probes, now = [], 0.0
+    for _ in range(7):
+        now += circuit.wait(now)
+        probes.append(now)
+        circuit.probing(now)
+        circuit.refused(now, jitter=1.0)
+    assert probes == [0.0, 15.0, 45.0, 105.0, 225.0, 465.0, 765.0]
+
+    circuit.accepted()
+    assert not circuit.failing
+    assert circuit.wait(now) == 0.0
+
+
+def test_while_a_probe_is_under_way_others_wait() -> None:
+    circuit = Circuit()
+    circuit.refused(0.0, jitter=1.0)
+    circuit.probing(15.0)
+    assert circuit.wait(15.0) == 15.0
+
+
+@given(st.lists(st.tuples(st.sampled_from("lewd"), st.sampled_from("abc")), max_size=60))
+def test_running_is_what_was_launched_less_what_ended(steps: list[tuple[str, str]]) -> None:
+    made, expected = Fleet(), set()
+    for step, machine_id in steps:
+        match step:
+            case "l":
+                made.launched(machine_id, "p", 10.0, 0.0)
+                expected.add(machine_id)
+            case "w":
+                made.learned(machine_id, {"lambdo_profile": "p"}, 0.0)
+                expected.add(machine_id)
+            case "e":
+                made.ended(machine_id)
+                expected.discard(machine_id)
+            case _:
+                sweep = made.swept(seen(machine_id), 100.0)
+                assert set(sweep.strange) == {machine_id} - expected
+                assert set(sweep.vanished) == expected - {machine_id}
+    assert made.running("p") == made.running() == len(expected)
