@@ -187,13 +187,10 @@ class Holdings:
         while True:
             try:
                 target = await self.reject_queue(reject.to)
-                if target.fifo:
-                    group = message.system.get("MessageGroupId", message.id)
-                    await target.send(
-                        message.body, attributes, group=group, deduplication=message.id
-                    )
-                else:
-                    await target.send(message.body, attributes)
+                # In a standard queue the group is only a label; a replay needs it.
+                group = message.system.get("MessageGroupId")
+                once = message.id if target.fifo else None
+                await target.send(message.body, attributes, group=group, deduplication=once)
                 break
             except QueueError as error:
                 failures += 1

@@ -156,7 +156,8 @@ def test_the_request_is_letter_by_letter_what_would_be_sent() -> None:
     assert isinstance(decision, Routed)
     key = BatchKey("orders", decision.route, decision.profile)
     batch = Batch(key, (entry_of(message, decision.event),))
-    expected = machine_request(batch, generation=loaded.generation)
+    deadline = 1_700_000_000 + decision.profile.timeout
+    expected = machine_request(batch, generation=loaded.generation, deadline=deadline)
     assert (printed.exit_code, printed.stdout) == (0, f"{expected.body}\n")
     assert json.loads(expected.body)["config"]["env"]["TOKEN"] == _SECRET
 

@@ -88,7 +88,9 @@ def command(
     verdict = judge(loaded.table, source, received, wall=time.time(), record=True)
     explanation = explain(loaded, source, received, verdict, show_values=show_values or request)
     if request and verdict.batch is not None:
-        click.echo(machine_request(verdict.batch, generation=loaded.generation).body)
+        deadline = (received.sent_at or 0.0) + verdict.batch.key.profile.timeout
+        request_of = machine_request(verdict.batch, generation=loaded.generation, deadline=deadline)
+        click.echo(request_of.body)
     elif form == "json" and not request:
         click.echo(json.dumps(as_json(explanation, loaded, str(routes)), indent=2))
     elif not request:

@@ -18,6 +18,7 @@ from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.places import Place
 from lambdo_router.config.resolved import (
     as_written,
+    duration_text,
     profile_values,
     route_values,
     unresolved,
@@ -182,6 +183,8 @@ def _machine(batch: Batch, profile: Profile, generation: str) -> MachineToCreate
     shown = replace(batch, key=replace(batch.key, profile=profile))
     body = json.loads(machine_request(shown, generation=generation).body)
     config: dict[str, Any] = body["config"]
+    # Which second that is depends on when the message comes.
+    config["metadata"]["lambdo_deadline"] = f"launch + {duration_text(profile.timeout)}"
     told = {"image", "guest", "env", "files", "init"}
     other = {key: value for key, value in config.items() if key not in told}
     init = dict(config.get("init", {}))
