@@ -14,13 +14,14 @@ also after the one that launched it has crashed.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from lambdo_router import journal
 from lambdo_router.backoff import backoff
 from lambdo_router.errors import LaunchError, MachineGone
 from lambdo_router.fleet import Fleet
 from lambdo_router.ports import MachineEnd, MachineWatcher
+from lambdo_router.waiting import set_within
 
 _WATCHING = 2.0
 """Seconds between lists while the end of some Machine is awaited; Fly takes one a second."""
@@ -178,7 +179,7 @@ class Completion:
                 self._observe(journal.WatchFailed(app.name, None, error, pause))
             app.wake.clear()
             if pause == _IDLE:
-                await _set_or_after(app.wake, _IDLE)
+                await set_within(app.wake, _IDLE)
                 pause = _WATCHING  # a Machine that was just launched is no sooner over
             await asyncio.sleep(pause)
 
@@ -235,8 +236,6 @@ class Completion:
         if end is None:
             return
         ended = Ended(end, timed_out=machine_id in app.overdue)
-        if not ended.timed_out and end.requested_stop and end.exit_code is None:
-            end = replace(end, error=end.error or "was destroyed from outside")
         future = app.awaited.pop(machine_id)
         self._over(app, machine_id)
         if not future.done():
@@ -247,11 +246,3 @@ class Completion:
         app.overdue.discard(machine_id)
         app.gone_once.discard(machine_id)
         app.freed.set()
-
-
-async def _set_or_after(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -13,7 +13,6 @@ settlement); here it is awaited.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 
 from lambdo_router import journal
@@ -28,6 +27,7 @@ from lambdo_router.ports import MessageQueue
 from lambdo_router.routing import Queue, Refused, Routed, RoutingTable, decide
 from lambdo_router.settlement import Retry, Settlement, of_refusal, of_too_large, retry_delay
 from lambdo_router.surroundings import Surroundings
+from lambdo_router.waiting import set_by
 
 
 class Consumer:
@@ -171,28 +171,18 @@ class Consumer:
 
     async def _serve(self, key: BatchKey, work: asyncio.TaskGroup) -> None:
         """Launch the batches of one key, each when it is ripe and a slot of its app is free."""
-        gates = self._around.gates
-        slots = self._around.dispatch.slots(key.profile.app)
         grown = self._grown[key]
         try:
             while (ripe_at := self._batcher.ripe_at(key)) is not None:
                 if ripe_at > asyncio.get_running_loop().time():
                     grown.clear()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout_at(ripe_at):
-                            await grown.wait()
+                    await set_by(grown, ripe_at)
                     continue
-                await gates.enter(key.profile)
-                try:
-                    await slots.acquire(key.route.name)
-                except asyncio.CancelledError:
-                    gates.leave(key.profile)
-                    raise
+                await self._flights.enter(key)
                 # While the slot was awaited the batch went on growing, or lost all its leases.
                 batch = self._batcher.take(key)
                 if batch is None:
-                    slots.give_back()
-                    gates.leave(key.profile)
+                    self._flights.leave(key)
                 else:
                     flight = partial(self._flights.fly, batch)
                     work.create_task(self._guarded(batch.message_ids, flight))

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from lambdo_router import journal
 from lambdo_router.backoff import backoff
@@ -18,6 +19,7 @@ from lambdo_router.errors import LaunchError, LaunchUnavailable
 from lambdo_router.launching import Machine, MachineRequest
 from lambdo_router.ports import MachineLauncher
 from lambdo_router.slots import LaunchSlots
+from lambdo_router.waiting import unless
 
 ATTEMPTS = 4
 """Creates per batch and delivery; after that the messages go back to the queue with a delay."""
@@ -67,7 +69,8 @@ class Dispatch:
                 slots.pause(pause)
             last = attempt == ATTEMPTS or stopping.is_set()
             self.observe(journal.LaunchFailed(batch, failure, attempt, None if last else pause))
-            if last or not await _slot_after(pause, slots, batch.key.route.name, stopping):
+            route = batch.key.route.name
+            if last or not await unless(stopping, _slot_after(pause, slots, route)):
                 break
         if doubt and (machine := await self._last_look(request)) is not None:
             return machine, attempt
@@ -88,21 +91,8 @@ class Dispatch:
         return max(wanted, error.retry_after or 0.0)
 
 
-async def _slot_after(
-    pause: float, slots: LaunchSlots, route: str, stopping: asyncio.Event
-) -> bool:
-    """Wait out the pause, then for a slot; False, without a slot, if the router stops before."""
-
-    async def wait() -> None:
-        await asyncio.sleep(pause)
-        await slots.acquire(route)
-
-    waiting = asyncio.ensure_future(wait())
-    stopped = asyncio.ensure_future(stopping.wait())
-    try:
-        await asyncio.wait({waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        return waiting.done()
-    finally:
-        # A wait that is cancelled gives back the slot it may just have got.
-        waiting.cancel()
-        stopped.cancel()
+async def _slot_after(pause: float, slots: LaunchSlots, route: str) -> Literal[True]:
+    """Wait out the pause, then for a slot. A wait that is cancelled costs nobody a slot."""
+    await asyncio.sleep(pause)
+    await slots.acquire(route)
+    return True

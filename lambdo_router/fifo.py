@@ -24,6 +24,7 @@ from lambdo_router.ports import MessageQueue
 from lambdo_router.routing import Queue, Refused, RoutingTable, decide
 from lambdo_router.settlement import Acknowledge, Reject, of_refusal, of_too_large
 from lambdo_router.surroundings import Surroundings
+from lambdo_router.waiting import unless
 
 
 class FifoConsumer:
@@ -158,23 +159,12 @@ class FifoConsumer:
 
     async def _fly(self, batch: Batch) -> bool:
         """Pass the gate, get a slot, launch, and wait for the end; False unless all went well."""
-        key, gates = batch.key, self._around.gates
-        entered = await self._flights.unless_stopped(self._enter(key))
-        if entered is None:
+        key = batch.key
+        if not await unless(self._stopping, self._flights.enter(key)):
             await self._holdings.give_back(batch.message_ids)
             return False
         if any(self._holdings.is_lost(message_id) for message_id in batch.message_ids):
-            gates.leave(key.profile)
-            self._around.dispatch.slots(key.profile.app).give_back()
+            self._flights.leave(key)
             self._holdings.forget(batch.message_ids)
             return False
         return await self._flights.fly(batch)
-
-    async def _enter(self, key: BatchKey) -> bool:
-        await self._around.gates.enter(key.profile)
-        try:
-            await self._around.dispatch.slots(key.profile.app).acquire(key.route.name)
-        except asyncio.CancelledError:
-            self._around.gates.leave(key.profile)
-            raise
-        return True

@@ -7,9 +7,9 @@ their leases are renewed, less and less often.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal
 
 from lambdo_router import journal
 from lambdo_router.batching import Batch, BatchKey
@@ -27,8 +27,7 @@ from lambdo_router.settlement import (
     of_machine_failure,
 )
 from lambdo_router.surroundings import Surroundings
-
-_T = TypeVar("_T")
+from lambdo_router.waiting import unless
 
 _LONGEST_LEASE = 600.0
 """Seconds; so long a crash of the router may delay a message whose Machine runs."""
@@ -44,9 +43,24 @@ class Flights:
     around: Surroundings
     stopping: asyncio.Event
 
+    async def enter(self, key: BatchKey) -> Literal[True]:
+        """Wait for the gate of the profile, then for a slot; to be followed by `fly` or `leave`."""
+        await self.around.gates.enter(key.profile)
+        try:
+            await self.around.dispatch.slots(key.profile.app).acquire(key.route.name)
+        except asyncio.CancelledError:
+            self.around.gates.leave(key.profile)
+            raise
+        return True
+
+    def leave(self, key: BatchKey) -> None:
+        """Nothing is launched after all."""
+        self.around.dispatch.slots(key.profile.app).give_back()
+        self.around.gates.leave(key.profile)
+
     async def fly(self, batch: Batch) -> bool:
         """
-        Launch a batch that has passed its gate and has a slot, and settle its messages.
+        Launch a batch after `enter`, and settle its messages.
 
         True if all of them were acknowledged.
         """
@@ -90,7 +104,7 @@ class Flights:
         """
         self.holdings.grow(message_ids, min(_LONGEST_LEASE, key.profile.timeout))
         ending = self.around.completion.end(key.profile.app, machine_id, key.profile.name, deadline)
-        ended = await self.unless_stopped(ending)
+        ended = await unless(self.stopping, ending)
         if ended is None:
             await self.holdings.give_back(message_ids, _HANDOVER)
         return ended
@@ -111,26 +125,6 @@ class Flights:
             jitter=self.around.jitter(),
             wall=self.around.wall(),
         )
-
-    async def unless_stopped(self, unit: Awaitable[_T]) -> _T | None:
-        """What the unit comes to; None if the router stops before."""
-        waiting = asyncio.ensure_future(unit)
-        stopped = asyncio.ensure_future(self.stopping.wait())
-        try:
-            await asyncio.wait({waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            return waiting.result() if waiting.done() else None
-        finally:
-            waiting.cancel()
-            stopped.cancel()
-
-    async def stopped_within(self, seconds: float) -> bool:
-        """Whether the router stops within so many seconds; returns then, or after them."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.stopping.wait()
-        except TimeoutError:
-            return False
-        return True
 
     async def _see_through(
         self, batch: Batch, batch_id: str, machine_id: str, deadline: float

@@ -39,10 +39,6 @@ class Gates:
             profile.app, profile.name, profile.max_machines, self.machines_per_app
         )
 
-    def failing(self) -> tuple[Profile, ...]:
-        """The profiles that Fly refuses at the moment."""
-        return tuple(self._circuits)
-
     async def enter(self, profile: Profile) -> None:
         """Wait until the profile may launch; to be followed by `launched`, `refused` or `leave`."""
         loop = asyncio.get_running_loop()

@@ -25,6 +25,7 @@ from lambdo_router.settlement import (
     Settlement,
     rejected_attributes,
 )
+from lambdo_router.waiting import set_by
 
 _RENEWED_AT_ONCE = 100
 _SENDS = 5
@@ -85,7 +86,7 @@ class Holdings:
         loop = asyncio.get_running_loop()
         while True:
             self._held.clear()
-            await _set_or_until(self._held, self._leases.next_due())
+            await set_by(self._held, self._leases.next_due())
             now = loop.time()
             self._report_lost(self._leases.expire(now), "its time ran out", on_lost)
             for renewal in self._leases.due(now, _RENEWED_AT_ONCE):
@@ -182,7 +183,9 @@ class Holdings:
         return tuple(again)
 
     async def _reject(self, message: Message, route: str | None, reject: Reject) -> None:
-        attributes = rejected_attributes(message, reject.rejection) or {}
+        attributes = rejected_attributes(message, reject.rejection)
+        if attributes is None:
+            raise AssertionError("a message that cannot be rejected is settled as one to be left")
         failures = 0
         while True:
             try:
@@ -262,12 +265,3 @@ class Holdings:
 
     def _failed(self, message_ids: tuple[str, ...], action: str, why: str) -> None:
         self.observe(journal.SettlementFailed(self.queue.name, message_ids, action, why))
-
-
-async def _set_or_until(event: asyncio.Event, at: float | None) -> None:
-    """Wait for the event, at most until that time of the loop."""
-    try:
-        async with asyncio.timeout_at(at):
-            await event.wait()
-    except TimeoutError:
-        pass

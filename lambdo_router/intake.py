@@ -6,7 +6,6 @@ Permits come before polls: a receive counts against a message whether or not it 
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from lambdo_router import journal
@@ -17,6 +16,7 @@ from lambdo_router.holding import Holdings
 from lambdo_router.ports import MessageQueue
 from lambdo_router.routing import Queue, RoutingTable
 from lambdo_router.surroundings import Surroundings
+from lambdo_router.waiting import set_by, set_within
 
 MOST_PER_RECEIVE = 10
 """SQS hands out at most ten messages a call."""
@@ -59,7 +59,7 @@ class Intake:
             if messages:
                 await self._hold(queue, messages, take)
             else:
-                await self._stopped_by(asked_at + _SHORTEST_POLL)
+                await set_by(self.stopping, asked_at + _SHORTEST_POLL)
 
     async def _hold(self, queue: Queue, messages: Sequence[Message], take: Take) -> None:
         """Lease what came and hand it on; when stopping, give it back instead."""
@@ -97,9 +97,7 @@ class Intake:
         self.holdings.released.clear()
         if self.stopping.is_set():
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_AGAIN):
-                await self.holdings.released.wait()
+        await set_within(self.holdings.released, _LOOK_AGAIN)
 
     async def _pause_after(self, error: QueueError, failures: int) -> None:
         """A refusal is for a person to mend: ask again slowly. The rest may pass: ask sooner."""
@@ -108,10 +106,4 @@ class Intake:
         if isinstance(error, QueueUnavailable):
             pause = max(pause, error.retry_after or 0.0)
         self.around.observe(journal.QueueFailed(self.queue.name, "receive", error, pause))
-        await self._stopped_by(asyncio.get_running_loop().time() + pause)
-
-    async def _stopped_by(self, at: float) -> None:
-        """Wait until that time of the loop, or until the stop if it comes first."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(at):
-                await self.stopping.wait()
+        await set_within(self.stopping, pause)

@@ -19,6 +19,7 @@ from lambdo_router.leases import LONGEST_VISIBILITY
 from lambdo_router.ports import MachineEnd
 from lambdo_router.recall import Holder
 from lambdo_router.settlement import Acknowledge, Retry, Settlement, retry_delay
+from lambdo_router.waiting import set_within
 
 _LOOKS = 4
 
@@ -86,7 +87,7 @@ class LookBack:
             except LaunchError as error:
                 pause = backoff(attempt, first=1.0, longest=10.0, jitter=around.jitter())
                 around.observe(journal.WatchFailed(app, None, error, pause))
-                if attempt == _LOOKS or await self.flights.stopped_within(pause):
+                if attempt == _LOOKS or await set_within(self.flights.stopping, pause):
                     raise
 
     async def _take_over(self, key: BatchKey, message: Message, holder: Holder) -> bool:

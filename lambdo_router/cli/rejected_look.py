@@ -21,6 +21,7 @@ from lambdo_router.events import Message
 from lambdo_router.holding import Holdings
 from lambdo_router.ports import MessageQueue
 from lambdo_router.sqs.failures import may_have_happened
+from lambdo_router.waiting import set_within
 
 LEASE: Final = 120.0
 """
@@ -171,11 +172,7 @@ async def look_into(queue: LookedAt, stop: asyncio.Event) -> AsyncIterator[Look]
 
 async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
     """Wait for `seconds`, or until the stop if that comes first; whether it has come."""
-    if seconds > 0:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-    return stop.is_set()
+    return stop.is_set() if seconds <= 0 else await set_within(stop, seconds)
 
 
 async def _no_reject_queue(name: str) -> MessageQueue:

@@ -19,7 +19,6 @@ import hashlib
 import os
 import stat
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +28,7 @@ import structlog
 from watchfiles import awatch
 
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
+from lambdo_router.waiting import set_within
 
 log = structlog.get_logger()
 
@@ -284,9 +284,7 @@ class _Alarm:
 
     async def wait(self, seconds: float) -> None:
         """Wait, at most that long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()
+        await set_within(self._rung, seconds)
         self._rung.clear()
 
     def watch_folders_of(self, inputs: Iterable[Path]) -> None:
