@@ -124,6 +124,13 @@ class Batcher:
             for batch in waiting.batches
         )
 
+    def waiting_by_route(self) -> dict[str, int]:
+        """How many events wait, by the names of their routes."""
+        counts: dict[str, int] = {}
+        for key in self._key_of.values():
+            counts[key.route.name] = counts.get(key.route.name, 0) + 1
+        return counts
+
     def ripe_at(self, key: BatchKey) -> float | None:
         """When the oldest batch of this key may launch; None if there is none."""
         waiting = self._waiting.get(key)

@@ -13,13 +13,14 @@ also after the one that launched it has crashed.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lambdo_router import journal
 from lambdo_router.backoff import backoff
 from lambdo_router.errors import LaunchError, MachineGone
 from lambdo_router.fleet import Fleet
+from lambdo_router.levels import MachineLevel
 from lambdo_router.ports import MachineEnd, MachineWatcher
 from lambdo_router.waiting import set_within
 
@@ -41,20 +42,35 @@ class Ended:
     @property
     def succeeded(self) -> bool:
         """Whether the code ran to its end and said that all went well."""
-        return self.end.exit_code == 0 and not self.end.requested_stop and not self.timed_out
+        return self.kind == "succeeded"
+
+    @property
+    def kind(self) -> journal.EndKind:
+        """The sort of end that it was."""
+        if self.timed_out:
+            return "timeout"
+        if self.end.oom_killed:
+            return "oom"
+        if self.end.exit_code is None:
+            return "never_ran"
+        if self.end.requested_stop:
+            return "stopped"
+        return "succeeded" if self.end.exit_code == 0 else "failed"
 
     @property
     def failure(self) -> str:
         """For people, if it did not succeed."""
-        if self.timed_out:
-            return "timed out and was destroyed"
-        if self.end.oom_killed:
-            return "was killed for want of memory (OOM, exit code 137)"
-        if self.end.exit_code is None:
-            return self.end.error or "was destroyed without having run"
-        if self.end.requested_stop:
-            return f"was stopped from outside (exit code {self.end.exit_code})"
-        return f"exited with code {self.end.exit_code}"
+        match self.kind:
+            case "timeout":
+                return "timed out and was destroyed"
+            case "oom":
+                return "was killed for want of memory (OOM, exit code 137)"
+            case "never_ran":
+                return self.end.error or "was destroyed without having run"
+            case "stopped":
+                return f"was stopped from outside (exit code {self.end.exit_code})"
+            case _:
+                return f"exited with code {self.end.exit_code}"
 
 
 @dataclass(slots=True)
@@ -136,7 +152,16 @@ class Completion:
         """The launch did not come about."""
         known = self._app(app)
         known.reserved[profile] -= 1
+        if known.reserved[profile] == 0:
+            del known.reserved[profile]
         known.freed.set()
+
+    def levels(self) -> Iterator[MachineLevel]:
+        """How many Machines run and are being launched, by app and profile."""
+        for app in self._apps.values():
+            for profile in sorted(app.fleet.profiles() | app.reserved.keys()):
+                running, launching = app.fleet.running(profile), app.reserved.get(profile, 0)
+                yield MachineLevel(app.name, profile, running, launching)
 
     def room(
         self, app: str, profile: str, of_profile: int | None, of_app: int | None

@@ -22,6 +22,7 @@ from lambdo_router.flights import Flights
 from lambdo_router.holding import Holdings
 from lambdo_router.intake import Intake
 from lambdo_router.launching import entry_of, room_for_entries
+from lambdo_router.levels import QueueLevel, QueueState
 from lambdo_router.lookback import LookBack
 from lambdo_router.ports import MessageQueue
 from lambdo_router.routing import Queue, Refused, Routed, RoutingTable, decide
@@ -49,6 +50,18 @@ class Consumer:
     def held(self) -> int:
         """Messages received and not settled yet."""
         return len(self._holdings)
+
+    def level(self, state: QueueState) -> QueueLevel:
+        """What is held at this moment."""
+        holdings = self._holdings
+        return QueueLevel(
+            self._name,
+            state,
+            len(holdings),
+            holdings.waiting,
+            self._batcher.waiting_by_route(),
+            holdings.least_margin(),
+        )
 
     def stop(self) -> None:
         """Take no more; `run` returns when what is under way has ended."""
@@ -178,14 +191,15 @@ class Consumer:
                     grown.clear()
                     await set_by(grown, ripe_at)
                     continue
-                await self._flights.enter(key)
+                clearance = await self._flights.enter(key)
                 # While the slot was awaited the batch went on growing, or lost all its leases.
                 batch = self._batcher.take(key)
                 if batch is None:
                     self._flights.leave(key)
                 else:
-                    flight = partial(self._flights.fly, batch)
+                    flight = partial(self._flights.fly, batch, clearance)
                     work.create_task(self._guarded(batch.message_ids, flight))
+                    del batch, flight  # as in _guarded
         finally:
             del self._serving[key], self._grown[key]
 
@@ -198,7 +212,9 @@ class Consumer:
     ) -> None:
         """A defect in the handling of one batch or message costs that unit only."""
         try:
-            await unit()
+            doing = unit()
+            del unit  # it holds the batch, whose bodies are to be let go while its Machine runs
+            await doing
         except Exception as error:  # noqa: BLE001 - the boundary that the docstring speaks of
             self._around.observe(journal.UnitFailed(self._name, message_ids, error))
             self._holdings.forget(message_ids)

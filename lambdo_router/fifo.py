@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from lambdo_router import journal
 from lambdo_router.batching import Batch, Batcher, BatchKey, Entry
 from lambdo_router.events import Message
-from lambdo_router.flights import Flights
+from lambdo_router.flights import Aloft, Flights
 from lambdo_router.holding import Holdings
 from lambdo_router.intake import Intake
 from lambdo_router.launching import entry_of, room_for_entries
+from lambdo_router.levels import QueueLevel, QueueState
 from lambdo_router.lookback import LookBack
 from lambdo_router.ports import MessageQueue
 from lambdo_router.routing import Queue, Refused, RoutingTable, decide
@@ -45,6 +46,13 @@ class FifoConsumer:
     def held(self) -> int:
         """Messages received and not settled yet."""
         return len(self._holdings)
+
+    def level(self, state: QueueState) -> QueueLevel:
+        """What is held at this moment."""
+        holdings = self._holdings
+        return QueueLevel(
+            self._name, state, len(holdings), holdings.waiting, {}, holdings.least_margin()
+        )
 
     def stop(self) -> None:
         """Take no more; `run` returns when what is under way has ended."""
@@ -86,7 +94,10 @@ class FifoConsumer:
         try:
             while rest:
                 under_way = tuple(message.id for message in rest)
-                if not await self._advance(queue, table, rest):
+                step = await self._advance(queue, table, rest)
+                if isinstance(step, Aloft):
+                    step = await self._flights.see_through(step)
+                if not step:
                     break
         except Exception as error:  # noqa: BLE001 - the boundary that the docstring speaks of
             self._around.observe(journal.UnitFailed(self._name, under_way, error))
@@ -96,8 +107,14 @@ class FifoConsumer:
             del self._sequences[group]
         await self._holdings.give_back(message.id for message in rest)
 
-    async def _advance(self, queue: Queue, table: RoutingTable, rest: deque[Message]) -> bool:
-        """Settle the next of a sequence, one message or a batch; False: go no further."""
+    async def _advance(
+        self, queue: Queue, table: RoutingTable, rest: deque[Message]
+    ) -> Aloft | bool:
+        """
+        Settle or launch the next of a sequence, one message or a batch; False: go no further.
+
+        What is aloft is handed back, so that nothing here keeps its bodies while its Machine runs.
+        """
         if self._stopping.is_set() or any(self._holdings.is_lost(m.id) for m in rest):
             return False
         message = rest[0]
@@ -123,7 +140,7 @@ class FifoConsumer:
             too_large = of_too_large(key, entry, queue, self._around.wall())
             await self._holdings.settle(message, key.route.name, too_large)
             return isinstance(too_large, Reject)
-        return await self._fly(batch)
+        return await self._launch(batch)
 
     async def _batch(
         self,
@@ -157,14 +174,15 @@ class FifoConsumer:
                 rest.popleft()
         return batch
 
-    async def _fly(self, batch: Batch) -> bool:
-        """Pass the gate, get a slot, launch, and wait for the end; False unless all went well."""
+    async def _launch(self, batch: Batch) -> Aloft | bool:
+        """Pass the gate, get a slot, and launch; False if nothing came of it."""
         key = batch.key
-        if not await unless(self._stopping, self._flights.enter(key)):
+        clearance = await unless(self._stopping, self._flights.enter(key))
+        if clearance is None:
             await self._holdings.give_back(batch.message_ids)
             return False
         if any(self._holdings.is_lost(message_id) for message_id in batch.message_ids):
             self._flights.leave(key)
             self._holdings.forget(batch.message_ids)
             return False
-        return await self._flights.fly(batch)
+        return await self._flights.launch(batch, clearance)

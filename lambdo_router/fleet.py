@@ -85,3 +85,7 @@ class Fleet:
         if profile is None:
             return len(self._known)
         return sum(1 for known in self._known.values() if known.profile == profile)
+
+    def profiles(self) -> frozenset[str]:
+        """The profiles of what runs; "" for Machines whose metadata names none."""
+        return frozenset(known.profile for known in self._known.values())

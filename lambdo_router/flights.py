@@ -9,7 +9,6 @@ their leases are renewed, less and less often.
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from lambdo_router import journal
 from lambdo_router.batching import Batch, BatchKey
@@ -18,7 +17,8 @@ from lambdo_router.dispatch import NotLaunched
 from lambdo_router.errors import LaunchRejected
 from lambdo_router.events import Message
 from lambdo_router.holding import Holdings
-from lambdo_router.launching import batch_id_of, machine_request
+from lambdo_router.launching import Machine, batch_id_of, machine_request
+from lambdo_router.profiles import Profile
 from lambdo_router.settlement import (
     Acknowledge,
     Settlement,
@@ -36,6 +36,24 @@ _HANDOVER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Clearance:
+    """The right to launch one batch, and the seconds that it took to get it."""
+
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Aloft:
+    """A batch whose Machine runs, without the bodies that nobody needs any more."""
+
+    batch: Batch
+    batch_id: str
+    machine_id: str
+    deadline: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Flights:
     """The launches of one queue's batches."""
 
@@ -43,55 +61,111 @@ class Flights:
     around: Surroundings
     stopping: asyncio.Event
 
-    async def enter(self, key: BatchKey) -> Literal[True]:
+    async def enter(self, key: BatchKey) -> Clearance:
         """Wait for the gate of the profile, then for a slot; to be followed by `fly` or `leave`."""
+        began = asyncio.get_running_loop().time()
         await self.around.gates.enter(key.profile)
         try:
             await self.around.dispatch.slots(key.profile.app).acquire(key.route.name)
         except asyncio.CancelledError:
             self.around.gates.leave(key.profile)
             raise
-        return True
+        return Clearance(asyncio.get_running_loop().time() - began)
 
     def leave(self, key: BatchKey) -> None:
         """Nothing is launched after all."""
         self.around.dispatch.slots(key.profile.app).give_back()
         self.around.gates.leave(key.profile)
 
-    async def fly(self, batch: Batch) -> bool:
+    async def fly(self, batch: Batch, clearance: Clearance) -> bool:
         """
         Launch a batch after `enter`, and settle its messages.
 
         True if all of them were acknowledged.
         """
-        around, profile = self.around, batch.key.profile
-        closed_at = asyncio.get_running_loop().time()
-        margin = self.holdings.margin(batch.message_ids)
-        deadline = around.wall() + profile.timeout
+        flown = await self.launch(batch, clearance)
+        del batch  # the bodies are at Fly now
+        return flown if isinstance(flown, bool) else await self.see_through(flown)
+
+    async def launch(self, batch: Batch, clearance: Clearance) -> Aloft | bool:
+        """
+        The first half of `fly`: what is to be handed to `see_through`.
+
+        Where the launch settles the messages already: whether all were acknowledged.
+        """
+        profile = batch.key.profile
         batch_id = batch_id_of(batch)
-        report = None
-        if profile.acknowledge == "success":
-            report = around.reports.open(batch_id, profile.app, batch.message_ids)
-        request = machine_request(
-            batch, generation=around.table().generation, deadline=deadline, report=report
-        )
-        outcome = await around.dispatch.launch(batch, request, self.stopping)
+        self.around.observe(journal.BatchClosed(batch, batch_id, clearance.waited))
+        deadline = self.around.wall() + profile.timeout
+        outcome = await self._launch(batch, batch_id, deadline)
         if isinstance(outcome, NotLaunched):
-            around.reports.close(batch_id)
             await self._settle_unlaunched(batch, outcome)
             return False
-        machine, attempts = outcome
-        around.gates.launched(profile, machine.id, deadline)
-        around.reports.launched(batch_id, machine.id)
-        seconds = asyncio.get_running_loop().time() - closed_at
-        around.observe(journal.Launched(batch, machine, seconds, attempts, margin))
         if profile.acknowledge == "launch":
             done = Acknowledge("launched")
             await self.holdings.acknowledge(batch.message_ids, batch.key.route.name, done)
             return True
-        light = _lightened(batch)
-        del batch, request  # the bodies are at Fly now
-        return await self._see_through(light, batch_id, machine.id, deadline)
+        return Aloft(_lightened(batch), batch_id, outcome.id, deadline)
+
+    async def _launch(self, batch: Batch, batch_id: str, deadline: float) -> Machine | NotLaunched:
+        """Create the Machine; whatever comes of it, the place taken by `enter` is accounted for."""
+        around, profile = self.around, batch.key.profile
+        closed_at = asyncio.get_running_loop().time()
+        margin = self.holdings.margin(batch.message_ids)
+        outcome: tuple[Machine, int] | NotLaunched | None = None
+        try:
+            report = None
+            if profile.acknowledge == "success":
+                report = around.reports.open(batch_id, profile.app, batch.message_ids)
+            request = machine_request(
+                batch, generation=around.table().generation, deadline=deadline, report=report
+            )
+            outcome = await around.dispatch.launch(batch, request, self.stopping)
+        finally:
+            if not isinstance(outcome, tuple):
+                around.reports.close(batch_id)
+                self._account_for(profile, outcome)
+        if isinstance(outcome, NotLaunched):
+            return outcome
+        machine, attempts = outcome
+        around.gates.launched(profile, machine.id, deadline)
+        around.reports.launched(batch_id, machine.id)
+        seconds = asyncio.get_running_loop().time() - closed_at
+        around.observe(journal.Launched(batch, machine, seconds, attempts, margin, batch_id))
+        return machine
+
+    def _account_for(self, profile: Profile, outcome: NotLaunched | None) -> None:
+        """Nothing was launched: Fly refused the profile, or it was not the profile's fault."""
+        if outcome is not None and isinstance(outcome.error, LaunchRejected):
+            self.around.gates.refused(profile, outcome.error)
+        else:
+            self.around.gates.leave(profile)
+
+    async def see_through(self, aloft: Aloft) -> bool:
+        """The second half of `fly`: wait for the Machine's end, and settle by it."""
+        batch, key = aloft.batch, aloft.batch.key
+        ended = await self.end_of(key, batch.message_ids, aloft.machine_id, aloft.deadline)
+        if ended is None:
+            return False
+        reported = self.around.reports.close(aloft.batch_id)
+        self.around.observe(
+            journal.MachineEnded(
+                batch,
+                aloft.batch_id,
+                aloft.machine_id,
+                ended.kind,
+                ended.end.exit_code,
+                "" if ended.succeeded else ended.failure,
+                ended.end.seconds,
+                len(reported),
+            )
+        )
+        settlements = [
+            (message, self.verdict(key, message, ended, reported=message.id in reported))
+            for message in (entry.message for entry in batch.entries)
+        ]
+        await self.holdings.settle_all(settlements, key.route.name)
+        return all(isinstance(settlement, Acknowledge) for _, settlement in settlements)
 
     async def end_of(
         self, key: BatchKey, message_ids: Iterable[str], machine_id: str, deadline: float
@@ -126,33 +200,8 @@ class Flights:
             wall=self.around.wall(),
         )
 
-    async def _see_through(
-        self, batch: Batch, batch_id: str, machine_id: str, deadline: float
-    ) -> bool:
-        key = batch.key
-        ended = await self.end_of(key, batch.message_ids, machine_id, deadline)
-        if ended is None:
-            return False
-        reported = self.around.reports.close(batch_id)
-        end, failure = ended.end, "" if ended.succeeded else ended.failure
-        self.around.observe(
-            journal.MachineEnded(
-                key.queue, key.route.name, machine_id, end.exit_code, failure, end.seconds
-            )
-        )
-        settlements = [
-            (message, self.verdict(key, message, ended, reported=message.id in reported))
-            for message in (entry.message for entry in batch.entries)
-        ]
-        await self.holdings.settle_all(settlements, key.route.name)
-        return all(isinstance(settlement, Acknowledge) for _, settlement in settlements)
-
     async def _settle_unlaunched(self, batch: Batch, outcome: NotLaunched) -> None:
         key = batch.key
-        if isinstance(outcome.error, LaunchRejected):
-            self.around.gates.refused(key.profile, outcome.error)
-        else:
-            self.around.gates.leave(key.profile)
         if outcome.interrupted:
             await self.holdings.give_back(batch.message_ids)
             return

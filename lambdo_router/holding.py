@@ -44,6 +44,7 @@ class Holdings:
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something is held no more."""
     _leases: LeaseBook = field(default_factory=LeaseBook)
+    _sent_at: dict[str, float | None] = field(default_factory=dict)
     _aloft: set[str] = field(default_factory=set)
     _deleting: set[str] = field(default_factory=set)
     _held: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,11 +63,16 @@ class Holdings:
         """Lease a message from now on; False for a redelivery of one that is held already."""
         now = asyncio.get_running_loop().time()
         self._held.set()
+        self._sent_at[message.id] = message.sent_at
         return self._leases.hold(message.id, message.receipt, now, seconds)
 
     def margin(self, message_ids: tuple[str, ...]) -> float:
         """Seconds until the first of these leases runs out; negative if one has."""
         return self._leases.margin(message_ids, asyncio.get_running_loop().time())
+
+    def least_margin(self) -> float | None:
+        """Seconds until the first of all leases runs out; None if nothing is held."""
+        return self._leases.least_margin(asyncio.get_running_loop().time())
 
     def is_lost(self, message_id: str) -> bool:
         """Whether others may have the message: its lease ran out, or it is held no more."""
@@ -100,8 +106,8 @@ class Holdings:
             case Retry():
                 await self._retry((message.id,), route, settlement)
             case Leave():
+                self.observe(self._settled(message.id, route, settlement))
                 self._release((message.id,))
-                self._settled(message.id, route, settlement)
             case Reject():
                 await self._reject(message, route, settlement)
             case unreachable:
@@ -173,8 +179,8 @@ class Holdings:
         again = []
         for receipt, message_id in asked.items():
             if receipt not in refused:
+                self.observe(self._settled(message_id, route, settlement))
                 self._release((message_id,))
-                self._settled(message_id, route, settlement)
             elif receipt not in current:
                 again.append(message_id)
             else:
@@ -220,6 +226,9 @@ class Holdings:
                 self._leases.postpone(asked.values(), asked_at + pause)
                 return
             kept = [message_id for receipt, message_id in asked.items() if receipt not in refused]
+            if kept:
+                margin = self.margin(tuple(kept))
+                self.observe(journal.LeasesRenewed(self.queue.name, len(kept), margin))
             self._leases.renewed(kept, asked_at, renewal.seconds)
             current = self._leases.receipts(asked.values())
             for receipt, why in refused.items():
@@ -230,9 +239,10 @@ class Holdings:
                     self._leases.postpone((current[receipt],), asked_at + renewal.seconds / 2)
 
     async def _retry(self, message_ids: tuple[str, ...], route: str | None, retry: Retry) -> None:
+        settled = [self._settled(message_id, route, retry) for message_id in message_ids]
         await self._hide(message_ids, retry.delay, "retry")
-        for message_id in message_ids:
-            self._settled(message_id, route, retry)
+        for fact in settled:
+            self.observe(fact)
 
     async def _hide(self, message_ids: tuple[str, ...], seconds: float, action: str) -> None:
         # Released first: from here on no renewal may overwrite the delay.
@@ -257,11 +267,23 @@ class Holdings:
     def _release(self, message_ids: Iterable[str]) -> None:
         ids = tuple(message_ids)
         self._leases.release(ids)
+        for message_id in ids:
+            self._sent_at.pop(message_id, None)
         self._aloft.difference_update(ids)
         self.released.set()
 
-    def _settled(self, message_id: str, route: str | None, settlement: Settlement) -> None:
-        self.observe(journal.Settled(self.queue.name, message_id, route, settlement))
+    def _settled(
+        self, message_id: str, route: str | None, settlement: Settlement
+    ) -> journal.Settled:
+        """The fact, to be made while the message is still held."""
+        return journal.Settled(
+            self.queue.name,
+            message_id,
+            route,
+            settlement,
+            self._sent_at.get(message_id),
+            self.held_for(message_id),
+        )
 
     def _failed(self, message_ids: tuple[str, ...], action: str, why: str) -> None:
         self.observe(journal.SettlementFailed(self.queue.name, message_ids, action, why))

@@ -56,6 +56,8 @@ class Intake:
                 await self._pause_after(error, failures)
                 continue
             failures = 0
+            seconds = asyncio.get_running_loop().time() - asked_at
+            self.around.observe(journal.Polled(queue.name, len(messages), seconds))
             if messages:
                 await self._hold(queue, messages, take)
             else:

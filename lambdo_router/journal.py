@@ -8,6 +8,7 @@ same stream.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from lambdo_router.batching import Batch
 from lambdo_router.errors import LaunchError, QueueError
@@ -42,6 +43,15 @@ class QueueFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Polled:
+    """SQS has answered a receive, after `seconds`, with so many messages."""
+
+    queue: str
+    messages: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A message was received and is leased."""
 
@@ -67,6 +77,16 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchClosed:
+    """A batch takes no more events and is about to be launched."""
+
+    batch: Batch
+    batch_id: str
+    waited: float
+    """Seconds from being ripe to its launch slot, the gate of its profile included."""
+
+
+@dataclass(frozen=True, slots=True)
 class Launched:
     """Fly has accepted a batch's Machine."""
 
@@ -77,6 +97,7 @@ class Launched:
     attempts: int
     lease_margin: float
     """Seconds that were left of the shortest lease of the batch."""
+    batch_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +118,10 @@ class Settled:
     message_id: str
     route: str | None
     settlement: Settlement
+    sent_at: float | None = None
+    """When its sender sent it, in unix seconds; None if SQS did not say."""
+    held: float = 0.0
+    """Seconds from its receive to here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +130,16 @@ class GivenBack:
 
     queue: str
     message_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesRenewed:
+    """SQS keeps these messages from others for longer."""
+
+    queue: str
+    messages: int
+    margin: float
+    """Seconds that were left of the shortest of these leases when SQS had answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +198,43 @@ class MachineOverdue:
     machine_id: str
 
 
+EndKind = Literal["succeeded", "failed", "oom", "timeout", "stopped", "never_ran"]
+"""How a Machine ended: exit 0, another exit code, out of memory, destroyed by us at its deadline,
+stopped or destroyed from outside, or gone without an exit."""
+
+
 @dataclass(frozen=True, slots=True)
 class MachineEnded:
     """A Machine whose end was awaited has ended. `failure` is empty if it did what it should."""
 
-    queue: str
-    route: str
+    batch: Batch
+    """Without the bodies of its messages, where no reject needs them any more."""
+    batch_id: str
     machine_id: str
+    kind: EndKind
     exit_code: int | None
     failure: str
     seconds: float | None
+    """From its start to its exit, by Fly's events; None if they do not say."""
+    reported: int = 0
+    """Messages that the Machine reported as failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTaken:
+    """A Machine has reported which messages of its batch failed, and Fly has recorded it."""
+
+    batch_id: str
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRefused:
+    """What came as a report was not taken; `status` is the HTTP status of the answer."""
+
+    batch_id: str
+    status: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +299,16 @@ Fact = (
     QueueOpened
     | QueueClosed
     | QueueFailed
+    | Polled
     | Received
     | Redelivered
     | Decided
+    | BatchClosed
     | Launched
     | LaunchFailed
     | Settled
     | GivenBack
+    | LeasesRenewed
     | LeaseLost
     | SettlementFailed
     | UnitFailed
@@ -251,6 +316,8 @@ Fact = (
     | WatchFailed
     | MachineOverdue
     | MachineEnded
+    | ReportTaken
+    | ReportRefused
     | TakenOver
     | ProfileFailing
     | ProfileRecovered
@@ -262,3 +329,13 @@ Fact = (
 
 Observer = Callable[[Fact], None]
 """Called on the router's event loop, in order; must be quick and must not raise."""
+
+
+def all_of(*observers: Observer) -> Observer:
+    """One observer that hands each fact to several, in this order."""
+
+    def observe(fact: Fact) -> None:
+        for observer in observers:
+            observer(fact)
+
+    return observe

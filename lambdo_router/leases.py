@@ -144,6 +144,13 @@ class LeaseBook:
         lease = self._leases.get(message_id)
         return now - lease.held_since if lease is not None else 0.0
 
+    def least_margin(self, now: float) -> float | None:
+        """Seconds until the first lease of all runs out, lost ones apart; None if there is none."""
+        return min(
+            (lease.expires_at - now for lease in self._leases.values() if not lease.lost),
+            default=None,
+        )
+
     def margin(self, message_ids: Sequence[str], now: float) -> float:
         """Seconds until the first of these leases runs out."""
         return min(

@@ -21,6 +21,7 @@ from lambdo_router.errors import QueueError, QueueRefused
 from lambdo_router.fifo import FifoConsumer
 from lambdo_router.gates import Gates
 from lambdo_router.launching import LaunchBudget
+from lambdo_router.levels import Levels, QueueLevel, QueueState
 from lambdo_router.ports import Fly, MessageQueue, QueueOpener
 from lambdo_router.recall import Recall
 from lambdo_router.reports import Reports
@@ -103,6 +104,18 @@ class Router:
     def held(self) -> int:
         """Messages received and not settled yet, of all queues."""
         return sum(r.consumer.held for r in self._running.values() if r.consumer is not None)
+
+    def levels(self) -> Levels:
+        """What is held and what runs at this moment, for who looks on."""
+        queues = []
+        for (name, *_), running in sorted(self._running.items(), key=lambda item: item[0][0]):
+            if running.consumer is None:
+                queues.append(QueueLevel(name, "stopping" if running.stopping else "opening"))
+            else:
+                state: QueueState = "stopping" if running.stopping else "reading"
+                queues.append(running.consumer.level(state))
+        machines = tuple(self._completion.levels())
+        return Levels(self._table.generation, tuple(queues), machines)
 
     async def run(self, stop: asyncio.Event, tables: AsyncIterator[RoutingTable]) -> None:
         """

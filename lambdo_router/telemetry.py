@@ -60,7 +60,7 @@ def log_fact(fact: journal.Fact) -> None:
     match fact:
         case journal.Received() | journal.Redelivered() | journal.Decided():
             _log_message(log, fact)
-        case journal.Launched() | journal.LaunchFailed():
+        case journal.BatchClosed() | journal.Launched() | journal.LaunchFailed():
             _log_launch(log, fact)
         case journal.Settled():
             _log_settlement(log, fact)
@@ -68,7 +68,9 @@ def log_fact(fact: journal.Fact) -> None:
             journal.QueueOpened()
             | journal.QueueClosed()
             | journal.QueueFailed()
+            | journal.Polled()
             | journal.GivenBack()
+            | journal.LeasesRenewed()
             | journal.LeaseLost()
             | journal.SettlementFailed()
             | journal.UnitFailed()
@@ -78,6 +80,8 @@ def log_fact(fact: journal.Fact) -> None:
             journal.WatchFailed()
             | journal.MachineOverdue()
             | journal.MachineEnded()
+            | journal.ReportTaken()
+            | journal.ReportRefused()
             | journal.TakenOver()
             | journal.ProfileFailing()
             | journal.ProfileRecovered()
@@ -117,7 +121,10 @@ def _log_message(
             )
 
 
-def _log_launch(log: FilteringBoundLogger, fact: journal.Launched | journal.LaunchFailed) -> None:
+def _log_launch(
+    log: FilteringBoundLogger,
+    fact: journal.BatchClosed | journal.Launched | journal.LaunchFailed,
+) -> None:
     key = fact.batch.key
     fields = {
         "route": key.route.name,
@@ -126,6 +133,13 @@ def _log_launch(log: FilteringBoundLogger, fact: journal.Launched | journal.Laun
         "events": len(fact.batch.entries),
     }
     match fact:
+        case journal.BatchClosed():
+            log.debug(
+                "batch.closed",
+                **fields,
+                batch=fact.batch_id,
+                waited=round(fact.waited, 3),
+            )
         case journal.Launched():
             log.info(
                 "machine.launched",
@@ -133,9 +147,11 @@ def _log_launch(log: FilteringBoundLogger, fact: journal.Launched | journal.Laun
                 machine=fact.machine.id,
                 name=fact.machine.name,
                 region=fact.machine.region,
+                batch=fact.batch_id,
                 adopted=fact.machine.adopted,
                 seconds=round(fact.seconds, 3),
                 attempts=fact.attempts,
+                lease_margin=round(fact.lease_margin, 3),
             )
         case journal.LaunchFailed():
             log.warning(
@@ -176,6 +192,8 @@ def _log_machine(
     fact: journal.WatchFailed
     | journal.MachineOverdue
     | journal.MachineEnded
+    | journal.ReportTaken
+    | journal.ReportRefused
     | journal.TakenOver
     | journal.ProfileFailing
     | journal.ProfileRecovered,
@@ -196,13 +214,20 @@ def _log_machine(
             say = log.warning if fact.failure else log.info
             say(
                 "machine.ended",
-                queue=fact.queue,
-                route=fact.route,
+                queue=fact.batch.key.queue,
+                route=fact.batch.key.route.name,
                 machine=fact.machine_id,
+                batch=fact.batch_id,
+                events=len(fact.batch.entries),
+                reported=fact.reported,
                 exit_code=fact.exit_code,
                 failure=fact.failure or None,
                 seconds=_rounded(fact.seconds),
             )
+        case journal.ReportTaken():
+            log.debug("report.taken", batch=fact.batch_id, failed=fact.failed)
+        case journal.ReportRefused():
+            log.warning("report.refused", batch=fact.batch_id, status=fact.status, why=fact.why)
         case journal.TakenOver():
             log.info(
                 "message.taken_over",
@@ -247,7 +272,9 @@ def _log_queue(
     fact: journal.QueueOpened
     | journal.QueueClosed
     | journal.QueueFailed
+    | journal.Polled
     | journal.GivenBack
+    | journal.LeasesRenewed
     | journal.LeaseLost
     | journal.SettlementFailed
     | journal.UnitFailed,
@@ -266,6 +293,20 @@ def _log_queue(
                 code=fact.error.code,
                 error=str(fact.error),
                 next_try_in=_rounded(fact.pause),
+            )
+        case journal.Polled():
+            log.debug(
+                "queue.polled",
+                queue=fact.queue,
+                messages=fact.messages,
+                seconds=round(fact.seconds, 3),
+            )
+        case journal.LeasesRenewed():
+            log.debug(
+                "leases.renewed",
+                queue=fact.queue,
+                messages=fact.messages,
+                margin=round(fact.margin, 3),
             )
         case journal.GivenBack():
             log.info("messages.given_back", queue=fact.queue, messages=len(fact.message_ids))

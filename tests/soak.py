@@ -19,12 +19,13 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from soak_books import HEAD, Account, Books
+from soak_evidence import Evidence, Freeze
 
 from lambdo_router.dev.faults import (
     Answer,
@@ -42,7 +43,6 @@ from lambdo_router.dev.machines_server import (
     Access,
     Exit,
     Job,
-    MachineRecord,
     MachinesServer,
     Mishaps,
     Platform,
@@ -54,7 +54,7 @@ from lambdo_router.dev.machines_server import (
 from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
 from lambdo_router.dev.sqs_server.ledger import Entry
 from lambdo_router.events import Attribute
-from lambdo_router.launching import BATCH_PATH, message_digest
+from lambdo_router.launching import BATCH_PATH
 from lambdo_router.serving import serve
 from lambdo_router.settlement import REJECTION_ATTRIBUTE
 
@@ -111,50 +111,6 @@ MISHAPS = {
     "empty_list": 0.02,
     "stale_list": 0.05,
 }
-
-
-@dataclass
-class Account:
-    """What became of everything of one seed."""
-
-    seed: int
-    sent: int = 0
-    machines: int = 0
-    lost: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    early: list[str] = field(default_factory=list)
-    """Deleted before their condition held."""
-    out_of_order: list[tuple[str, str]] = field(default_factory=list)
-    twice: Counter[str] = field(default_factory=Counter)
-    """Successful runs beyond the first, by cause."""
-    unexplained: list[str] = field(default_factory=list)
-    rejected: int = 0
-    receives: float = 0.0
-    """Receives per message."""
-    chaos: Counter[str] = field(default_factory=Counter)
-    faults: int = 0
-    peak_rss: int = 0
-    seconds: float = 0.0
-    printed: list[str] = field(default_factory=list)
-    """Tracebacks, secrets: what no router may print."""
-
-    @property
-    def fine(self) -> bool:
-        wrong = (self.lost, self.left, self.early, self.out_of_order, self.unexplained)
-        return not any(wrong) and not self.printed
-
-    def row(self) -> str:
-        twice = ", ".join(f"{count} {why}" for why, count in sorted(self.twice.items())) or "-"
-        chaos = " ".join(f"{name}:{count}" for name, count in sorted(self.chaos.items()))
-        return (
-            f"{self.seed:>4} {self.sent:>5} {self.machines:>5} {len(self.lost):>4} "
-            f"{len(self.left):>4} {len(self.early):>5} {len(self.out_of_order):>5} "
-            f"{len(self.unexplained):>5} {self.receives:>6.2f} {self.faults:>5} "
-            f"{self.peak_rss / 1024:>5.0f}M {self.seconds:>5.0f}s  {chaos}  twice: {twice}"
-        )
-
-
-HEAD = "seed  sent Machs lost left early order  dupl recv/m fault   RSS  time"
 
 
 @dataclass
@@ -218,7 +174,7 @@ class Soak:
     groups: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     unsettled: int = 0
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
-    freezes: list[tuple[float, float]] = field(default_factory=list)
+    evidence: Evidence = field(default_factory=Evidence)
 
     def __post_init__(self) -> None:
         # Each its own: what is sent must not depend on how far the torment has got.
@@ -282,7 +238,7 @@ class Soak:
                 await router.end(signal.SIGTERM)
             self.account.peak_rss = max(router.peak_rss for router in routers)
             self.account.seconds = time.monotonic() - began
-            self.close(routers)
+            self.books(routers).close()
         return self.account
 
     async def send_all(self) -> None:
@@ -322,7 +278,7 @@ class Soak:
                     router.send(signal.SIGSTOP)
                     await asyncio.sleep(self.fate.uniform(0.5, VISIBILITY * 1.5))
                     router.send(signal.SIGCONT)
-                    self.freezes.append((begun, time.time()))
+                    self.evidence.freezes.append(Freeze(router.number, begun, time.time()))
                 case "reload":
                     size = self.fate.randrange(5, 15)
                     changed = ROUTES.replace("batch_size: 10", f"batch_size: {size}")
@@ -346,88 +302,28 @@ class Soak:
         except TimeoutError:
             pass  # what is left is counted
 
-    def close(self, routers: list[Router]) -> None:
-        """Hold the ledgers of both servers against each other."""
-        account, entries = self.account, list(self.sqs.ledger.entries)
-        account.sent = len(self.kinds)
+    def books(self, routers: list[Router]) -> Books:
+        """All that is known now, to be judged."""
+        account = self.account
         account.faults = len(self.plan.injected) + len(self.mishaps.happened)
-        deleted = {
-            e.message_id: e.at
-            for e in entries
-            if e.kind == "deleted" and e.message_id in self.kinds
-        }
-        received = sum(e.kind == "received" and e.message_id in self.kinds for e in entries)
-        account.receives = received / max(1, account.sent)
-        machines = self.machines.machines()
-        account.machines = len(machines)
-        holders: dict[str, list[MachineRecord]] = defaultdict(list)
-        for machine in machines:
-            for message in json.loads(machine.files[BATCH_PATH])["messages"]:
-                holders[message["message_id"]].append(machine)
-        rejected = self.rejected()
-        account.rejected = len(rejected)
-        for message_id, kind in self.kinds.items():
-            if message_id not in deleted:
-                account.left.append(message_id)
-            elif not self.was_done(message_id, kind, holders[message_id], rejected):
-                account.lost.append(message_id)
-            elif kind in ("careful", "fifo"):
-                done = min(ended_at(m) for m in holders[message_id] if succeeded(m, message_id))
-                if deleted[message_id] < done:
-                    account.early.append(message_id)
-            self.count_twice(message_id, kind, holders[message_id])
-        account.out_of_order = list(self.disorder(holders))
+        calls = self.plan.all_calls("sqs") + self.plan.all_calls("machines")
+        account.calls = calls / max(1, len(self.kinds))
         for router in routers:
-            text = router.log.read_text(errors="replace")
-            account.printed += [w for w in ("Traceback", TOKEN, "unit.failed") if w in text]
-
-    def was_done(
-        self, message_id: str, kind: str, holders: list[MachineRecord], rejected: set[str]
-    ) -> bool:
-        if kind == "bad":
-            return message_id in rejected
-        if kind == "quick":
-            return bool(holders)
-        return any(succeeded(machine, message_id) for machine in holders)
-
-    def count_twice(self, message_id: str, kind: str, holders: list[MachineRecord]) -> None:
-        runs = [m for m in holders if kind == "quick" or succeeded(m, message_id)]
-        if len(runs) < 2:
-            return
-        first, second = sorted(runs, key=lambda machine: machine.created_at)[:2]
-        doubtful = machines_in_doubt(self) & {first.name, second.name}
-        mishaps = {h.machine_id for h in self.mishaps.happened if h.mishap == "late_answer"}
-        lists = [h for h in self.mishaps.happened if h.mishap in ("empty_list", "stale_list")]
-        frozen = any(
-            begun - VISIBILITY <= second.created_at and first.created_at <= ended + VISIBILITY
-            for begun, ended in self.freezes
+            forbidden = ("Traceback", TOKEN, "unit.failed")
+            self.evidence.read(router.number, router.log, forbidden)
+        return Books(
+            account,
+            self.kinds,
+            self.groups,
+            list(self.sqs.ledger.entries),
+            self.machines.machines(),
+            self.mishaps.happened,
+            self.rejected(),
+            self.evidence,
         )
-        if doubtful or first.id in mishaps:
-            self.account.twice["create in doubt"] += 1
-        elif frozen:
-            self.account.twice["frozen router"] += 1
-        elif lists:
-            self.account.twice["list that lagged"] += 1
-        else:
-            self.account.unexplained.append(message_id)
-
-    def disorder(self, holders: dict[str, list[MachineRecord]]) -> Iterable[tuple[str, str]]:
-        """Pairs of a group where the later was launched before the earlier had succeeded."""
-        for group in self.groups.values():
-            for at, later in enumerate(group):
-                for earlier in group[:at]:
-                    ends = [ended_at(m) for m in holders[earlier] if succeeded(m, earlier)]
-                    for machine in holders[later]:
-                        together = any(machine.id == m.id for m in holders[earlier])
-                        before = not ends or machine.created_at < min(ends)
-                        if before and not together and not self.was_frozen(machine.created_at):
-                            yield earlier, later
-
-    def was_frozen(self, at: float) -> bool:
-        """A frozen router wakes up with leases that others may have taken meanwhile."""
-        return any(begun <= at <= ended + 2 * VISIBILITY for begun, ended in self.freezes)
 
     def rejected(self) -> set[str]:
+        """What is in the reject queue; each must say why it is there."""
         found: set[str] = set()
         while deliveries := self.sqs.receive("rejected", 10, 600, time.time(), long=True):
             for delivery in deliveries:
@@ -435,35 +331,6 @@ class Soak:
                 assert reason["reason"] == "not_json"
                 found.add(reason["message_id"])
         return found
-
-
-def machines_in_doubt(soak: Soak) -> set[str]:
-    """Names of Machines whose create met a fault after which nobody knows."""
-    faults = sum(
-        met.service == "machines"
-        and met.action == "create"
-        and met.kind in ("LoseAnswer", "Answer")
-        for met in soak.plan.injected
-    )
-    if not faults:
-        return set()
-    names: set[str] = set()
-    for number in (1, 2):
-        log = soak.folder / f"router-{number}.log"
-        for line in log.read_text(errors="replace").splitlines():
-            if '"machine.launch_failed"' in line and (fact := json.loads(line))["ambiguous"]:
-                names.add(fact["name"])
-    return names
-
-
-def succeeded(machine: MachineRecord, message_id: str) -> bool:
-    failed = machine.metadata.get("lambdo_failed", "")
-    well = machine.exit is not None and machine.exit.code == 0 and not machine.stop_requested
-    return well and message_digest(message_id) not in failed
-
-
-def ended_at(machine: MachineRecord) -> float:
-    return next(event.at for event in machine.events if event.type == "exit")
 
 
 async def report(env: dict[str, str], body: object) -> bool:
@@ -494,6 +361,7 @@ def environment(sqs_url: str, fly_url: str, number: int, seed: int) -> dict[str,
         "LAMBDO_LAUNCH_BURST": "50",
         "LAMBDO_GRACE": "8",
         "LAMBDO_LOG_FORMAT": "json",
+        "LAMBDO_LOG_LEVEL": "debug",
     }
 
 
@@ -515,9 +383,11 @@ def main() -> int:
         account = asyncio.run(account_of(seed, arguments.messages))
         sys.stdout.write(account.row() + "\n")
         sys.stdout.flush()
-        for name in ("lost", "left", "early", "out_of_order", "unexplained", "printed"):
+        for name in Account.WRONG:
             if wrong := getattr(account, name):
                 sys.stdout.write(f"     {name}: {wrong[:5]}\n")
+        for line in account.stories:
+            sys.stdout.write(f"     {line}\n")
         fine = fine and account.fine
         total += Counter(sent=account.sent, machines=account.machines, faults=account.faults)
         total += account.twice

@@ -28,7 +28,7 @@ _BATCH = Batch(key(), (entry("m1"), entry("m2")))
 _RECEIVED = journal.Received("q", message("m1"))
 _ROUTED = journal.Decided("q", "m1", Routed(_ROUTE, _ROUTE.profile, Event("{}", {}, {})))
 _INVALID = journal.Decided("q", "m1", Refused("schema_invalid", "no total", "reject", _ROUTE))
-_LAUNCHED = journal.Launched(_BATCH, _MACHINE, 0.1, 1, 50.0)
+_LAUNCHED = journal.Launched(_BATCH, _MACHINE, 0.1, 1, 50.0, "b1")
 _TIRED = journal.LaunchFailed(_BATCH, LaunchUnavailable("no room", code="capacity"), 1, 2.0)
 _REJECTION = Rejection("max_attempts", "no room", "orders", "q", "m1", 5, 0.0)
 

@@ -77,12 +77,12 @@ def settled(settlement: Acknowledge | Leave | Reject | Retry) -> journal.Settled
             id="invalid",
         ),
         pytest.param(
-            journal.Launched(_BATCH, _MACHINE, 0.2, 1, 50.0),
+            journal.Launched(_BATCH, _MACHINE, 0.2, 1, 50.0, "b1"),
             "launched  orders 3d8d7000c52d78 in iad, performance-2x, 2 events",
             id="launched",
         ),
         pytest.param(
-            journal.Launched(_BATCH, replace(_MACHINE, adopted=True), 3.0, 2, 50.0),
+            journal.Launched(_BATCH, replace(_MACHINE, adopted=True), 3.0, 2, 50.0, "b1"),
             "launched  orders 3d8d7000c52d78 in iad, performance-2x, 2 events at attempt 2 "
             "(created by an earlier attempt)",
             id="adopted",
@@ -266,7 +266,7 @@ def test_there_is_colour_on_a_terminal_only() -> None:
 def test_a_size_in_full_is_shown_as_people_read_it() -> None:
     screen = _Screen()
     batch = Batch(replace(key(), profile=replace(profile(), size="shared 1 CPUs, 512 MB")), ())
-    screen.view.observe(journal.Launched(batch, _MACHINE, 0.2, 1, 50.0))
+    screen.view.observe(journal.Launched(batch, _MACHINE, 0.2, 1, 50.0, "b1"))
 
     assert screen.lines == [
         "launched  orders 3d8d7000c52d78 in iad, shared 1 CPUs, 512 MB, 0 events"

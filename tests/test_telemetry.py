@@ -28,7 +28,7 @@ FACTS: list[tuple[journal.Fact, str, str]] = [
         "message.refused",
     ),
     (
-        journal.Launched(BATCH, Machine("id", "name", "iad"), 1.0, 1, 30.0),
+        journal.Launched(BATCH, Machine("id", "name", "iad"), 1.0, 1, 30.0, "b1"),
         "info",
         "machine.launched",
     ),
@@ -53,8 +53,21 @@ FACTS: list[tuple[journal.Fact, str, str]] = [
         "machine.watch_failed",
     ),
     (journal.MachineOverdue("jobs", "id"), "warning", "machine.overdue"),
-    (journal.MachineEnded("q", "orders", "id", 0, "", 1.5), "info", "machine.ended"),
-    (journal.MachineEnded("q", "orders", "id", 1, "exited", 1.5), "warning", "machine.ended"),
+    (
+        journal.MachineEnded(BATCH, "b1", "id", "succeeded", 0, "", 1.5),
+        "info",
+        "machine.ended",
+    ),
+    (
+        journal.MachineEnded(BATCH, "b1", "id", "failed", 1, "exited", 1.5),
+        "warning",
+        "machine.ended",
+    ),
+    (journal.ReportTaken("b1", 2), "debug", "report.taken"),
+    (journal.ReportRefused("b1", 401, "the token"), "warning", "report.refused"),
+    (journal.Polled("q", 3, 0.2), "debug", "queue.polled"),
+    (journal.BatchClosed(BATCH, "b1", 0.5), "debug", "batch.closed"),
+    (journal.LeasesRenewed("q", 3, 28.5), "debug", "leases.renewed"),
     (journal.TakenOver("q", "m1", "id"), "info", "message.taken_over"),
     (
         journal.ProfileFailing("p", "jobs", LaunchUnavailable("400", code="bad_image"), 15.0),

@@ -91,6 +91,13 @@ class LiveView:
             case journal.Settled():
                 word, colour, text = _ending(fact.settlement)
                 self._about("settled", fact.queue, fact.message_id, (word, colour), (text, ""))
+            case (
+                journal.Polled()
+                | journal.BatchClosed()
+                | journal.LeasesRenewed()
+                | journal.ReportTaken()
+            ):
+                pass  # all is as it should be, and other lines say what comes of it
             case journal.QueueOpened() | journal.QueueClosed() | journal.QueueFailed():
                 self._queue(fact)
             case (
@@ -102,6 +109,7 @@ class LiveView:
                 self._trouble(fact)
             case (
                 journal.MachineEnded()
+                | journal.ReportRefused()
                 | journal.TakenOver()
                 | journal.MachineOverdue()
                 | journal.WatchFailed()
@@ -111,10 +119,8 @@ class LiveView:
                 self._flight(fact)
             case journal.TableSwapped() | journal.RoutesLoaded() | journal.RoutesRefused():
                 self._routes_file(fact)
-            case journal.Stopping():
-                self.say("stopping", ("what is under way may end", _QUIET))
-            case journal.Stopped():
-                self.say("stopped")
+            case journal.Stopping() | journal.Stopped():
+                self._stop(fact)
             case unreachable:
                 assert_never(unreachable)
 
@@ -218,6 +224,7 @@ class LiveView:
     def _flight(
         self,
         fact: journal.MachineEnded
+        | journal.ReportRefused
         | journal.TakenOver
         | journal.MachineOverdue
         | journal.WatchFailed
@@ -229,6 +236,9 @@ class LiveView:
                 pass  # its exit was told when it happened
             case journal.MachineEnded(machine_id=machine_id, failure=failure):
                 self.say("failed", (f"{self._machine(machine_id)} ", _NAMED), (failure, _BAD))
+            case journal.ReportRefused(batch_id=batch_id, status=status, why=why):
+                text = f"not taken ({status}): {why}"
+                self.say("report", (f"of batch {batch_id} ", _NAMED), (text, _BAD))
             case journal.TakenOver(machine_id=machine_id, message_id=message_id):
                 text = f"holds {_ids((message_id,))} already"
                 self.say("known", (f"{self._machine(machine_id)} ", _NAMED), (text, ""))
@@ -243,6 +253,13 @@ class LiveView:
                 self.say("failing", (fact.profile + " ", _NAMED), (text, _BAD))
             case journal.ProfileRecovered():
                 self.say("recovered", (fact.profile, _GOOD))
+
+    def _stop(self, fact: journal.Stopping | journal.Stopped) -> None:
+        match fact:
+            case journal.Stopping():
+                self.say("stopping", ("what is under way may end", _QUIET))
+            case journal.Stopped():
+                self.say("stopped")
 
     def _routes_file(
         self, fact: journal.TableSwapped | journal.RoutesLoaded | journal.RoutesRefused

@@ -166,6 +166,10 @@ class FaultPlan:
         """How often this action was called so far."""
         return self._calls[service, action]
 
+    def all_calls(self, service: str) -> int:
+        """How many calls a service got so far."""
+        return sum(count for (called, _), count in self._calls.items() if called == service)
+
     def tally(self) -> Counter[tuple[str, str, str]]:
         """How many calls met what, by (service, action, kind of fault)."""
         return Counter((met.service, met.action, met.kind) for met in self.injected)

@@ -10,6 +10,7 @@ about certain Machines, those of one route perhaps, `chosen` decides by the Mach
 """
 
 import random
+import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ class Happened:
     mishap: Mishap
     number: int
     machine_id: str
+    at: float = field(default=0.0, compare=False)
+    """Unix seconds."""
 
 
 @dataclass(slots=True)
@@ -95,7 +98,7 @@ class Mishaps:
         else:
             mishap = self._drawn(f"{self.seed}/{action}/{number}", _ACTIONS[action])
         if mishap is not None:
-            self.happened.append(Happened(mishap, number, machine_id))
+            self.happened.append(Happened(mishap, number, machine_id, time.time()))
         return mishap
 
     def _drawn(self, seed: str, possible: Sequence[Mishap]) -> Mishap | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope
@@ -75,6 +75,8 @@ class _Protocol:
             return _json(200, await self._act(request, parameters))
         except SqsError as error:
             return _error(error.status, error.shape, error.code, error.message)
+        except ClientDisconnect:
+            return Response(status_code=400)  # to nobody: the client went before it had said all
 
     async def _act(self, request: Request, parameters: Parameters) -> Wire:
         action = _action_of(request.scope)
