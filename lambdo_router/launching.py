@@ -142,7 +142,8 @@ def _config(
     }
     if profile.command is not None:
         config["init"] = {**config.get("init", {}), "cmd": list(profile.command)}
-    config["env"] = {**config.get("env", {}), **_environment(batch, batch_id, report)}
+    ends = str(math.ceil(deadline))
+    config["env"] = {**config.get("env", {}), **_environment(batch, batch_id, ends, report)}
     config["files"] = [
         *config.get("files", ()),
         {"guest_path": EVENTS_PATH, "raw_value": _encoded(_events_file(batch))},
@@ -156,7 +157,7 @@ def _config(
         "lambdo_batch": batch_id,
         "lambdo_generation": generation,
         "lambdo_profile": profile.name,
-        "lambdo_deadline": str(math.ceil(deadline)),
+        "lambdo_deadline": ends,
         "lambdo_messages": "".join(map(message_digest, batch.message_ids)),
     }
     # Without both, Fly runs a failed command again in place and never destroys the Machine.
@@ -165,7 +166,9 @@ def _config(
     return config
 
 
-def _environment(batch: Batch, batch_id: str, report: ReportAddress | None) -> dict[str, str]:
+def _environment(
+    batch: Batch, batch_id: str, deadline: str, report: ReportAddress | None
+) -> dict[str, str]:
     environment = {
         **dict(batch.key.profile.env),
         "EVENTS_PATH": EVENTS_PATH,
@@ -174,6 +177,7 @@ def _environment(batch: Batch, batch_id: str, report: ReportAddress | None) -> d
         "LAMBDO_QUEUE": batch.key.queue,
         "LAMBDO_BATCH_ID": batch_id,
         "LAMBDO_EVENT_COUNT": str(len(batch.entries)),
+        "LAMBDO_DEADLINE": deadline,
     }
     if report is not None:
         environment |= {"LAMBDO_REPORT_URL": report.url, "LAMBDO_REPORT_TOKEN": report.token}

@@ -121,6 +121,17 @@ def test_a_message_that_is_taken_is_told_its_machine() -> None:
     )
 
 
+def test_where_a_machine_reports_is_shown_and_its_token_is_not_made_up() -> None:
+    careful = _ROUTES.replace("acknowledge: launch", "acknowledge: success")
+    Path("routes.yaml").write_text(careful)
+
+    told = explained("--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}')
+
+    env = told["machine"]["env"]
+    assert env["LAMBDO_REPORT_URL"] == f"http://ROUTER:9091/reports/{env['LAMBDO_BATCH_ID']}"
+    assert env["LAMBDO_REPORT_TOKEN"] == "made for each batch"
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_secrets_from_variables_are_shown_as_they_are_written(form: str) -> None:
     arguments = ["--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}']

@@ -49,6 +49,7 @@ def test_the_request_is_all_that_fly_needs() -> None:
                 "LAMBDO_QUEUE": "q",
                 "LAMBDO_BATCH_ID": request.batch_id,
                 "LAMBDO_EVENT_COUNT": "1",
+                "LAMBDO_DEADLINE": "1700000900",
             },
             "metadata": {
                 "lambdo_router": "1",

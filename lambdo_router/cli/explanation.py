@@ -24,7 +24,7 @@ from lambdo_router.config.resolved import (
     unresolved,
 )
 from lambdo_router.events import Message, read_event
-from lambdo_router.launching import machine_request
+from lambdo_router.launching import ReportAddress, batch_id_of, machine_request
 from lambdo_router.profiles import Profile
 from lambdo_router.routing import Queue, Refused, Route, Routed
 from lambdo_router.settlement import Reject
@@ -179,12 +179,14 @@ def _overrides(before: Profile, after: Profile) -> Iterator[Override]:
 
 def _machine(batch: Batch, profile: Profile, generation: str) -> MachineToCreate:
     """What the request says that would be sent; it is rendered with this profile to be shown."""
-    request = machine_request(batch, generation=generation)
+    report = _report_address(batch) if profile.acknowledge == "success" else None
+    request = machine_request(batch, generation=generation, report=report)
     shown = replace(batch, key=replace(batch.key, profile=profile))
-    body = json.loads(machine_request(shown, generation=generation).body)
+    body = json.loads(machine_request(shown, generation=generation, report=report).body)
     config: dict[str, Any] = body["config"]
     # Which second that is depends on when the message comes.
-    config["metadata"]["lambdo_deadline"] = f"launch + {duration_text(profile.timeout)}"
+    deadline = f"launch + {duration_text(profile.timeout)}"
+    config["metadata"]["lambdo_deadline"] = config["env"]["LAMBDO_DEADLINE"] = deadline
     told = {"image", "guest", "env", "files", "init"}
     other = {key: value for key, value in config.items() if key not in told}
     init = dict(config.get("init", {}))
@@ -202,6 +204,11 @@ def _machine(batch: Batch, profile: Profile, generation: str) -> MachineToCreate
         other={**({"init": init} if init else {}), **other},
         request_bytes=len(request.body.encode()),
     )
+
+
+def _report_address(batch: Batch) -> ReportAddress:
+    """As the router would give it: where it is and the token are known to it alone."""
+    return ReportAddress(f"http://ROUTER:9091/reports/{batch_id_of(batch)}", "made for each batch")
 
 
 def _file(entry: Mapping[str, Any]) -> MachineFile:
