@@ -181,7 +181,7 @@ class FifoConsumer:
         if clearance is None:
             await self._holdings.give_back(batch.message_ids)
             return False
-        if any(self._holdings.is_lost(message_id) for message_id in batch.message_ids):
+        if self._holdings.shed(batch.message_ids):
             self._flights.leave(key)
             self._holdings.forget(batch.message_ids)
             return False

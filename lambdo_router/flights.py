@@ -51,6 +51,7 @@ class Aloft:
     machine_id: str
     deadline: float
     """Unix seconds."""
+    region: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,16 @@ class Flights:
         """
         The first half of `fly`: what is to be handed to `see_through`.
 
-        Where the launch settles the messages already: whether all were acknowledged.
+        Where the launch settles the messages already: whether all were acknowledged. Messages whose
+        leases have run out are forgotten, and False if none is left.
         """
+        lost = self.holdings.shed(batch.message_ids)
+        if lost:
+            held = tuple(entry for entry in batch.entries if entry.message.id not in lost)
+            batch = Batch(batch.key, held)
+        if not batch.entries:
+            self.leave(batch.key)
+            return False
         profile = batch.key.profile
         batch_id = batch_id_of(batch)
         self.around.observe(journal.BatchClosed(batch, batch_id, clearance.waited))
@@ -105,7 +114,7 @@ class Flights:
             done = Acknowledge("launched")
             await self.holdings.acknowledge(batch.message_ids, batch.key.route.name, done)
             return True
-        return Aloft(_lightened(batch), batch_id, outcome.id, deadline)
+        return Aloft(_lightened(batch), batch_id, outcome.id, deadline, outcome.region)
 
     async def _launch(self, batch: Batch, batch_id: str, deadline: float) -> Machine | NotLaunched:
         """Create the Machine; whatever comes of it, the place taken by `enter` is accounted for."""
@@ -158,6 +167,7 @@ class Flights:
                 "" if ended.succeeded else ended.failure,
                 ended.end.seconds,
                 len(reported),
+                aloft.region,
             )
         )
         settlements = [

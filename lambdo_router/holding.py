@@ -28,6 +28,7 @@ from lambdo_router.settlement import (
 from lambdo_router.waiting import set_by
 
 _RENEWED_AT_ONCE = 100
+_RAN_OUT = "its time ran out"
 _SENDS = 5
 """Tries to send a rejected message, before it is left to the queue."""
 
@@ -78,6 +79,21 @@ class Holdings:
         """Whether others may have the message: its lease ran out, or it is held no more."""
         return message_id not in self._leases or self._leases.is_lost(message_id)
 
+    def shed(self, message_ids: Iterable[str]) -> frozenset[str]:
+        """
+        Forget those of these messages whose lease has run out by now, or was lost before.
+
+        To be called right before a launch: a process that was frozen, or that had no CPU, may wake
+        up to the slot that it waited for before it has had a look at its leases.
+        """
+        ids, now = tuple(message_ids), asyncio.get_running_loop().time()
+        over = [i for i in ids if i in self._leases and self._leases.margin((i,), now) <= 0.0]
+        if newly := self._leases.lose(over):
+            self.observe(journal.LeaseLost(self.queue.name, newly, _RAN_OUT))
+        lost = frozenset(filter(self.is_lost, ids))
+        self._release(lost)
+        return lost
+
     def held_for(self, message_id: str) -> float:
         """Seconds since the receive."""
         return self._leases.held_for(message_id, asyncio.get_running_loop().time())
@@ -94,7 +110,7 @@ class Holdings:
             self._held.clear()
             await set_by(self._held, self._leases.next_due())
             now = loop.time()
-            self._report_lost(self._leases.expire(now), "its time ran out", on_lost)
+            self._report_lost(self._leases.expire(now), _RAN_OUT, on_lost)
             for renewal in self._leases.due(now, _RENEWED_AT_ONCE):
                 await self._renew(renewal, on_lost)
 

@@ -10,11 +10,15 @@ Pure: time is an argument, in seconds of any clock that does not jump.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from math import inf
 
 LONGEST_VISIBILITY = 43_200.0
 """Seconds from the receive that a message can be hidden in all (SQS's 12 hours)."""
 # SQS refuses, and does not clamp, a visibility that would pass the 12 hours by its own clock.
 _MARGIN = 2.0
+_SPARE_ALARMS = 1000
+"""How many alarms of leases that ended may lie about, before they are swept out."""
 
 
 @dataclass(slots=True)
@@ -26,6 +30,8 @@ class _Lease:
     renew_at: float
     lost: bool = False
     grows_to: float = 0.0
+    alarm: float = inf
+    """When to look at it again, as the newest of its alarms says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,18 @@ class Renewal:
 
 
 class LeaseBook:
-    """Every message of one queue that is held: received and not settled yet."""
+    """
+    Every message of one queue that is held: received and not settled yet.
+
+    Alarms are in a heap, so that what is due costs the same however much is held. An alarm that
+    its lease has outlived or set anew is passed over when it comes up.
+    """
 
     def __init__(self) -> None:
         self._leases: dict[str, _Lease] = {}
+        self._alarms: list[tuple[float, str]] = []
+        self._ringing: set[str] = set()
+        """Leases whose alarm has gone off, until something is done about them."""
 
     def __len__(self) -> int:
         return len(self._leases)
@@ -54,7 +68,9 @@ class LeaseBook:
         the stale one and whose event must not be routed twice.
         """
         new = message_id not in self._leases
-        self._leases[message_id] = _Lease(receipt, seconds, now, now + seconds, now + seconds / 2)
+        lease = _Lease(receipt, seconds, now, now + seconds, now + seconds / 2)
+        self._leases[message_id] = lease
+        self._set_alarm(message_id, lease)
         return new
 
     def receipts(self, message_ids: Iterable[str]) -> dict[str, str]:
@@ -65,23 +81,23 @@ class LeaseBook:
         """End leases. They are not renewed from here on; what is not held is no error."""
         for message_id in message_ids:
             self._leases.pop(message_id, None)
+            self._ringing.discard(message_id)
 
     def next_due(self) -> float | None:
         """When to look again: the next renewal or expiry; None while nothing is to be done."""
-        return min(
-            (
-                min(lease.renew_at, lease.expires_at)
-                for lease in self._leases.values()
-                if not lease.lost
-            ),
-            default=None,
-        )
+        if self._ringing:
+            return min(self._leases[message_id].alarm for message_id in self._ringing)
+        while self._alarms and self._is_stale(*self._alarms[0]):
+            heappop(self._alarms)
+        return self._alarms[0][0] if self._alarms else None
 
     def due(self, now: float, limit: int) -> tuple[Renewal, ...]:
         """The renewals that are due, oldest first, at most `limit` messages in each."""
         ready: dict[float, list[str]] = {}
-        for message_id, lease in sorted(self._leases.items(), key=lambda item: item[1].renew_at):
-            if lease.lost or lease.renew_at > now:
+        due = [(self._leases[i].renew_at, i) for i in self._ring(now)]
+        for renew_at, message_id in sorted(due):
+            lease = self._leases[message_id]
+            if renew_at > now:
                 continue
             rest = lease.held_since + LONGEST_VISIBILITY - _MARGIN - now
             ready.setdefault(min(lease.seconds, rest), []).append(message_id)
@@ -101,6 +117,7 @@ class LeaseBook:
                 rest = lease.held_since + LONGEST_VISIBILITY - _MARGIN - asked_at
                 lease.renew_at = asked_at + seconds / 2 if rest > seconds else lease.expires_at
                 lease.seconds = max(lease.seconds, min(lease.seconds * 2, lease.grows_to))
+                self._set_alarm(message_id, lease)
 
     def grow(self, message_ids: Iterable[str], longest: float) -> None:
         """
@@ -120,19 +137,19 @@ class LeaseBook:
             lease = self._leases.get(message_id)
             if lease is not None:
                 lease.renew_at = until
+                self._set_alarm(message_id, lease)
 
     def lose(self, message_ids: Iterable[str]) -> tuple[str, ...]:
         """SQS has refused to renew these: others may have them. Those that were still held."""
         lost = tuple(i for i in message_ids if i in self._leases and not self._leases[i].lost)
         for message_id in lost:
             self._leases[message_id].lost = True
+            self._ringing.discard(message_id)
         return lost
 
     def expire(self, now: float) -> tuple[str, ...]:
         """Mark the leases that ran out as lost, and name their messages."""
-        return self.lose(
-            [i for i, lease in self._leases.items() if not lease.lost and lease.expires_at <= now]
-        )
+        return self.lose([i for i in self._ring(now) if self._leases[i].expires_at <= now])
 
     def is_lost(self, message_id: str) -> bool:
         """Whether the message is held here, but perhaps by others too."""
@@ -157,3 +174,23 @@ class LeaseBook:
             (self._leases[i].expires_at - now for i in message_ids if i in self._leases),
             default=0.0,
         )
+
+    def _set_alarm(self, message_id: str, lease: _Lease) -> None:
+        self._ringing.discard(message_id)
+        lease.alarm = min(lease.renew_at, lease.expires_at)
+        heappush(self._alarms, (lease.alarm, message_id))
+        if len(self._alarms) > 2 * len(self._leases) + _SPARE_ALARMS:
+            self._alarms = [alarm for alarm in self._alarms if not self._is_stale(*alarm)]
+            heapify(self._alarms)
+
+    def _is_stale(self, at: float, message_id: str) -> bool:
+        lease = self._leases.get(message_id)
+        return lease is None or lease.lost or lease.alarm != at
+
+    def _ring(self, now: float) -> set[str]:
+        """The leases whose alarm has gone off by now, and that nothing was done about yet."""
+        while self._alarms and self._alarms[0][0] <= now:
+            at, message_id = heappop(self._alarms)
+            if not self._is_stale(at, message_id):
+                self._ringing.add(message_id)
+        return self._ringing

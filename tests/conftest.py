@@ -35,6 +35,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def freeze(self, seconds: float) -> None:
+        """Time goes on and nothing is done, as for a process under SIGSTOP."""
+        self._jumping.now += seconds
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: run on an ordinary loop (sockets, threads)")

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 from building import profile, route, table
+from conftest import VirtualLoop
 from scenario import Scenario, ScriptedLauncher, now, running, unavailable
 
 from lambdo_router import journal
@@ -170,6 +171,28 @@ async def test_a_message_whose_lease_is_lost_while_it_waits_is_not_launched() ->
     assert [fact.message_ids for fact in scenario.of(journal.LeaseLost)] == [(lost,)]
     assert scenario.when(journal.LeaseLost) == [30.0]
     assert scenario.launched() == [(160.0, 1)]  # SQS has delivered it again at 60
+
+
+@pytest.mark.parametrize("name", ["q", "q.fifo"])
+async def test_a_router_that_was_frozen_does_not_launch_what_others_may_have(name: str) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    made = table(route(queues=(name,)), queues=(Queue(name, url=name),))
+    async with running(made, limits=SLOW_FLY) as scenario:
+        for group in ("a", "b"):
+            scenario.queue(name).inner.put("{}", group=group if name.endswith(".fifo") else None)
+            await asyncio.sleep(2)
+        loop.freeze(100.0)  # the second waits for its slot, which comes before the look at leases
+        (taken,) = await scenario.queue(name).inner.receive(10, 50.0)
+        await asyncio.sleep(0.5)
+        after = scenario.launched()
+        (lost,) = scenario.of(journal.LeaseLost)
+        await asyncio.sleep(100)
+
+    assert after == [(0.0, 1)]
+    assert (lost.message_ids, lost.why) == ((taken.id,), "its time ran out")
+    assert len(scenario.launched()) == 2
+    assert scenario.queue(name).inner.empty
 
 
 async def test_a_failed_renewal_is_tried_again_in_time() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,3 +120,57 @@ def test_a_lease_never_outlives_twelve_hours_and_is_always_looked_at_again(
                 leases.postpone(renewal.message_ids, now + 1.0)
     assert leases.next_due() is not None or leases.is_lost("a")
     assert now + leases.margin(["a"], now) <= 43_200.0
+
+
+@dataclass
+class Step:
+    """One thing that happens to a book, `pause` seconds after the one before."""
+
+    pause: float
+    act: str
+    ids: list[str]
+
+
+STEPS = st.builds(
+    Step,
+    st.integers(0, 40).map(float),
+    st.sampled_from(["hold", "renew", "postpone", "release", "lose", "grow", "look"]),
+    st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3, unique=True),
+)
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_alarms_say_what_a_look_at_every_lease_would_say(steps: list[Step]) -> None:
+    leases, now = LeaseBook(), 0.0
+    for step in steps:
+        now += step.pause
+        for message_id in step.ids if step.act == "hold" else ():
+            leases.hold(message_id, f"{message_id}@{now}", now, 60.0)
+        match step.act:
+            case "renew":
+                leases.renewed(step.ids, now, 60.0)
+            case "postpone":
+                leases.postpone(step.ids, now + 2.0)
+            case "release":
+                leases.release(step.ids)
+            case "lose":
+                leases.lose(step.ids)
+            case "grow":
+                leases.grow(step.ids, 240.0)
+        living = {i: held for i, held in leases._leases.items() if not held.lost}
+        assert leases.next_due() == min(
+            (min(held.renew_at, held.expires_at) for held in living.values()), default=None
+        )
+        over = {i for i, held in living.items() if held.expires_at <= now}
+        assert set(leases.expire(now)) == over
+        due = {i for i, held in living.items() if held.renew_at <= now and i not in over}
+        assert {i for renewal in leases.due(now, 10) for i in renewal.message_ids} == due
+
+
+def test_alarms_of_leases_that_ended_do_not_pile_up() -> None:
+    leases = LeaseBook()
+    for number in range(100_000):
+        leases.hold(str(number), "r", number / 1000, 60.0)
+        leases.release([str(number)])
+
+    assert len(leases._alarms) <= 1001

@@ -94,11 +94,13 @@ async def test_the_bodies_of_a_batch_are_let_go_while_its_machine_runs(name: str
     gc.collect()
     batches = [found for found in gc.get_objects() if isinstance(found, Batch)]
     bodies = [entry.message.body for batch in batches for entry in batch.entries]
+    kept = [body for body in bodies if "marked" in body]
     stop.set()
     await running_router
 
     assert len(launcher.flown) == 20
-    assert bodies == [""] * 20
+    assert kept == []
+    assert bodies.count("") >= 20
 
 
 class _Defective(ScriptedLauncher):
