@@ -3,9 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := lambdo_router tests
+SOURCES := lambdo_router tests runtimes
 
-.PHONY: help demo soak test check bench format clean
+.PHONY: help demo soak test check bench images lock format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,8 @@ help:
 	@echo "make soak    two routers under every fault at once (half an hour)"
 	@echo "make check   lint, types, layers"
 	@echo "make bench   measure what must not grow"
+	@echo "make images  build the images and try them (Debian, as root, with buildah)"
+	@echo "make lock    write the lock files of the router's image anew"
 	@echo "make format  format the code"
 	@echo "make clean   remove what the above made"
 
@@ -33,9 +35,23 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check $(SOURCES) examples benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile runtimes/*/Dockerfile runtimes/*/sample-project/Dockerfile
 
 bench: $(VENV)/.dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# Where it cannot be done it says so, and fails only in CI. To keep the base for the next time:
+# make images BASE=/var/tmp/base.tar
+images: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m images $(if $(BASE),--base $(BASE)) $(if $(CI),--required)
+
+# Pins stay as they are unless pyproject.toml needs others. All of the newest:
+# make lock UPGRADE=--upgrade
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+lock: $(VENV)/.lock
+	$(BIN)/$(LOCK) pyproject.toml --output-file requirements.lock
+	$(BIN)/$(LOCK) --group build --output-file requirements-build.lock
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format $(SOURCES) examples benchmarks
@@ -56,4 +72,8 @@ $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.runtime | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/.lock: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --group lock
 	@touch $@

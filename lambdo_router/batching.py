@@ -10,7 +10,7 @@ Pure: time is an argument, in seconds of any clock that does not jump.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lambdo_router.events import Event, Message
 from lambdo_router.profiles import Profile
@@ -30,6 +30,10 @@ class BatchKey:
     route: Route
     profile: Profile
     """The route's profile with the senders' overrides in it."""
+
+    def within(self, app: str) -> "BatchKey":
+        """The key for a launch in this app of the profile's."""
+        return replace(self, profile=self.profile.within(app))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from lambdo_router.errors import LaunchError, MachineGone
 from lambdo_router.fleet import Fleet
 from lambdo_router.levels import MachineLevel
 from lambdo_router.ports import MachineEnd, MachineWatcher
+from lambdo_router.profiles import Profile
 from lambdo_router.waiting import set_within
 
 _WATCHING = 2.0
@@ -83,16 +84,12 @@ class _App:
     reserved: dict[str, int] = field(default_factory=dict)
     waiting_for_room: int = 0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    freed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def room(self, profile: str, of_profile: int | None, of_app: int | None) -> int | None:
-        rooms = []
-        if of_profile is not None:
-            launching = self.reserved.get(profile, 0)
-            rooms.append(of_profile - self.fleet.running(profile) - launching)
-        if of_app is not None:
-            rooms.append(of_app - self.fleet.running() - sum(self.reserved.values()))
-        return max(0, min(rooms)) if rooms else None
+    def taken(self, profile: str | None = None) -> int:
+        """Machines that run or are being launched, of one profile or of all."""
+        if profile is None:
+            return self.fleet.running() + sum(self.reserved.values())
+        return self.fleet.running(profile) + self.reserved.get(profile, 0)
 
 
 class Completion:
@@ -112,6 +109,7 @@ class Completion:
         self._wall = wall
         self._apps: dict[str, _App] = {}
         self._new_app = asyncio.Event()
+        self._freed = asyncio.Event()
 
     async def run(self) -> None:
         """Sweep every app that was named, until cancelled."""
@@ -129,32 +127,35 @@ class Completion:
         for name in apps:
             self._app(name)
 
-    async def reserve(
-        self, app: str, profile: str, of_profile: int | None, of_app: int | None
-    ) -> None:
+    async def reserve(self, profile: Profile, of_app: int | None) -> None:
         """
-        Wait until another Machine of this profile may run, and count one as being launched.
+        Wait until another Machine of this profile may run in its app, and count one as being
+        launched.
 
         To be followed by `launched` or `unreserve`.
         """
-        known = self._app(app)
-        known.waiting_for_room += 1
+        apps = [self._app(name) for name in profile.apps]
+        for app in apps:
+            app.waiting_for_room += 1
         try:
-            while known.room(profile, of_profile, of_app) == 0:
-                known.freed.clear()
-                known.wake.set()
-                await known.freed.wait()
+            while self.room(profile, of_app) == 0:
+                self._freed.clear()
+                for app in apps:
+                    app.wake.set()
+                await self._freed.wait()
         finally:
-            known.waiting_for_room -= 1
-        known.reserved[profile] = known.reserved.get(profile, 0) + 1
+            for app in apps:
+                app.waiting_for_room -= 1
+        reserved = apps[0].reserved
+        reserved[profile.name] = reserved.get(profile.name, 0) + 1
 
-    def unreserve(self, app: str, profile: str) -> None:
+    def unreserve(self, profile: Profile) -> None:
         """The launch did not come about."""
-        known = self._app(app)
-        known.reserved[profile] -= 1
-        if known.reserved[profile] == 0:
-            del known.reserved[profile]
-        known.freed.set()
+        reserved = self._app(profile.app).reserved
+        reserved[profile.name] -= 1
+        if reserved[profile.name] == 0:
+            del reserved[profile.name]
+        self._freed.set()
 
     def levels(self) -> Iterator[MachineLevel]:
         """How many Machines run and are being launched, by app and profile."""
@@ -163,11 +164,19 @@ class Completion:
                 running, launching = app.fleet.running(profile), app.reserved.get(profile, 0)
                 yield MachineLevel(app.name, profile, running, launching)
 
-    def room(
-        self, app: str, profile: str, of_profile: int | None, of_app: int | None
-    ) -> int | None:
-        """How many more Machines of this profile could be launched now; None: any number."""
-        return self._app(app).room(profile, of_profile, of_app)
+    def room(self, profile: Profile, of_app: int | None) -> int | None:
+        """
+        How many more Machines of this profile could be launched now; None: any number.
+
+        `max_machines` counts those in all apps of the profile, `of_app` all that run in its first.
+        """
+        rooms = []
+        if profile.max_machines is not None:
+            taken = sum(self._app(name).taken(profile.name) for name in profile.apps)
+            rooms.append(profile.max_machines - taken)
+        if of_app is not None:
+            rooms.append(of_app - self._app(profile.app).taken())
+        return max(0, min(rooms)) if rooms else None
 
     def launched(self, app: str, machine_id: str, profile: str, deadline: float) -> None:
         """A Machine was launched or adopted; `deadline` in unix seconds."""
@@ -211,7 +220,7 @@ class Completion:
     async def _sweep(self, app: _App) -> None:
         living = await self._watcher.living(app.name)
         sweep = app.fleet.swept(living, self._wall())
-        app.freed.set()
+        self._freed.set()
         await self._each(app, sweep.strange, self._learn)
         await self._each(app, sweep.overdue, self._destroy)
         for machine_id in sweep.vanished:
@@ -270,4 +279,4 @@ class Completion:
         app.fleet.ended(machine_id)
         app.overdue.discard(machine_id)
         app.gone_once.discard(machine_id)
-        app.freed.set()
+        self._freed.set()

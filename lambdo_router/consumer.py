@@ -12,61 +12,31 @@ settlement); here it is awaited.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from lambdo_router import journal
 from lambdo_router.batching import Batcher, BatchKey
 from lambdo_router.events import Message
-from lambdo_router.flights import Flights
-from lambdo_router.holding import Holdings
-from lambdo_router.intake import Intake
 from lambdo_router.launching import entry_of, room_for_entries
-from lambdo_router.levels import QueueLevel, QueueState
-from lambdo_router.lookback import LookBack
 from lambdo_router.ports import MessageQueue
+from lambdo_router.reading import QueueReader
 from lambdo_router.routing import Queue, Refused, Routed, RoutingTable, decide
 from lambdo_router.settlement import Retry, Settlement, of_refusal, of_too_large, retry_delay
 from lambdo_router.surroundings import Surroundings
 from lambdo_router.waiting import set_by
 
 
-class Consumer:
+class Consumer(QueueReader):
     """Reads one standard queue until told to stop."""
 
+    MOST_POLLS = 8
+
     def __init__(self, queue: MessageQueue, around: Surroundings) -> None:
-        self._name = queue.name
-        self._around = around
-        self._holdings = Holdings(queue, around.reject_queue, around.observe, around.jitter)
-        self._stopping = asyncio.Event()
-        self._intake = Intake(queue, self._holdings, around, self._stopping)
-        self._flights = Flights(self._holdings, around, self._stopping)
-        self._look_back = LookBack(self._flights)
+        super().__init__(queue, around)
         self._batcher = Batcher(room_for_entries)
         self._serving: dict[BatchKey, asyncio.Task[None]] = {}
         self._grown: dict[BatchKey, asyncio.Event] = {}
-
-    @property
-    def held(self) -> int:
-        """Messages received and not settled yet."""
-        return len(self._holdings)
-
-    def level(self, state: QueueState) -> QueueLevel:
-        """What is held at this moment."""
-        holdings = self._holdings
-        return QueueLevel(
-            self._name,
-            state,
-            len(holdings),
-            holdings.waiting,
-            self._batcher.waiting_by_route(),
-            holdings.least_margin(),
-        )
-
-    def stop(self) -> None:
-        """Take no more; `run` returns when what is under way has ended."""
-        self._stopping.set()
-        self._holdings.released.set()  # wakes an intake that waits for room
 
     async def run(self) -> None:
         """Receive, route, batch, launch and settle until `stop`."""
@@ -84,6 +54,9 @@ class Consumer:
                 await polling
             renewing.cancel()
         self._around.observe(journal.QueueClosed(self._name))
+
+    def _batched(self) -> Mapping[str, int]:
+        return self._batcher.waiting_by_route()
 
     # From a message to its batch
 
@@ -195,7 +168,7 @@ class Consumer:
                 # While the slot was awaited the batch went on growing, or lost all its leases.
                 batch = self._batcher.take(key)
                 if batch is None:
-                    self._flights.leave(key)
+                    self._flights.leave(key, clearance)
                 else:
                     flight = partial(self._flights.fly, batch, clearance)
                     work.create_task(self._guarded(batch.message_ids, flight))

@@ -15,49 +15,25 @@ from collections.abc import Sequence
 from lambdo_router import journal
 from lambdo_router.batching import Batch, Batcher, BatchKey, Entry
 from lambdo_router.events import Message
-from lambdo_router.flights import Aloft, Flights
-from lambdo_router.holding import Holdings
-from lambdo_router.intake import Intake
+from lambdo_router.flights import Aloft
 from lambdo_router.launching import entry_of, room_for_entries
-from lambdo_router.levels import QueueLevel, QueueState
-from lambdo_router.lookback import LookBack
 from lambdo_router.ports import MessageQueue
+from lambdo_router.reading import QueueReader
 from lambdo_router.routing import Queue, Refused, RoutingTable, decide
 from lambdo_router.settlement import Acknowledge, Reject, of_refusal, of_too_large
 from lambdo_router.surroundings import Surroundings
 from lambdo_router.waiting import unless
 
 
-class FifoConsumer:
+class FifoConsumer(QueueReader):
     """Reads one FIFO queue until told to stop."""
 
+    MOST_POLLS = 1  # what comes of one group must come in order
+
     def __init__(self, queue: MessageQueue, around: Surroundings) -> None:
-        self._name = queue.name
-        self._around = around
-        self._holdings = Holdings(queue, around.reject_queue, around.observe, around.jitter)
-        self._stopping = asyncio.Event()
-        self._intake = Intake(queue, self._holdings, around, self._stopping)
-        self._flights = Flights(self._holdings, around, self._stopping)
-        self._look_back = LookBack(self._flights)
+        super().__init__(queue, around)
         self._sequences: dict[str, deque[Message]] = {}
         """What is still to be done of each message group, in order."""
-
-    @property
-    def held(self) -> int:
-        """Messages received and not settled yet."""
-        return len(self._holdings)
-
-    def level(self, state: QueueState) -> QueueLevel:
-        """What is held at this moment."""
-        holdings = self._holdings
-        return QueueLevel(
-            self._name, state, len(holdings), holdings.waiting, {}, holdings.least_margin()
-        )
-
-    def stop(self) -> None:
-        """Take no more; `run` returns when what is under way has ended."""
-        self._stopping.set()
-        self._holdings.released.set()  # wakes an intake that waits for room
 
     async def run(self) -> None:
         """Receive, route, launch and settle, group by group, until `stop`."""
@@ -182,7 +158,7 @@ class FifoConsumer:
             await self._holdings.give_back(batch.message_ids)
             return False
         if self._holdings.shed(batch.message_ids):
-            self._flights.leave(key)
+            self._flights.leave(key, clearance)
             self._holdings.forget(batch.message_ids)
             return False
         return await self._flights.launch(batch, clearance)

@@ -37,8 +37,9 @@ _HANDOVER = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Clearance:
-    """The right to launch one batch, and the seconds that it took to get it."""
+    """The right to launch one batch in an app, and the seconds that it took to get it."""
 
+    app: str
     waited: float
 
 
@@ -65,18 +66,32 @@ class Flights:
     async def enter(self, key: BatchKey) -> Clearance:
         """Wait for the gate of the profile, then for a slot; to be followed by `fly` or `leave`."""
         began = asyncio.get_running_loop().time()
-        await self.around.gates.enter(key.profile)
+        profile = key.profile.within(self._app_for(key.profile))
+        await self.around.gates.enter(profile)
         try:
-            await self.around.dispatch.slots(key.profile.app).acquire(key.route.name)
+            await self.around.dispatch.slots(profile.app).acquire(key.route.name)
         except asyncio.CancelledError:
-            self.around.gates.leave(key.profile)
+            self.around.gates.leave(profile)
             raise
-        return Clearance(asyncio.get_running_loop().time() - began)
+        return Clearance(profile.app, asyncio.get_running_loop().time() - began)
 
-    def leave(self, key: BatchKey) -> None:
+    def leave(self, key: BatchKey, clearance: Clearance) -> None:
         """Nothing is launched after all."""
-        self.around.dispatch.slots(key.profile.app).give_back()
-        self.around.gates.leave(key.profile)
+        self.around.dispatch.slots(clearance.app).give_back()
+        self.around.gates.leave(key.profile.within(clearance.app))
+
+    def _app_for(self, profile: Profile) -> str:
+        """Of the profile's apps the one that will take a Machine first."""
+        if not profile.more_apps:
+            return profile.app
+        around = self.around
+        return min(
+            profile.apps,
+            key=lambda app: (
+                around.gates.room_within(profile.within(app)) == 0,
+                around.dispatch.slots(app).expected_wait(),
+            ),
+        )
 
     async def fly(self, batch: Batch, clearance: Clearance) -> bool:
         """
@@ -96,12 +111,11 @@ class Flights:
         leases have run out are forgotten, and False if none is left.
         """
         lost = self.holdings.shed(batch.message_ids)
-        if lost:
-            held = tuple(entry for entry in batch.entries if entry.message.id not in lost)
-            batch = Batch(batch.key, held)
-        if not batch.entries:
-            self.leave(batch.key)
+        held = tuple(entry for entry in batch.entries if entry.message.id not in lost)
+        if not held:
+            self.leave(batch.key, clearance)
             return False
+        batch = Batch(batch.key.within(clearance.app), held)
         profile = batch.key.profile
         batch_id = batch_id_of(batch)
         self.around.observe(journal.BatchClosed(batch, batch_id, clearance.waited))
@@ -127,7 +141,11 @@ class Flights:
             if profile.acknowledge == "success":
                 report = around.reports.open(batch_id, profile.app, batch.message_ids)
             request = machine_request(
-                batch, generation=around.table().generation, deadline=deadline, report=report
+                batch,
+                generation=around.table().generation,
+                deadline=deadline,
+                report=report,
+                trace=around.trace_of(batch_id),
             )
             outcome = await around.dispatch.launch(batch, request, self.stopping)
         finally:

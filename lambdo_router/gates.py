@@ -6,13 +6,15 @@ profile. While it waits here a batch goes on taking events, and its leases are r
 """
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lambdo_router import journal
 from lambdo_router.circuit import Circuit
 from lambdo_router.completion import Completion
 from lambdo_router.errors import LaunchError
+from lambdo_router.levels import FailingLevel
 from lambdo_router.profiles import Profile
 
 _REMEMBERED = 1000
@@ -31,13 +33,21 @@ class Gates:
     _circuits: dict[Profile, Circuit] = field(default_factory=dict)
 
     def room(self, profile: Profile) -> int | None:
-        """How many batches of this profile would pass now; None: any number."""
+        """How many batches of this profile would pass now, in any of its apps; None: any number."""
+        rooms = [self.room_within(profile.within(app)) for app in profile.apps]
+        bounded = [room for room in rooms if room is not None]
+        if len(bounded) < len(rooms):
+            return None
+        if profile.max_machines is not None:
+            return max(bounded)  # it counts the Machines of all apps
+        return sum(bounded)
+
+    def room_within(self, profile: Profile) -> int | None:
+        """The same for the first app of the profile alone."""
         circuit = self._circuits.get(profile)
         if circuit is not None and circuit.wait(asyncio.get_running_loop().time()) > 0.0:
             return 0
-        return self.completion.room(
-            profile.app, profile.name, profile.max_machines, self.machines_per_app
-        )
+        return self.completion.room(profile, self.machines_per_app)
 
     async def enter(self, profile: Profile) -> None:
         """Wait until the profile may launch; to be followed by `launched`, `refused` or `leave`."""
@@ -48,24 +58,22 @@ class Gates:
                 circuit.probing(loop.time())
                 break
             await asyncio.sleep(wait)
-        await self.completion.reserve(
-            profile.app, profile.name, profile.max_machines, self.machines_per_app
-        )
+        await self.completion.reserve(profile, self.machines_per_app)
 
     def leave(self, profile: Profile) -> None:
         """Nothing was launched, for a reason that is not the profile's."""
-        self.completion.unreserve(profile.app, profile.name)
+        self.completion.unreserve(profile)
 
     def launched(self, profile: Profile, machine_id: str, deadline: float) -> None:
         """Fly has accepted a Machine; `deadline` in unix seconds."""
-        self.completion.unreserve(profile.app, profile.name)
+        self.completion.unreserve(profile)
         self.completion.launched(profile.app, machine_id, profile.name, deadline)
         if self._circuits.pop(profile, None) is not None:
             self.observe(journal.ProfileRecovered(profile.name, profile.app))
 
     def refused(self, profile: Profile, error: LaunchError) -> None:
         """Fly has refused the profile: the next batches wait, and one of them probes."""
-        self.completion.unreserve(profile.app, profile.name)
+        self.completion.unreserve(profile)
         circuit = self._circuits.setdefault(profile, Circuit())
         if len(self._circuits) > _REMEMBERED:
             del self._circuits[next(iter(self._circuits))]
@@ -73,7 +81,14 @@ class Gates:
         circuit.refused(now, self.jitter())
         self.observe(journal.ProfileFailing(profile.name, profile.app, error, circuit.wait(now)))
 
+    def failing(self) -> Iterator[FailingLevel]:
+        """The profiles that Fly refuses at the moment."""
+        refused = Counter((profile.app, profile.name) for profile in self._circuits)
+        for (app, profile), variants in sorted(refused.items()):
+            yield FailingLevel(app, profile, variants)
+
     def forget_all_but(self, profiles: frozenset[Profile]) -> None:
         """After a reload: a profile that was changed has a clean record."""
-        for profile in self._circuits.keys() - profiles:
+        kept = {profile.within(app) for profile in profiles for app in profile.apps}
+        for profile in self._circuits.keys() - kept:
             del self._circuits[profile]

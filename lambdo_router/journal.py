@@ -6,15 +6,15 @@ them. Logs, the live view of `dev`, the table of `demo` and the tests' ledgers a
 same stream.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lambdo_router.batching import Batch
 from lambdo_router.errors import LaunchError, QueueError
 from lambdo_router.events import Message
 from lambdo_router.launching import Machine
-from lambdo_router.routing import Decision
+from lambdo_router.routing import Decision, RoutingTable
 from lambdo_router.settlement import Settlement
 
 
@@ -178,6 +178,8 @@ class TableSwapped:
     previous: str | None
     queues: int
     routes: int
+    table: RoutingTable | None = field(default=None, repr=False, compare=False)
+    """The table itself, for who must know the names of what there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,8 @@ class MachineEnded:
     """From its start to its exit, by Fly's events; None if they do not say."""
     reported: int = 0
     """Messages that the Machine reported as failed."""
+    region: str = ""
+    """Where it ran; empty if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +275,10 @@ class RoutesLoaded:
     generation: str
     warnings: tuple[str, ...]
     """Each as `file:line:col: warning: message [code]`."""
+    places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """`file:line` of each route."""
+    changes: tuple[str, ...] = ()
+    """What is different in meaning from the table in use, as the lines that `diff` prints."""
 
 
 @dataclass(frozen=True, slots=True)

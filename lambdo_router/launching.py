@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambdo_router.batching import Batch, BatchKey, Entry
-from lambdo_router.events import Attribute, Event, Message
+from lambdo_router.events import Event, Message
+from lambdo_router.tracecontext import LONGEST_STATE, TraceContext, context_of, shared_by
 
 EVENTS_PATH = "/tmp/events.json"  # noqa: S108 - inside the Machine, where handlers expect it
 BATCH_PATH = "/tmp/batch.json"  # noqa: S108 - as above
@@ -25,10 +26,12 @@ REQUEST_LIMIT = 900_000
 _NAME_PREFIX = "lambdo-"
 _LONGEST_NAME = 63
 _DIGEST_LENGTH = 16
+_READABLE = 0o644
+"""Fly writes the files as root, with modes it does not document; an image may run as anybody."""
 _LONGEST_URL = 200
 _TRANSIT = 0.25
 """Seconds that a create may be on its way to Fly, with the first connection to be made."""
-_TRACE_PARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_LONGEST_TRACE = TraceContext("f" * 32, "f" * 16, "01", "x" * LONGEST_STATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,9 @@ def entry_of(message: Message, event: Event) -> Entry:
 def room_for_entries(key: BatchKey) -> int:
     """Bytes that a create request of this key has left for its entries; may be negative."""
     report = ReportAddress("x" * _LONGEST_URL, "x" * _LONGEST_URL)
-    empty = machine_request(Batch(key, ()), generation="0" * 12, deadline=1e10, report=report)
+    empty = machine_request(
+        Batch(key, ()), generation="0" * 12, deadline=1e10, report=report, trace=_LONGEST_TRACE
+    )
     # The count of events is the one field outside the entries that grows with them.
     return REQUEST_LIMIT - len(empty.body) - len(str(key.profile.batch_size))
 
@@ -86,13 +91,19 @@ def batch_id_of(batch: Batch) -> str:
 
 
 def machine_request(
-    batch: Batch, *, generation: str, deadline: float = 0.0, report: ReportAddress | None = None
+    batch: Batch,
+    *,
+    generation: str,
+    deadline: float = 0.0,
+    report: ReportAddress | None = None,
+    trace: TraceContext | None = None,
 ) -> MachineRequest:
     """
     The request that creates this batch's Machine, to be destroyed after `deadline` (unix seconds).
 
     The name comes from the message ids alone, so that a repeat finds the Machine of the first
     attempt; the batch id also from the receive counts, so that a later delivery is told apart.
+    `trace` is what the Machine goes on from; None: the trace that all its messages carry, if any.
     """
     key, profile = batch.key, batch.key.profile
     batch_id = batch_id_of(batch)
@@ -100,7 +111,7 @@ def machine_request(
     body: dict[str, Any] = {
         "name": name,
         "skip_service_registration": True,
-        "config": _config(batch, batch_id, generation, deadline, report),
+        "config": _config(batch, batch_id, generation, deadline, report, trace or _trace_of(batch)),
     }
     if profile.region is not None:
         body["region"] = profile.region
@@ -131,6 +142,7 @@ def _config(
     generation: str,
     deadline: float,
     report: ReportAddress | None,
+    trace: TraceContext | None,
 ) -> dict[str, Any]:
     key, profile = batch.key, batch.key.profile
     config: dict[str, Any] = json.loads(profile.machine)
@@ -143,11 +155,15 @@ def _config(
     if profile.command is not None:
         config["init"] = {**config.get("init", {}), "cmd": list(profile.command)}
     ends = str(math.ceil(deadline))
-    config["env"] = {**config.get("env", {}), **_environment(batch, batch_id, ends, report)}
+    config["env"] = {
+        **config.get("env", {}),
+        **_environment(batch, batch_id, ends, report),
+        **(trace.environment() if trace is not None else {}),
+    }
     config["files"] = [
         *config.get("files", ()),
-        {"guest_path": EVENTS_PATH, "raw_value": _encoded(_events_file(batch))},
-        {"guest_path": BATCH_PATH, "raw_value": _encoded(_batch_file(batch, batch_id, generation))},
+        _file(EVENTS_PATH, _events_file(batch)),
+        _file(BATCH_PATH, _batch_file(batch, batch_id, generation)),
     ]
     config["metadata"] = {
         **config.get("metadata", {}),
@@ -181,18 +197,12 @@ def _environment(
     }
     if report is not None:
         environment |= {"LAMBDO_REPORT_URL": report.url, "LAMBDO_REPORT_TOKEN": report.token}
-    trace_parents = {
-        _trace_parent(entry.event.attributes.get("traceparent")) for entry in batch.entries
-    }
-    if len(trace_parents) == 1 and (parent := trace_parents.pop()) is not None:
-        environment["TRACEPARENT"] = parent
     return environment
 
 
-def _trace_parent(attribute: Attribute | None) -> str | None:
-    """A W3C trace parent, if the sender wrote one: nothing else reaches the environment."""
-    value = attribute.value if attribute is not None else None
-    return value if isinstance(value, str) and _TRACE_PARENT.fullmatch(value) else None
+def _trace_of(batch: Batch) -> TraceContext | None:
+    """What all messages carry; where they differ, none of them speaks for the batch."""
+    return shared_by(context_of(entry.message, entry.event.attributes) for entry in batch.entries)
 
 
 def _events_file(batch: Batch) -> str:
@@ -237,8 +247,9 @@ def _digest(*parts: str) -> str:
     return base64.b32encode(digest).decode().lower()
 
 
-def _encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _file(path: str, text: str) -> dict[str, Any]:
+    content = base64.b64encode(text.encode()).decode()
+    return {"guest_path": path, "raw_value": content, "mode": _READABLE}
 
 
 def _base64_bytes(count: int) -> int:
@@ -264,7 +275,11 @@ class LaunchBudget:
 
     def wait(self, now: float) -> float:
         """Seconds until a launch may go out; 0.0 if it may now."""
-        missing = 1.0 - self._filled(now)
+        return self.wait_behind(0, now)
+
+    def wait_behind(self, others: int, now: float) -> float:
+        """Seconds until a launch may go out for which so many others wait already."""
+        missing = 1.0 + others - self._filled(now)
         fills_in = missing / self._rate + max(0.0, self._as_of - now) if missing > 0 else 0.0
         return max(0.0, fills_in, self._closed_until - now)
 

@@ -40,6 +40,16 @@ class MachineLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingLevel:
+    """A profile that Fly refuses: its batches wait, but for one that probes now and then."""
+
+    app: str
+    profile: str
+    variants: int
+    """How many are refused; more than one where senders name images."""
+
+
+@dataclass(frozen=True, slots=True)
 class Levels:
     """All of it."""
 
@@ -47,3 +57,4 @@ class Levels:
     """Of the routing table in use."""
     queues: tuple[QueueLevel, ...]
     machines: tuple[MachineLevel, ...]
+    failing: tuple[FailingLevel, ...] = ()

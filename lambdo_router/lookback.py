@@ -78,7 +78,14 @@ class LookBack:
         first = message.first_received_at
         if first is None:
             first = around.wall() - LONGEST_VISIBILITY
-        app = key.profile.app
+        holders = [await self._holder_in(app, key, message, first) for app in key.profile.apps]
+        known = [holder for holder in holders if holder is not None]
+        return max(known, key=lambda holder: holder.created_at, default=None)
+
+    async def _holder_in(
+        self, app: str, key: BatchKey, message: Message, first: float
+    ) -> Holder | None:
+        around = self.flights.around
         attempt = 0
         while True:
             attempt += 1
@@ -92,7 +99,8 @@ class LookBack:
 
     async def _take_over(self, key: BatchKey, message: Message, holder: Holder) -> bool:
         """Wait for the end of a Machine that another router, or an earlier life, has launched."""
-        ended = await self.flights.end_of(key, (message.id,), holder.machine_id, holder.deadline)
+        there = key.within(holder.app)
+        ended = await self.flights.end_of(there, (message.id,), holder.machine_id, holder.deadline)
         if ended is None:
             return False
         reported = await self._reported(holder, ended, message)

@@ -88,6 +88,20 @@ class Profile:
     """Receives after which a message that cannot be launched is rejected; None: never."""
     machine: str = "{}"
     """JSON object merged into Fly's machine config. Text, so that a profile stays hashable."""
+    more_apps: tuple[str, ...] = ()
+    """Further apps that its Machines may be created in: each takes a create a second of its own."""
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """Every app that its Machines may be in."""
+        return (self.app, *self.more_apps)
+
+    def within(self, app: str) -> "Profile":
+        """The same profile in one of its apps, the others after it."""
+        if app == self.app:
+            return self
+        others = tuple(other for other in self.apps if other != app)
+        return replace(self, app=app, more_apps=others)
 
 
 class OverrideDenied(ValueError):

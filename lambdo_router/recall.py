@@ -37,6 +37,8 @@ class Holder:
 
     app: str
     machine_id: str
+    created_at: float
+    """Unix seconds."""
     deadline: float
     """Unix seconds; infinite if the Machine has none."""
     end: MachineEnd | None
@@ -88,7 +90,7 @@ class Recall:
                     deadline = metadata.get(DEADLINE, "")
                     until = float(deadline) if deadline.isdecimal() else math.inf
                     end = await self._end_of(app, sighting.id)
-                    return Holder(app, sighting.id, until, end)
+                    return Holder(app, sighting.id, sighting.created_at, until, end)
         return None
 
     async def reported_failed(self, holder: Holder, message_id: str) -> bool:

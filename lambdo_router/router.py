@@ -23,14 +23,16 @@ from lambdo_router.gates import Gates
 from lambdo_router.launching import LaunchBudget
 from lambdo_router.levels import Levels, QueueLevel, QueueState
 from lambdo_router.ports import Fly, MessageQueue, QueueOpener
+from lambdo_router.reading import QueueReader
 from lambdo_router.recall import Recall
 from lambdo_router.reports import Reports
 from lambdo_router.routing import Queue, RoutingTable
 from lambdo_router.slots import LaunchSlots
 from lambdo_router.surroundings import Surroundings
+from lambdo_router.tracecontext import TraceContext
 
-_Address = tuple[str, str | None, str | None]
-"""What makes a queue another queue: its name and where it is."""
+_Address = tuple[str, tuple[str | None, ...]]
+"""What makes a queue another queue: its name, where it is, and as whom it is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Limits:
 @dataclass(slots=True)
 class _Running:
     task: asyncio.Task[None]
-    consumer: Consumer | FifoConsumer | None = None
+    consumer: QueueReader | None = None
     stopping: bool = False
 
     def stop(self) -> None:
@@ -63,7 +65,7 @@ class _Running:
 class Router:
     """Runs on one routing table at a time until told to stop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - four parts, and what tests and onlookers replace
         self,
         table: RoutingTable,
         open_queue: QueueOpener,
@@ -72,10 +74,14 @@ class Router:
         *,
         limits: Limits = Limits(),
         reports: Reports | None = None,
+        trace_of: Callable[[str], TraceContext | None] = lambda _: None,
         jitter: Callable[[], float] = random.random,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`reports` are what an HTTP server hands in; without them exit codes speak alone."""
+        """
+        `reports` are what an HTTP server hands in; without them exit codes speak alone. `trace_of`
+        tells what the Machine of a batch goes on from, by the batch's id.
+        """
         self._table = table
         self._open_queue = open_queue
         self._observe = observe
@@ -97,6 +103,7 @@ class Router:
             reject_queue=self._reject_queue,
             observe=observe,
             jitter=jitter,
+            trace_of=trace_of,
             wall=wall,
         )
 
@@ -115,7 +122,8 @@ class Router:
                 state: QueueState = "stopping" if running.stopping else "reading"
                 queues.append(running.consumer.level(state))
         machines = tuple(self._completion.levels())
-        return Levels(self._table.generation, tuple(queues), machines)
+        failing = tuple(self._gates.failing())
+        return Levels(self._table.generation, tuple(queues), machines, failing)
 
     async def run(self, stop: asyncio.Event, tables: AsyncIterator[RoutingTable]) -> None:
         """
@@ -154,14 +162,14 @@ class Router:
         table = self._table
         self._observe(
             journal.TableSwapped(
-                table.generation, previous, len(table.sources()), len(table.routes)
+                table.generation, previous, len(table.sources()), len(table.routes), table
             )
         )
 
     def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
         """Open the queues that came, drain those that went."""
         profiles = frozenset(route.profile for route in self._table.routes)
-        self._completion.oversee(profile.app for profile in profiles)
+        self._completion.oversee(app for profile in profiles for app in profile.apps)
         self._gates.forget_all_but(profiles)
         wanted = {_address(queue): queue for queue in self._table.sources()}
         for address, running in tuple(self._running.items()):
@@ -217,4 +225,5 @@ class Router:
 
 
 def _address(queue: Queue) -> _Address:
-    return (queue.name, queue.url, queue.lookup)
+    where = (queue.url, queue.lookup, queue.region, queue.endpoint)
+    return (queue.name, (*where, queue.role_arn))

@@ -36,6 +36,12 @@ class Queue:
     name: str
     url: str | None = None
     lookup: str | None = None
+    region: str | None = None
+    """The AWS region, where the address does not tell it; None: AWS_REGION."""
+    role_arn: str | None = None
+    """The IAM role whose rights are used for this queue; None: the router's own."""
+    endpoint: str | None = None
+    """Scheme and host of the SQS that has it; None: AWS_ENDPOINT_URL, else AWS itself."""
     envelope: Literal["none", "sns"] = "none"
     visibility: float = 60.0
     """Seconds of a lease; renewed at half-life for everything held."""

@@ -10,6 +10,7 @@ by, without a word, which no ASGI message can do.
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _CUT = "lambdo.cut"
+_EVERYWHERE = "::"
 _PATIENCE = 5
 """Seconds that requests get to end once their connections are cut."""
 
@@ -29,8 +31,10 @@ async def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIt
     """
     Serve `app` while the block runs; yields its base URL, like `http://127.0.0.1:40123`.
 
-    Port 0 takes a free one. Raises OSError if the port is taken. At the end connections are cut,
-    requests under way are cancelled, and the app's lifespan is ended, in this order.
+    Port 0 takes a free one. The host `::` stands for all addresses of this machine, those of IPv4
+    as well, and for those alone where there is no IPv6. Raises OSError if the port is taken. At the
+    end connections are cut, requests under way are cancelled, and the app's lifespan is ended, in
+    this order.
     """
     listener = _listener(host, port)
     closing = asyncio.Event()
@@ -40,9 +44,10 @@ async def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIt
     except BaseException:
         listener.close()
         raise
+    host, port = listener.getsockname()[:2]
     address = f"[{host}]" if ":" in host else host
     try:
-        yield f"http://{address}:{listener.getsockname()[1]}"
+        yield f"http://{address}:{port}"
     finally:
         closing.set()
         await _stop(server)
@@ -81,11 +86,23 @@ class _CuttableProtocol(H11Protocol):
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if host != _EVERYWHERE:
+        return _bound(socket.AF_INET6 if ":" in host else socket.AF_INET, host, port)
+    try:
+        return _bound(socket.AF_INET6, host, port)
+    except OSError as error:
+        if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            raise
+        return _bound(socket.AF_INET, "0.0.0.0", port)  # noqa: S104 - all, as was asked for
+
+
+def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     # With the protocol left open asyncio would not set TCP_NODELAY: 40 ms for every answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if host == _EVERYWHERE:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((host, port))
     except BaseException:
         listener.close()

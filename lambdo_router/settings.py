@@ -5,14 +5,16 @@ What reloads is in the routes file; what is here (token, endpoints, pace, log fo
 variables of the original Lambdo (fly-apps/lambdo) keep their names and meaning.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Literal, TypeVar
 
 from lambdo_router.errors import SettingsError
 from lambdo_router.router import Limits
 
 _T = TypeVar("_T")
+_SHORTEST_TOKEN = 16
 
 
 class Secret:
@@ -55,10 +57,21 @@ class Settings:
     """LAMBDO_LOG_LEVEL, default info."""
     limits: Limits
     """LAMBDO_LAUNCH_RATE, LAMBDO_LAUNCH_BURST, LAMBDO_MAX_MACHINES and LAMBDO_GRACE."""
+    routes_cache: str
+    """LAMBDO_ROUTES_CACHE: the folder for the last good copy of routes from elsewhere; empty: the
+    user's cache folder."""
+    routes_poll: float
+    """LAMBDO_ROUTES_POLL: seconds between two looks at routes from elsewhere, default 30."""
     admin_host: str
-    """FLY_PRIVATE_IP, else 0.0.0.0: where the router's own server listens."""
+    """LAMBDO_ADMIN_HOST, default `::`: the address that the router's own server listens on."""
     admin_port: int
-    """LAMBDO_ADMIN_PORT, default 9091."""
+    """LAMBDO_ADMIN_PORT, default 9091; 0: a free one, where Machines cannot report."""
+    admin_token: Secret | None
+    """LAMBDO_ADMIN_TOKEN: allows to change something over the router's own server."""
+    admin_hosts: tuple[str, ...]
+    """LAMBDO_ADMIN_HOSTS, and the app's name in fly.dev: what that server may be called."""
+    prices: str | None
+    """LAMBDO_PRICES: a file that is laid over the price table, or none."""
     report_url: str | None
     """LAMBDO_REPORT_URL, else this Machine's address in Fly's private network, else none."""
 
@@ -67,7 +80,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """The environment as settings. SettingsError names every variable that is wrong, at once."""
     reader = _Reader(environment)
     token = reader.text("LAMBDO_FLY_TOKEN", "FLY_API_TOKEN")
-    port = reader.number("LAMBDO_ADMIN_PORT", int, 9091, 1, 65535)
+    port = reader.number("LAMBDO_ADMIN_PORT", int, 9091, 0, 65535)
     most = reader.number("LAMBDO_MAX_MACHINES", int, 0, 0, 1_000_000)
     local = reader.text("LAMBDO_ENV") in ("", "local")
     settings = Settings(
@@ -88,8 +101,13 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             machines_per_app=most or None,
             grace=reader.number("LAMBDO_GRACE", float, 25.0, 0.0, 300.0),
         ),
-        admin_host=reader.text("FLY_PRIVATE_IP") or "0.0.0.0",  # noqa: S104 - a report needs its token
+        routes_cache=reader.text("LAMBDO_ROUTES_CACHE"),
+        routes_poll=reader.number("LAMBDO_ROUTES_POLL", float, 30.0, 1.0, 3600.0),
+        admin_host=reader.text("LAMBDO_ADMIN_HOST") or "::",
         admin_port=port,
+        admin_token=reader.secret("LAMBDO_ADMIN_TOKEN", _SHORTEST_TOKEN),
+        admin_hosts=_admin_hosts(reader),
+        prices=reader.text("LAMBDO_PRICES") or None,
         report_url=reader.text("LAMBDO_REPORT_URL").rstrip("/") or _own_address(reader, port),
     )
     if reader.problems:
@@ -97,10 +115,35 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return settings
 
 
+def without_secrets(settings: Settings) -> dict[str, object]:
+    """The settings as they may be shown: of a secret only that it is set."""
+    told: dict[str, object] = {}
+    for name in (field.name for field in fields(settings)):
+        match getattr(settings, name):
+            case Secret():
+                told[name] = "set"
+            case Limits() as limits:
+                told |= asdict(limits)
+            case str() as text:
+                told[name] = _USER_OF_URL.sub("***@", text)
+            case value:
+                told[name] = value
+    return told
+
+
+_USER_OF_URL = re.compile(r"(?<=://)[^/?#]*@")
+
+
 def _own_address(reader: "_Reader", port: int) -> str | None:
     """The name of this Machine in Fly's private network; None outside of Fly."""
     machine, app = reader.text("FLY_MACHINE_ID"), reader.text("FLY_APP_NAME")
-    return f"http://{machine}.vm.{app}.internal:{port}" if machine and app else None
+    return f"http://{machine}.vm.{app}.internal:{port}" if machine and app and port else None
+
+
+def _admin_hosts(reader: "_Reader") -> tuple[str, ...]:
+    app = reader.text("FLY_APP_NAME")
+    listed = reader.text("LAMBDO_ADMIN_HOSTS").replace(",", " ").split()
+    return (*listed, f"{app}.fly.dev") if app else tuple(listed)
 
 
 class _Reader:
@@ -111,6 +154,16 @@ class _Reader:
     def text(self, *names: str) -> str:
         """The first of these that is set and not empty."""
         return next((v for n in names if (v := self._environment.get(n, "").strip())), "")
+
+    def secret(self, name: str, shortest: int) -> Secret | None:
+        """A token that others send in a header; nothing of it is ever told."""
+        text = self.text(name)
+        if text and (len(text) < shortest or not (text.isascii() and text.isprintable())):
+            self.problems.append(
+                f"{name} must have at least {shortest} characters, all of them ASCII; "
+                "`openssl rand -hex 32` makes one"
+            )
+        return Secret(text) if text else None
 
     def number(
         self, name: str, parse: Callable[[str], _T], default: _T, least: float, most: float

@@ -39,6 +39,11 @@ class LaunchSlots:
                 self._leave(route, turn)
             raise
 
+    def expected_wait(self) -> float:
+        """Seconds that one who asked now would wait, if all who wait came before."""
+        waiting = sum(map(len, self._turns.values()))
+        return self._budget.wait_behind(waiting, asyncio.get_running_loop().time())
+
     def give_back(self) -> None:
         """A slot that was acquired is not needed after all."""
         self._budget.give_back()

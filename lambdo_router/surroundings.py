@@ -11,6 +11,7 @@ from lambdo_router.ports import MessageQueue
 from lambdo_router.recall import Recall
 from lambdo_router.reports import Reports
 from lambdo_router.routing import RoutingTable
+from lambdo_router.tracecontext import TraceContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Surroundings:
     observe: journal.Observer
     jitter: Callable[[], float]
     """A number from 0.0 to 1.0, for pauses that must not fall in step."""
+    trace_of: Callable[[str], TraceContext | None]
+    """What the Machine of a batch goes on from, by the batch's id; None: what its messages say."""
     wall: Callable[[], float]
     """Unix seconds: what is told to SQS and Fly is in their time."""
 

@@ -21,13 +21,18 @@ def message(
     attributes: Mapping[str, Attribute] | None = None,
     receives: int = 1,
     receipt: str | None = None,
+    system: Mapping[str, str] | None = None,
 ) -> Message:
     return Message(
         id=message_id,
         receipt=receipt or f"{message_id}#{receives}",
         body=body,
         attributes=attributes or {},
-        system={"ApproximateReceiveCount": str(receives), "SentTimestamp": "1700000000123"},
+        system={
+            "ApproximateReceiveCount": str(receives),
+            "SentTimestamp": "1700000000123",
+            **(system or {}),
+        },
     )
 
 

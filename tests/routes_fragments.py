@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pages import ROOT
 
-Kind = Literal["routes", "workflow", "pre-commit", "GitLab", "unknown"]
+Kind = Literal["routes", "workflow", "pre-commit", "GitLab", "Kubernetes", "unknown"]
 
 _KEYS = frozenset(json.loads((ROOT / "schemas" / "routes.schema.json").read_text())["properties"])
 _JOB = frozenset({"script", "image", "stage", "artifacts", "rules", "before_script", "variables"})
@@ -26,6 +26,8 @@ def kind_of(value: object) -> Kind:
             return "workflow"
         case {"repos": list()}:
             return "pre-commit"
+        case {"apiVersion": str(), "kind": str()}:
+            return "Kubernetes"
         case dict() if value.keys() <= _KEYS:
             return "routes"
         case dict() if all(isinstance(job, dict) and job.keys() <= _JOB for job in value.values()):

@@ -22,6 +22,7 @@ from lambdo_router.ports import MachineEnd, Sighting
 from lambdo_router.reports import Reports
 from lambdo_router.router import Limits, Router
 from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.tracecontext import TraceContext
 
 _F = TypeVar("_F", bound=journal.Fact)
 
@@ -43,6 +44,9 @@ class SpiedQueue:
     refusing: bool = False
     """Whether SQS refuses every change of visibility: the leases are lost."""
     delete_takes: float = 0.0
+    receive_takes: float = 0.0
+    receiving: int = 0
+    most_receiving: int = 0
 
     @property
     def name(self) -> str:
@@ -54,7 +58,13 @@ class SpiedQueue:
 
     async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
         self._fail("receive")
-        return await self.inner.receive(limit, visibility)
+        self.receiving += 1
+        self.most_receiving = max(self.most_receiving, self.receiving)
+        try:
+            await asyncio.sleep(self.receive_takes)
+            return await self.inner.receive(limit, visibility)
+        finally:
+            self.receiving -= 1
 
     async def delete(self, receipts: Sequence[str]) -> Mapping[str, str]:
         self.calls.append((now(), "delete", tuple(receipts), 0.0))
@@ -148,11 +158,11 @@ class ScriptedLauncher:
 
     async def living(self, app: str) -> list[Sighting]:
         self._asked("list")
-        return [] if self.hidden else [_sighting(m) for m in self.flown if not m.ended()]
+        return [] if self.hidden else [_sighting(m) for m in self._of(app) if not m.ended()]
 
     async def launched_since(self, app: str, since: float) -> list[Sighting]:
         self._asked("list")
-        return [] if self.hidden else [_sighting(m) for m in self.flown if m.created_at >= since]
+        return [] if self.hidden else [_sighting(m) for m in self._of(app) if m.created_at >= since]
 
     async def end_of(self, app: str, machine_id: str) -> MachineEnd | None:
         self._asked("events")
@@ -189,6 +199,9 @@ class ScriptedLauncher:
         name = f"id-{len(self.flown) + 1}"
         self.flown.append(FlownMachine(name, request, WALL + now(), ends_at, end, metadata))
 
+    def _of(self, app: str) -> list[FlownMachine]:
+        return [machine for machine in self.flown if machine.request.app == app]
+
     def _machine(self, machine_id: str) -> FlownMachine:
         for machine in self.flown:
             if machine.id == machine_id:
@@ -216,6 +229,9 @@ class Scenario:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     unopenable: dict[str, QueueError] = field(default_factory=dict)
     report_url: str | None = None
+    onlookers: list[journal.Observer] = field(default_factory=list)
+    """Who is told of the facts beside the scenario; for `prepare` to add to."""
+    trace_of: Callable[[str], TraceContext | None] = lambda _: None
     _tables: "asyncio.Queue[RoutingTable]" = field(default_factory=asyncio.Queue)
     router: Router = field(init=False)
 
@@ -227,10 +243,11 @@ class Scenario:
             self.table,
             self._open,
             self.launcher,
-            lambda fact: self.facts.append((now(), fact)),
+            self._observe,
             limits=self.limits,
             reports=self.reports,
             jitter=lambda: 1.0,
+            trace_of=lambda batch_id: self.trace_of(batch_id),  # noqa: PLW0108 - `prepare` sets it
             wall=lambda: WALL + asyncio.get_running_loop().time(),
         )
 
@@ -260,6 +277,11 @@ class Scenario:
             for at, fact in self.facts
             if isinstance(fact, journal.Launched)
         ]
+
+    def _observe(self, fact: journal.Fact) -> None:
+        self.facts.append((now(), fact))
+        for observe in self.onlookers:
+            observe(fact)
 
     async def tables(self) -> AsyncIterator[RoutingTable]:
         while True:

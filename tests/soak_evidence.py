@@ -47,7 +47,8 @@ class Evidence:
     def read(self, router: int, log: Path, forbidden: Iterable[str]) -> None:
         """Take in the log of one router."""
         text = log.read_text(errors="replace")
-        self.printed += [word for word in forbidden if word in text]
+        words = tuple(forbidden)
+        self.printed += [line for line in text.splitlines() if any(word in line for word in words)]
         for at, fact in _facts(text):
             self._take(router, at, fact)
             self.lines.append((at, f"router {router}: {json.dumps(fact)}"))
@@ -78,8 +79,8 @@ class Evidence:
                 self.received[router, fact["message"]].append(at)
             case "batch.closed":
                 self.closed[fact["batch"]] = (router, at)
-            case "lease.lost":
-                self.lost += [(router, message, at) for message in fact["messages"]]
+            case "message.lease_lost":
+                self.lost.append((router, fact["message"], at))
             case "message.retried":
                 self.retried[router, fact["message"]].append((at, fact["delay"]))
             case "machine.launch_failed" if fact["ambiguous"]:

@@ -1,11 +1,14 @@
 """The group of commands; each command has a test file of its own."""
 
+import hashlib
+import platform
 import re
 import subprocess
 import sys
 
 import pytest
 from click.testing import CliRunner
+from pages import ROOT
 
 import lambdo_router
 from lambdo_router.cli import COMMANDS, cli
@@ -50,7 +53,12 @@ def test_an_unknown_command_is_refused_with_the_list() -> None:
 def test_the_version_is_told() -> None:
     result = CliRunner().invoke(cli, ["--version"])
 
-    assert result.stdout == f"lambdo-router, version {lambdo_router.__version__}\n"
+    schema = (ROOT / "schemas" / "routes.schema.json").read_bytes()
+    assert result.exit_code == 0
+    assert result.stdout == (
+        f"lambdo-router {lambdo_router.__version__} (routes file version 1, "
+        f"schema {hashlib.sha256(schema).hexdigest()[:12]}, Python {platform.python_version()})\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,4 +100,4 @@ def test_the_package_runs_as_the_command_does() -> None:
         check=True,
     )
 
-    assert done.stdout == f"lambdo-router, version {lambdo_router.__version__}\n"
+    assert done.stdout == CliRunner().invoke(cli, ["--version"]).stdout

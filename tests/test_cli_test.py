@@ -61,8 +61,8 @@ def test_the_example_routes_keep_what_their_tests_promise(monkeypatch: pytest.Mo
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        "routes.example.yaml: 14 tests, all passed\n"
-        "routes.example.yaml: tests reach 4 of 4 routes, 8 of 8 alternatives: 100 %\n"
+        "routes.example.yaml: 19 tests, all passed\n"
+        "routes.example.yaml: tests reach 7 of 7 routes, 12 of 12 alternatives: 100 %\n"
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import lambdo_router
-from lambdo_router.config.codes import Explanation, catalogue, explained, likely, page
+from lambdo_router.config.codes import ONLINE, Explanation, catalogue, explained, likely, page
 from lambdo_router.config.document import read_document
 from lambdo_router.config.load import examine_routes, load_routes
 from lambdo_router.config.route_tests import (
@@ -101,6 +101,8 @@ NOTHING_TO_SHOW = {
     *("too-deep", "too-many-values", "schema-too-deep", "schema-too-large", "include-too-many"),
     *("variable-not-utf-8", "no-app", "defined-twice", "only-in-root", "internal-error"),
     *("no-room-for-events", "batch-bytes-never-fill", "unindexed-route"),
+    *("include-not-listed", "schema-outside"),
+    *(code for code, it in catalogue().items() if it.section == ONLINE),
 }
 """Codes whose examples would be invisible, huge, or not in the file."""
 NOTHING_RIGHT = {

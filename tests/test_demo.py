@@ -15,6 +15,7 @@ from lambdo_router.batching import Batch
 from lambdo_router.cli import cli
 from lambdo_router.cli import demo as demo_command
 from lambdo_router.dev.demo import NoExample, Outcome, Outcomes, differences, example_folder
+from lambdo_router.dev.runtimes import RUNTIMES, is_here
 from lambdo_router.dev.samples import Expectation, Sample
 from lambdo_router.errors import LaunchUnavailable
 from lambdo_router.events import Event
@@ -221,37 +222,75 @@ def run_demo(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["demo", *arguments])
 
 
+_ROWS = [
+    ["customer-created", "welcome", "1", "0", "deleted", "ok"],
+    ["job-default-size", "lambdo", "1", "0", "deleted", "ok"],
+    ["job-denied-image", "override_denied", "rejected", "ok"],
+    ["job-own-size", "lambdo", "1", "0", "deleted", "ok"],
+    ["order-invalid", "schema_invalid", "rejected", "ok"],
+    ["order-paid-1", "orders", "3", "0", "deleted", "ok"],
+    ["order-paid-2", "orders", "3", "0", "deleted", "ok"],
+    ["order-paid-3", "orders", "3", "0", "deleted", "ok"],
+    ["push-branch", "unmatched", "rejected", "ok"],
+    ["push-broken", "site-build", "1", "1", "deleted", "ok"],
+    ["push-main", "site-build", "1", "0", "deleted", "ok"],
+    ["review-good", "reviews", "2", "0", "deleted", "ok"],
+    ["review-unclear", "max_attempts", "2", "0", "rejected", "ok"],
+    ["stock-low", "stock", "1", "0", "deleted", "ok"],
+    ["upload-folder", "schema_invalid", "dropped", "ok"],
+    ["upload-not-json", "not_json", "rejected", "ok"],
+    ["upload-photo", "image-uploads", "2", "0", "deleted", "ok"],
+    ["upload-s3-test", "unmatched", "rejected", "ok"],
+    ["upload-scan", "image-uploads", "2", "0", "deleted", "ok"],
+]
+_CALLED_BY = {"node": "customer-created", "php": "stock-low"}
+_SAID = {
+    "customer-created": "mail to ada@acme.example: welcome, Ada!",
+    "stock-low": "order of 50 MUG-BLUE: 4 are left",
+    "review-good": "review 9001 is good",
+}
+
+
 def test_the_demo_ends_as_its_files_say_and_shows_it() -> None:
     shown = run_demo("--verbose")
 
     assert shown.exit_code == 0, shown.output
+    # What is for an interpreter that this machine does not have is left out.
+    left_out = {_CALLED_BY[it.name] for it in RUNTIMES if not is_here(it)}
+    expected = [row for row in _ROWS if row[0] not in left_out]
     live, _, below = shown.stdout.partition("\nmessage ")
-    head, _, *rows = [line.split() for line in below.splitlines()[:17]]
+    head, _, *rows = [line.split() for line in below.splitlines()[: 2 + len(expected)]]
     assert head == ["route", "or", "reason", "Machine", "events", "code", "settlement"]
-    assert [[row[0], row[1], *row[-4 if len(row) > 4 else -2 :]] for row in rows] == [
-        ["job-default-size", "lambdo", "1", "0", "deleted", "ok"],
-        ["job-denied-image", "override_denied", "rejected", "ok"],
-        ["job-own-size", "lambdo", "1", "0", "deleted", "ok"],
-        ["order-invalid", "schema_invalid", "rejected", "ok"],
-        ["order-paid-1", "orders", "3", "0", "deleted", "ok"],
-        ["order-paid-2", "orders", "3", "0", "deleted", "ok"],
-        ["order-paid-3", "orders", "3", "0", "deleted", "ok"],
-        ["push-branch", "unmatched", "rejected", "ok"],
-        ["push-broken", "site-build", "1", "1", "deleted", "ok"],
-        ["push-main", "site-build", "1", "0", "deleted", "ok"],
-        ["upload-folder", "schema_invalid", "dropped", "ok"],
-        ["upload-not-json", "not_json", "rejected", "ok"],
-        ["upload-photo", "image-uploads", "2", "0", "deleted", "ok"],
-        ["upload-s3-test", "unmatched", "rejected", "ok"],
-        ["upload-scan", "image-uploads", "2", "0", "deleted", "ok"],
-    ]
+    assert [[row[0], row[1], *row[-4 if len(row) > 4 else -2 :]] for row in rows] == expected
     machines = {row[0]: row[2] for row in rows if len(row) > 4}
     assert machines["order-paid-1"] == machines["order-paid-3"]
-    assert len(set(machines.values())) == 6
-    assert "15 messages, 6 Machines: all ended as their files say." in shown.stdout
+    assert len(set(machines.values())) == 9 - len(left_out)
+    counts = f"{len(expected)} messages, {9 - len(left_out)} Machines"
+    assert f"{counts}: all ended as their files say." in shown.stdout
+    for name, said in _SAID.items():
+        assert (f"| {said}" in live) is (name not in left_out)
     assert "| build of acme/site at 59b20b8" in live
     assert "! failed: c1f9e0d has no package.json" in live
     assert shown.stderr == ""
+
+
+def test_functions_in_a_language_that_is_not_here_are_skipped_with_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def played(
+        _folder: Path, _table: object, samples: tuple[Sample, ...], *_: object
+    ) -> tuple[demo_command.Ending, ...]:
+        return tuple(demo_command.Ending(sample, _GOOD, ()) for sample in samples)
+
+    monkeypatch.setattr(demo_command, "play", played)
+    monkeypatch.setattr(demo_command, "is_here", lambda runtime: runtime.name == "python")
+    shown = run_demo()
+
+    assert shown.exit_code == 0, shown.output
+    missing = "is skipped: there is no `{}` on this machine to call its function.\n"
+    assert f"customer-created {missing.format('node')}" in shown.stdout
+    assert f"stock-low {missing.format('php')}" in shown.stdout
+    assert "\n17 messages" in shown.stdout
 
 
 def test_an_unexpected_outcome_is_named_and_makes_the_demo_exit_with_1(

@@ -93,7 +93,7 @@ def test_dev_from_the_first_message_to_ctrl_c(
     (messages / "a.json").write_text(json.dumps(hostile))
 
     with running(tmp_path, "--image", "acme/job:1=job", "--messages", "messages") as dev:
-        pasted, *_ = dev.until("try", "routes    loaded: 1 route, 1 queue")
+        looked, pasted, *_ = dev.until("status  ", "try", "routes    loaded: 1 route, 1 queue")
         dev.until("received  orders", "routed    orders", "launched  orders", "deleted")
         dev.until(
             "output    orders", r'| [{"text": "[red]\u001b[2J"}] from the image', "code 0 after"
@@ -114,6 +114,11 @@ def test_dev_from_the_first_message_to_ctrl_c(
 
         routes.write_text(_MORE.replace("routes:\n", "routs:\n"))
         dev.until("not taken, the last good ones stay", "routes.yaml:7:1: unknown key `routs`")
+        url = looked.split()[1].removesuffix("/status")
+        status = lambdo("status", "--url", url)
+        assert (status.exit_code, status.stderr) == (0, "")
+        assert "reload" in status.stdout
+        assert "routes.yaml:7:1: unknown key `routs`" in status.stdout
 
         dev.process.send_signal(signal.SIGINT)
         dev.until("stopping", "stopped")

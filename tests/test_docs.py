@@ -104,7 +104,7 @@ def test_every_piece_of_yaml_is_right(block: Block, tmp_path: Path) -> None:
     value = read_document(block.text, block.name).value
     kind = kind_of(value)
     if kind != "routes":
-        assert kind in ("workflow", "pre-commit", "GitLab")
+        assert kind in ("workflow", "pre-commit", "GitLab", "Kubernetes")
         return
     assert isinstance(value, dict)
     file = tmp_path / "routes.yaml"

@@ -284,7 +284,7 @@ def test_the_problems_of_a_schema_are_listed() -> None:
     assert [(step["route"], step["result"]) for step in told["considered"]] == [
         ("site-build", "not_matched"),
         ("orders", "refused"),
-        ("lambdo", "not_reached"),
+        *((name, "not_reached") for name in ("welcome", "stock", "reviews", "lambdo")),
     ]
 
 

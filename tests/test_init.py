@@ -1,12 +1,15 @@
 """`init`: a start that validates, tests green and runs, and overwrites nothing."""
 
 import os
+import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+import lambdo_router
 from lambdo_router.cli import cli
 from lambdo_router.cli.demo import play
 from lambdo_router.config.load import load_routes
@@ -22,6 +25,8 @@ _FILES = [
     "schemas/routes.schema.json",
     "schemas/tests.schema.json",
 ]
+_FOR_FLY = ["DEPLOY.md", "fly.toml", "jobs.Dockerfile", "router.Dockerfile"]
+_WORKFLOWS = {"github": ".github/workflows/routes.yaml", "gitlab": ".gitlab-ci.yml"}
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +95,7 @@ def test_the_next_steps_can_be_typed_as_they_are_printed(tmp_path: Path) -> None
 
 @pytest.mark.real_time
 async def test_it_runs_on_the_embedded_stack_as_dev_runs_it(tmp_path: Path) -> None:
-    run("init", "start")
+    run("init", "start", "--fly", "--ci", "github", "--source", "you/lambdo-router")
     folder = tmp_path / "start"
     table = load_routes(folder / "routes.yaml", {}).table
 
@@ -102,6 +107,95 @@ async def test_it_runs_on_the_embedded_stack_as_dev_runs_it(tmp_path: Path) -> N
         "schema_invalid",
     )
     assert (greeting.settlement, greeting.route, greeting.exit_code) == ("deleted", "greetings", 0)
+
+
+# Fly and CI
+
+
+@pytest.mark.parametrize("ci", _WORKFLOWS)
+def test_from_an_empty_folder_to_fly_and_ci_everything_is_green(ci: str) -> None:
+    made = run("init", "--fly", "--ci", ci, "--source", "you/lambdo-router")
+    checked = run("validate", "--strict", "--require-env")
+    tested = run("test", "--fail-under", "100")
+
+    assert (made.exit_code, made.stderr) == (0, "")
+    assert written(Path()) == sorted([*_FILES, *_FOR_FLY, _WORKFLOWS[ci]])
+    assert (checked.exit_code, checked.stderr) == (0, "")
+    assert (tested.exit_code, tested.stderr) == (0, "")
+
+
+def test_every_name_is_filled_in_everywhere() -> None:
+    run(
+        *("init", "--queue", "orders", "--app", "shop-jobs", "--fly", "--ci", "github"),
+        *("--source", "You/Lambdo-Router"),
+    )
+    texts = {name: Path(name).read_text() for name in written(Path())}
+
+    assert [n for n, text in texts.items() if re.search("@[a-z]+@|acme/|my-jobs", text)] == []
+    fly = tomllib.loads(texts["fly.toml"])
+    assert (fly["app"], fly["env"]["LAMBDO_FLY_APP"]) == ("shop-router", "shop-jobs")
+    version = lambdo_router.__version__
+    assert f"FROM ghcr.io/you/lambdo-router:{version}\n" in texts["router.Dockerfile"]
+    assert f"uses: You/Lambdo-Router@v{version}\n" in texts[_WORKFLOWS["github"]]
+    assert "aws sqs create-queue --queue-name orders " in texts["DEPLOY.md"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param(
+            ["--router", "x"], "--router says what the router's app is called", id="alone"
+        ),
+        pytest.param(["--source", "a/b"], "--source says where --fly and --ci", id="source-alone"),
+        pytest.param(
+            ["--fly", "--router", "X"], "--router 'X': the name of a Fly app", id="router"
+        ),
+        pytest.param(
+            ["--fly", "--app", "a", "--router", "a"], "is the app of the Machines", id="one-app"
+        ),
+        pytest.param(
+            ["--fly", "--app", "a" * 60], "--router 'aaaaaa", id="too-long-a-name-with-router"
+        ),
+        pytest.param(
+            ["--fly", "--source", "https://github.com/a/b"],
+            "is no repository at GitHub; write OWNER/NAME",
+            id="source",
+        ),
+        pytest.param(["--ci", "jenkins"], "'jenkins' is not one of 'github', 'gitlab'", id="ci"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options: list[str], said: str) -> None:
+    result = run("init", *options)
+
+    assert (result.exit_code, written(Path())) == (2, [])
+    assert said in " ".join(result.stderr.split())
+
+
+def test_a_stand_in_for_the_repository_is_told_with_its_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lambdo_router.cli.init_files.installed_from", lambda: None)
+    result = run("init", "--fly", "--ci", "gitlab")
+
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "warning: acme/lambdo-router in router.Dockerfile, .gitlab-ci.yml stands for the "
+        "repository of the lambdo-router that you use: put it in its place, or begin again with "
+        "--source OWNER/NAME --force\n"
+    )
+
+
+def test_a_workflow_that_ci_would_not_find_is_told(tmp_path: Path) -> None:
+    Path(".git").mkdir()
+    result = run("init", "teams/shop", "--ci", "github", "--source", "you/lambdo-router")
+
+    assert result.exit_code == 0
+    assert f"warning: the repository begins at {tmp_path}: only there" in result.stderr
+    assert "work in teams/shop" in result.stderr
+    assert run("init", "--ci", "github", "--source", "you/lambdo-router").stderr == ""
+
+
+# What is there already
 
 
 def test_files_that_are_there_are_not_overwritten_unless_that_is_asked_for() -> None:

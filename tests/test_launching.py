@@ -18,6 +18,7 @@ from lambdo_router.launching import (
     message_digest,
     room_for_entries,
 )
+from lambdo_router.tracecontext import TraceContext
 
 
 def decoded(files: list[dict[str, str]], path: str) -> str:
@@ -80,6 +81,15 @@ def test_the_request_is_all_that_fly_needs() -> None:
                 "system": {"ApproximateReceiveCount": "1", "SentTimestamp": "1700000000123"},
             }
         ],
+    }
+
+
+def test_whoever_the_image_runs_as_can_read_the_files() -> None:
+    request = machine_request(Batch(key(), (entry("m1", "{}"),)), generation="g1", deadline=1.0)
+    files = json.loads(request.body)["config"]["files"]
+    assert {file["guest_path"]: file["mode"] for file in files} == {
+        "/tmp/events.json": 0o644,
+        "/tmp/batch.json": 0o644,
     }
 
 
@@ -157,11 +167,12 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         pytest.param([TRACE], TRACE, id="one"),
         pytest.param([TRACE, TRACE], TRACE, id="the-same-for-all"),
         pytest.param([TRACE, TRACE.replace("4", "5")], None, id="several"),
+        pytest.param([TRACE, None], None, id="not-all"),
         pytest.param(["x\nLD_PRELOAD=y"], None, id="hostile"),
         pytest.param([None], None, id="none"),
     ],
 )
-def test_a_trace_parent_is_handed_on_when_the_batch_has_just_one(
+def test_a_trace_is_handed_on_when_all_messages_of_the_batch_carry_it(
     values: list[str | None], expected: str | None
 ) -> None:
     entries = []
@@ -172,6 +183,27 @@ def test_a_trace_parent_is_handed_on_when_the_batch_has_just_one(
     body = json.loads(machine_request(Batch(key(), tuple(entries)), generation="g").body)
 
     assert body["config"]["env"].get("TRACEPARENT") == expected
+    assert "TRACESTATE" not in body["config"]["env"]
+
+
+def test_x_rays_header_is_handed_on_in_the_spelling_of_w3c() -> None:
+    header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    made = entry_of(message(system={"AWSTraceHeader": header}), Event("{}", {}, {}))
+    body = json.loads(machine_request(Batch(key(), (made,)), generation="g").body)
+
+    parent = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"
+    assert body["config"]["env"]["TRACEPARENT"] == parent
+
+
+def test_a_trace_of_the_router_goes_before_those_of_the_messages() -> None:
+    attributes = {"traceparent": text(TRACE)}
+    made = entry_of(message(attributes=attributes), Event("{}", {}, attributes))
+    own = TraceContext("a" * 32, "b" * 16, "01", "vendor=1")
+    request = machine_request(Batch(key(), (made,)), generation="g", trace=own)
+    environment = json.loads(request.body)["config"]["env"]
+
+    assert environment["TRACEPARENT"] == own.parent
+    assert environment["TRACESTATE"] == "vendor=1"
 
 
 @given(

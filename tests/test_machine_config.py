@@ -94,6 +94,7 @@ def test_what_is_not_set_yet_is_not_judged() -> None:
     [
         *((name, True) for name in ("LAMBDO_ROUTE", "LAMBDO_", "EVENTS_PATH", "TRACEPARENT")),
         *((name, False) for name in ("LAMBDO", "MY_LAMBDO_X", "EVENTS_PATHS", "lambdo_x", "PATH")),
+        *((name, False) for name in ("LAMBDO_HANDLER", "LAMBDO_CONCURRENCY")),
     ],
 )
 def test_the_router_owns_its_names_in_the_environment(name: str, *, owned: bool) -> None:

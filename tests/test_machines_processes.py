@@ -188,7 +188,8 @@ async def test_entrypoint_and_the_images_own_command_make_the_whole(tmp_path: Pa
         pytest.param(
             (),
             127,
-            f"image {IMAGE} has no command here; give the profile a `command`",
+            f"image {IMAGE} has no command here, and its folder no function for a runtime to call; "
+            "give the profile a `command`, or LAMBDO_HANDLER in its `env`",
             id="no-command",
         ),
     ],

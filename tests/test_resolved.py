@@ -29,11 +29,13 @@ def test_durations_are_spelled_as_they_are_read(text: str) -> None:
 
 
 def test_everything_that_a_queue_has_is_there() -> None:
-    queue = Queue("q", url="u", lookup="l", visibility=90.0, reject_to="r")
+    way = {"region": "eu-west-1", "role_arn": "arn", "endpoint": "http://localhost"}
+    queue = Queue("q", url="u", lookup="l", **way, visibility=90.0, reject_to="r")  # type: ignore[arg-type]
 
     assert queue_values(queue) == {
         "url": "u",
         "name": "l",
+        **way,
         "envelope": "none",
         "visibility": "90s",
         "max_waiting": 1000,

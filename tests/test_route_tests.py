@@ -274,7 +274,8 @@ def test_names_are_checked_against_the_routes() -> None:
         ),
         (
             "x.test.yaml:3:56: no route is called `order`; did you mean `orders`? "
-            "allowed are: image-uploads, lambdo, orders, site-build [unknown-route]"
+            "allowed are: image-uploads, lambdo, orders, reviews, site-build, stock, welcome "
+            "[unknown-route]"
         ),
         (
             "x.test.yaml:4:32: no route reads queue `rejected`: the router takes no message from "

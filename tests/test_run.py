@@ -47,7 +47,7 @@ version: 1
 queues:
   work: {name: work, visibility: 30s, reject_to: rejected}
   rejected: {name: rejected}
-defaults: {app: jobs, acknowledge: launch}
+defaults: {app: jobs, acknowledge: launch, max_attempts: 5}
 profiles:
   plain: {image: "registry.fly.io/jobs:1"}
 routes:
@@ -140,6 +140,7 @@ async def world(folder: Path, routes: str | None = ROUTES) -> AsyncIterator[Worl
             "LAMBDO_SQS_LONG_POLL_SECONDS": "1",
             "LAMBDO_LOG_FORMAT": "json",
             "LAMBDO_LOG_LEVEL": "debug",
+            "LAMBDO_ADMIN_PORT": "0",
         }
         yield World(folder, sqs, machines, environment)
 
@@ -157,7 +158,7 @@ async def test_messages_become_machines_until_the_router_is_told_to_stop(tmp_pat
     assert code == 0
     assert events == [[{"n": 1.1}]]
     names = [json.loads(line)["event"] for line in text.splitlines()]
-    assert names[0] == "routes.swapped"
+    assert names[0] == "router.started"
     assert names[-1] == "router.stopped"
     assert {"machine.launched", "message.rejected", "message.deleted"} <= set(names)
 

@@ -100,3 +100,45 @@ def test_a_secret_does_not_show_itself() -> None:
 
     assert "planted-token" not in f"{settings} {settings!r} {settings.fly_token}"
     assert repr(Secret("planted-token")) == "***"
+
+
+def test_the_routers_own_server_listens_everywhere_unless_told_otherwise() -> None:
+    settings = read_settings({})
+
+    assert (settings.admin_host, settings.admin_port) == ("::", 9091)
+    assert (settings.admin_token, settings.admin_hosts) == (None, ())
+
+
+def test_where_the_routers_own_server_is_and_what_it_is_called_can_be_set() -> None:
+    settings = read_settings(
+        {
+            "LAMBDO_ADMIN_HOST": "fdaa::3",
+            "LAMBDO_ADMIN_PORT": "9000",
+            "LAMBDO_ADMIN_TOKEN": "0123456789abcdef",
+            "LAMBDO_ADMIN_HOSTS": "router.example.com, other",
+            "FLY_APP_NAME": "router",
+            "FLY_MACHINE_ID": "d8901",
+        }
+    )
+
+    assert (settings.admin_host, settings.admin_port) == ("fdaa::3", 9000)
+    assert settings.admin_hosts == ("router.example.com", "other", "router.fly.dev")
+    assert settings.admin_token is not None
+    assert settings.admin_token.reveal() == "0123456789abcdef"
+    assert "0123456789abcdef" not in repr(settings)
+    assert settings.report_url == "http://d8901.vm.router.internal:9000"
+
+
+def test_machines_cannot_be_told_of_a_port_that_nobody_knows() -> None:
+    environment = {"FLY_APP_NAME": "router", "FLY_MACHINE_ID": "d8901", "LAMBDO_ADMIN_PORT": "0"}
+
+    assert read_settings(environment).report_url is None
+
+
+@pytest.mark.parametrize(
+    "token", ["0123456789abcde", "0123456789abcdef\u00e9", "0123456789\tabcdef"]
+)
+def test_a_token_that_is_weak_or_fits_no_header_is_refused_and_not_told(token: str) -> None:
+    with pytest.raises(SettingsError, match="LAMBDO_ADMIN_TOKEN must have at least 16") as error:
+        read_settings({"LAMBDO_ADMIN_TOKEN": token})
+    assert token not in str(error.value)

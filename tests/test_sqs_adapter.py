@@ -518,7 +518,7 @@ async def test_a_poll_that_fails_is_not_repeated(
 async def test_a_server_that_never_answers_a_poll_is_given_up(
     embedded: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lambdo_router.sqs.connector._POLL_MARGIN", 0.05)
+    monkeypatch.setattr("lambdo_router.sqs.clients._POLL_MARGIN", 0.05)
     name = new_name()
     embedded.client.create_queue(QueueName=name)
     async with connected(local(embedded.url)) as connector:

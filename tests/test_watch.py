@@ -432,6 +432,29 @@ async def test_a_nudge_loads_anew_and_tells_a_failure_again(files: Files) -> Non
 
 
 @pytest.mark.real_time
+async def test_a_nudge_that_brings_nothing_new_is_answered(files: Files) -> None:
+    nudge, answered = asyncio.Event(), asyncio.Event()
+    reasons: list[str] = []
+
+    def nothing_new(reason: str) -> None:
+        reasons.append(reason)
+        answered.set()
+
+    outcomes = follow(
+        files.load, files.load(), poll=0.01, quiet=0.02, nudge=nudge, nothing_new=nothing_new
+    )
+    async with aclosing(outcomes):
+        waiting = asyncio.ensure_future(Follower(outcomes).next())
+        for _ in range(2):
+            nudge.set()
+            await answered.wait()
+            answered.clear()
+        files.routes.write_text("two")
+        assert await waiting == "two"
+    assert reasons == ["", ""]
+
+
+@pytest.mark.real_time
 async def test_loads_of_what_is_known_already_are_not_told(files: Files) -> None:
     nudge, loaded = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -13,7 +13,6 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from lambdo_router import __version__
 from lambdo_router.errors import LambdoError, SettingsError
 
 COMMANDS = {
@@ -25,6 +24,8 @@ COMMANDS = {
     "diff": "Tell what is different in meaning between two routes files.",
     "send": "Send a message to a queue of the routes file.",
     "rejected": "Look at rejected messages and dead letters, and send them back.",
+    "status": "Say what a running router does, and what fails.",
+    "top": "Watch a running router.",
     "dev": "Run and watch everything on this machine.",
     "demo": "Run the example routes with example messages.",
     "init": "Write a routes file that works, with all that belongs to it.",
@@ -93,9 +94,18 @@ def _report(error: LambdoError) -> None:
     from lambdo_router.config.diagnostics import ConfigError
 
     if isinstance(error, ConfigError):
-        printing.print_diagnostics(error.diagnostics)
+        printing.print_diagnostics(error.diagnostics, error.sources)
     else:
         printing.print_error(str(error))
+
+
+def _tell_version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
+    if not asked or context.resilient_parsing:
+        return
+    from lambdo_router.cli.version import version_text
+
+    click.echo(version_text())
+    context.exit()
 
 
 @click.group(
@@ -103,7 +113,14 @@ def _report(error: LambdoError) -> None:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 fine, 1 found something, 2 wrong usage, 3 a file that cannot be read.",
 )
-@click.version_option(__version__, prog_name="lambdo-router")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Show the version, and that of the routes file, and exit.",
+)
 def cli() -> None:
     """Turns events on Amazon SQS into Fly.io Machines, by a YAML file of routes."""
 

@@ -26,8 +26,10 @@ from lambdo_router.dev.demo import (
     Outcomes,
     differences,
     example_folder,
+    runtime_of,
 )
 from lambdo_router.dev.machines_server import MachineEvent, MachineRecord
+from lambdo_router.dev.runtimes import is_here
 from lambdo_router.dev.samples import Sample, read_samples
 from lambdo_router.dev.stack import local_stack
 from lambdo_router.router import Limits, Router
@@ -48,7 +50,8 @@ def command(*, verbose: bool) -> None:
     Run the example routes with the example messages, on an SQS and a Machines API of its own.
 
     Nothing is needed and nothing leaves this machine: Machines are local processes. It takes a few
-    seconds, and ends with a table of what became of each message.
+    seconds, and ends with a table of what became of each message. Messages for functions in a
+    language that this machine does not have are left out.
 
     \b
       lambdo-router demo
@@ -58,13 +61,31 @@ def command(*, verbose: bool) -> None:
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     folder = example_folder()
     output = console()
-    samples = read_samples(folder / _MESSAGES)
     # Variables of this environment might lead the example's queues elsewhere.
     table = load_routes(folder / ROUTES_FILE, {}).table
+    samples, skipped = _playable(table, read_samples(folder / _MESSAGES))
     view = LiveView(output, time.time) if verbose else None
     endings = asyncio.run(play(folder, table, samples, view, _PATIENCE))
     output.print(_as_table(endings))
+    for line in skipped:
+        output.print(line, soft_wrap=True)
     raise SystemExit(_sum_up(output, folder, endings))
+
+
+def _playable(
+    table: RoutingTable, samples: tuple[Sample, ...]
+) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+    """The samples, and a line about each whose function this machine cannot call."""
+    playable, skipped = [], []
+    for sample in samples:
+        runtime = runtime_of(table, sample)
+        if runtime is None or is_here(runtime):
+            playable.append(sample)
+        else:
+            name = sample.name.removesuffix(".json")
+            why = f"there is no `{runtime.interpreter}` on this machine to call its function"
+            skipped.append(f"{name} is skipped: {why}.")
+    return tuple(playable), tuple(skipped)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from typing import Final
 
 import click
 
+from lambdo_router.admin import admin_app
 from lambdo_router.cli.live import LiveView, console
+from lambdo_router.cli.lookout import Lookout
 from lambdo_router.cli.printing import print_diagnostics
 from lambdo_router.cli.running import EndedAtOnce, signals, tables
 from lambdo_router.config.diagnostics import Diagnostic
@@ -52,12 +54,18 @@ _PORT = click.IntRange(0, 65535)
 @click.option(
     "--machines-port", type=_PORT, default=0, help="Port of the Machines API; 0: a free one."
 )
+@click.option(
+    "--admin-port", type=_PORT, default=0, help="Port of the router's own server; 0: a free one."
+)
+@click.option("--open", "open_page", is_flag=True, help="Open the router's page in a browser.")
 def command(
     routes: Path | None,
     images: tuple[str, ...],
     messages: Path | None,
     sqs_port: int,
     machines_port: int,
+    admin_port: int,
+    open_page: bool,  # noqa: FBT001 - click's way
 ) -> None:
     """
     Run ROUTES (default: routes.yaml) with an SQS and a Machines API on this machine.
@@ -66,7 +74,8 @@ def command(
     processes (no sandbox: they have your rights), and all of it is gone at the end. What happens
     is printed as it happens. Edit ROUTES or its schemas and save: the router takes them over.
 
-    Send messages with `lambdo-router send`, as the first lines show. Ctrl-C stops.
+    Send messages with `lambdo-router send`, as the first lines show, and look at the page that they
+    name. Ctrl-C stops.
 
     \b
       lambdo-router dev
@@ -77,7 +86,8 @@ def command(
     path = _existing(routes)
     folders = dict(map(_image, images))
     samples = read_samples(messages) if messages is not None else ()
-    session = _Session(path, folders, samples, Ports(sqs_port, machines_port))
+    ports = Ports(sqs_port, machines_port, admin_port)
+    session = _Session(path, folders, samples, ports, open_page)
     try:
         asyncio.run(session.run())
     except EndedAtOnce as ended:
@@ -131,6 +141,7 @@ class _Session:
     images: Mapping[str, Path]
     samples: tuple[Sample, ...]
     ports: Ports
+    open_page: bool
 
     def load(self) -> LoadedRoutes:
         """The routes; variables need not be set here, where queues are called by their names."""
@@ -144,24 +155,37 @@ class _Session:
         print_diagnostics(_worth_saying(first), first.sources)
         view = LiveView(console(when_gone=stop.set), time.time)
         folder = self.path.resolve().parent
+        lookout = Lookout(first, reload, view.observe)
         with signals(stop, reload):
             async with local_stack(
-                folder, images=self.images, ports=self.ports, limits=_LIMITS
+                folder,
+                images=self.images,
+                ports=self.ports,
+                limits=_LIMITS,
+                admin=lambda reports: admin_app(
+                    reports,
+                    lookout.watched(),
+                    observe=lookout.observe,
+                    more=lookout.page.routes(),
+                ),
             ) as stack:
                 stack.create_queues(first.table)
                 stack.machines.platform.observers.append(view.machine_event)
                 stack.machines.on_line = view.output
                 self._greet(view, stack, first.table)
                 await stack.send(first.table, self.samples)
-                changes = _taken(stack, view, tables(self.load, first, reload, view.observe))
+                changes = _taken(stack, view, tables(self.load, first, reload, lookout.observe))
                 router = Router(
                     first.table,
                     stack.open_queue,
                     stack.launcher,
-                    view.observe,
+                    lookout.observe,
                     limits=_LIMITS,
                     reports=stack.reports,
                 )
+                lookout.look_at(router.levels)
+                if self.open_page:
+                    click.launch(f"{stack.admin_url}/")
                 await router.run(stop, changes)
 
     def _greet(self, view: LiveView, stack: Stack, table: RoutingTable) -> None:
@@ -172,6 +196,8 @@ class _Session:
         others = "other images" if images else "every image"
         places = ", ".join([*images, f"{others} = {self.path.resolve().parent}"])
         view.note("Machines", f"{stack.machines_url}  {places}")
+        view.note("page", f"{stack.admin_url}/")
+        view.note("status", f"{stack.admin_url}/status  lambdo-router top --url {stack.admin_url}")
         for image in _unused(self.images, table):
             used = sorted({route.profile.image for route in table.routes})
             view.note("", f"no profile has the image {image}; they have: {', '.join(used)}")

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from lambdo_router.cli.verdicts import judge
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.resolved import Values, as_written, profile_values
 from lambdo_router.dev.samples import Sample
 from lambdo_router.events import Message
 from lambdo_router.profiles import Profile
 from lambdo_router.routing import Routed
+from lambdo_router.verdicts import judge
 
 _SYSTEM = {"ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000"}
 """What SQS says of a message that was sent at the beginning of 2026 and not received before."""

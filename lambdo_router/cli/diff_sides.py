@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lambdo_router.cli.loading import examine, sound
+from lambdo_router.cli.loading import examine
 from lambdo_router.cli.revisions import Revision, opened
 from lambdo_router.config.compare import Side
 from lambdo_router.config.diagnostics import Diagnostic
-from lambdo_router.config.load import Examined, LoadedRoutes
+from lambdo_router.config.load import Examined, LoadedRoutes, sound
 from lambdo_router.config.resolved import Values, as_written, profile_values, unresolved
 from lambdo_router.profiles import Profile
 from lambdo_router.routing import Route

@@ -30,6 +30,8 @@ class Endpoint:
     """Where SQS is; without a URL at AWS, or wherever boto3's own configuration says."""
 
     url: str | None
+    asked_for: bool = False
+    """Whether the command line says so: then it goes before the `endpoint` of a queue."""
 
     @property
     def is_loopback(self) -> bool:
@@ -46,16 +48,24 @@ class Endpoint:
         and the variables that hold AWS's need not be set. Raises UsageError if one is not that must
         be.
         """
-        from lambdo_router.dev.local import local_name
+        from lambdo_router.dev.local import local_name, stand_in
 
-        if self.is_loopback:
-            return replace(queue, url=None, lookup=local_name(queue))
+        if self.is_loopback and (self.asked_for or queue.endpoint is None):
+            return stand_in(queue, lookup=local_name(queue))
         written = queue.url or queue.lookup or ""
         if "${" in written:
             raise click.UsageError(
                 f"queue `{queue.name}` is at {written}, and that variable is not set; set it to "
                 "the queue's URL, or name a server on this machine with --endpoint-url"
             )
+        if self.asked_for:
+            queue = replace(queue, endpoint=None)
+        for key in ("region", "role_arn", "endpoint"):
+            if "${" in (getattr(queue, key) or ""):
+                raise click.UsageError(
+                    f"queue `{queue.name}` has the {key} {getattr(queue, key)}, and that variable "
+                    "is not set; set it, or name a server on this machine with --endpoint-url"
+                )
         return queue
 
     def settings(self, wait_seconds: int = _LONGEST_WAIT) -> "SqsSettings":
@@ -89,4 +99,4 @@ def endpoint_of(option: str | None) -> Endpoint:
         raise click.UsageError(
             f"the endpoint {url!r} is no URL; write one like http://127.0.0.1:4566"
         )
-    return Endpoint(url)
+    return Endpoint(url, asked_for=option is not None)

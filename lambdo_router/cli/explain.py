@@ -78,9 +78,9 @@ def command(
     from lambdo_router.cli.explanation_text import lines
     from lambdo_router.cli.layout import say
     from lambdo_router.cli.loading import look_at
-    from lambdo_router.cli.verdicts import judge
     from lambdo_router.events import Message
     from lambdo_router.launching import machine_request
+    from lambdo_router.verdicts import judge
 
     loaded = look_at(routes)
     source = the_queue(loaded.table, sample, routes)

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from lambdo_router.batching import Batch, BatchKey
-from lambdo_router.cli.verdicts import Verdict
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.places import Place
 from lambdo_router.config.resolved import (
@@ -28,6 +27,7 @@ from lambdo_router.launching import ReportAddress, batch_id_of, machine_request
 from lambdo_router.profiles import Profile
 from lambdo_router.routing import Queue, Refused, Route, Routed
 from lambdo_router.settlement import Reject
+from lambdo_router.verdicts import Verdict
 
 FORMAT_VERSION = "1.0"
 Result = Literal["not_matched", "taken", "refused", "not_reached"]

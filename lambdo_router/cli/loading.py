@@ -7,9 +7,7 @@ A variable that is not set is no obstacle there: what it stands for stays as it 
 import os
 from pathlib import Path
 
-from lambdo_router.config.diagnostics import ConfigError
-from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes
-from lambdo_router.routing import RoutingTable
+from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes, sound
 
 
 def look_at(path: Path, content: bytes | None = None) -> LoadedRoutes:
@@ -30,17 +28,6 @@ def examine(path: Path, content: bytes | None = None) -> Examined:
         default_app=_variable("LAMBDO_FLY_APP") or _variable("FLY_APP_NAME"),
         default_region=_variable("LAMBDO_FLY_REGION") or _variable("FLY_REGION") or None,
         content=content,
-    )
-
-
-def sound(examined: Examined) -> LoadedRoutes:
-    """What was found, if there is no error in it. Raises ConfigError."""
-    compiled = examined.compiled
-    if compiled is None or examined.errors:
-        raise ConfigError(examined.diagnostics, examined.inputs)
-    table = RoutingTable(examined.generation, compiled.queues, compiled.routes)
-    return LoadedRoutes(
-        table, examined.warnings, examined.inputs, compiled.places, examined.sources
     )
 
 

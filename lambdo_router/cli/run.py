@@ -2,143 +2,131 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lambdo_router.cli.printing import print_diagnostics, print_error, print_warning
-from lambdo_router.cli.running import EndedAtOnce, no_changes, signals, tables
-from lambdo_router.config.load import LoadedRoutes, load_routes
-from lambdo_router.config.original import original_table
+from lambdo_router import __version__
+from lambdo_router.cli.printing import print_error, print_warning
+from lambdo_router.cli.running import EndedAtOnce, signals
+from lambdo_router.cli.source import RoutesPlace, Source, source_of
 from lambdo_router.errors import LaunchError, QueueError, SettingsError
+from lambdo_router.journal import all_of
+from lambdo_router.logs import Logs, configure_logs
+from lambdo_router.origin.address import Address
+from lambdo_router.prices import read_prices
 from lambdo_router.reports import Reports
 from lambdo_router.router import Router
 from lambdo_router.routing import RoutingTable
-from lambdo_router.settings import Settings, read_settings
-from lambdo_router.telemetry import configure_logs, log_fact
+from lambdo_router.settings import Settings, read_settings, without_secrets
+from lambdo_router.tracing import traces
 
 if TYPE_CHECKING:  # imported where they are used: they are slow to load
     from lambdo_router.fly import FlyMachines
     from lambdo_router.sqs import SqsConnector, SqsQueue
 
-_DEFAULT_FILE = Path("routes.yaml")
-
 
 @click.command()
-@click.argument("routes", required=False, type=click.Path(path_type=Path))
+@click.argument("routes", required=False, type=RoutesPlace(), envvar="LAMBDO_ROUTES")
 @click.option(
     "--grace",
     type=click.FloatRange(0, 300),
     help="Seconds that a stop may take (LAMBDO_GRACE, else 25). Fly's kill_timeout must be longer.",
 )
-def command(routes: Path | None, grace: float | None) -> None:
+@click.option(
+    "--admin/--no-admin",
+    default=True,
+    help="Whether to serve /healthz, /readyz, /status and /metrics, and take Machines' reports.",
+)
+def command(routes: Path | Address | None, grace: float | None, *, admin: bool) -> None:
     """
     Run the router: read the queues of ROUTES (default: routes.yaml) and create Machines.
 
-    The file and its schemas are watched and taken over when they change; SIGHUP reloads too.
+    ROUTES is a path, or an address: s3://bucket/key or https://host/path. The file and all that
+    it refers to are watched and taken over when they change; SIGHUP reloads too. From an address
+    the last good copy is kept on disk, for a start at which the address does not answer.
     SIGTERM or SIGINT stops: what is under way is finished, the rest goes back to its queue.
 
     \b
       lambdo-router run
       lambdo-router run deploy/routes.yaml --grace 50
+      lambdo-router run s3://acme-config/router/routes.yaml
 
     \b
     Environment:
-      LAMBDO_FLY_TOKEN, FLY_API_TOKEN   a deploy token of the app that Machines are created in
+      LAMBDO_FLY_TOKEN, FLY_API_TOKEN   a deploy token of the app that Machines are created in; of
+                                        several apps the tokens, joined by commas
       LAMBDO_FLY_APP, FLY_APP_NAME      the app of profiles that name none
       LAMBDO_FLY_REGION, FLY_REGION     the region of profiles that name none
       FLY_API_HOSTNAME                  another Machines API than https://api.machines.dev
       AWS_REGION, AWS_ROLE_ARN, ...     as for every AWS client; AWS_ENDPOINT_URL: another SQS
+      LAMBDO_ROUTES                     ROUTES, where it is not on the command line
+      LAMBDO_ROUTES_CACHE               where copies of routes from an address are kept
+      LAMBDO_ROUTES_POLL                seconds between two looks at an address; default 30
       LAMBDO_SQS_QUEUE_URL              without a routes file: the queue of the original contract
       LAMBDO_SQS_LONG_POLL_SECONDS      0 to 20, default 20
       LAMBDO_EVENTS_PER_MACHINE         batch size of the original contract, default 5
       LAMBDO_LAUNCH_RATE, ..._BURST     creates per second and app, and at once; default 1 and 3
       LAMBDO_MAX_MACHINES               Machines of ours that may run at once in an app
-      LAMBDO_ADMIN_PORT                 where Machines report to this router; default 9091
-      LAMBDO_REPORT_URL                 how they reach it; on Fly its private address
+      LAMBDO_ADMIN_PORT, ..._HOST       where its own server listens; default 9091, every address
+      LAMBDO_ADMIN_TOKEN                what POST /-/reload there asks for; without it that is off
+      LAMBDO_ADMIN_HOSTS                names it may be called by, beside private ones
+      LAMBDO_REPORT_URL                 how Machines reach it; on Fly its private address
+      LAMBDO_PRICES                     a JSON file of prices, for the metrics of what it costs
       LAMBDO_LOG_FORMAT, ..._LEVEL      text or json; debug, info, warning or error
+      OTEL_EXPORTER_OTLP_ENDPOINT, ...  where traces go, with the extra `otel`; default: nowhere
 
     Exit codes: 0 stopped as told, 1 the routes file, AWS or Fly say no, 2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     settings = read_settings(os.environ)
     if grace is not None:
         settings = replace(settings, limits=replace(settings.limits, grace=grace))
-    configure_logs(settings.log_format, settings.log_level)
-    load = _loader(routes, settings)
+    logs = configure_logs(settings.log_format, settings.log_level)
     try:
-        raise SystemExit(asyncio.run(_run(settings, load)))
+        running = _run(settings, source_of(routes, settings), logs, admin=admin)
+        raise SystemExit(asyncio.run(running))
     except EndedAtOnce as ended:
         raise SystemExit(ended.exit_code) from None
 
 
-def _loader(routes: Path | None, settings: Settings) -> Callable[[], LoadedRoutes] | RoutingTable:
-    """How to load the routes file; or the table of the original contract, where there is none."""
-    if routes is None and not _DEFAULT_FILE.exists():
-        if settings.queue_url is None:
-            raise SettingsError(
-                f"there is no {_DEFAULT_FILE} here; name a routes file (lambdo-router run FILE), "
-                "or set LAMBDO_SQS_QUEUE_URL to serve that queue by the original Lambdo's contract"
-            )
-        return original_table(
-            settings.queue_url,
-            app=settings.fly_app,
-            region=settings.fly_region,
-            batch_size=settings.events_per_machine,
-        )
-    path = routes or _DEFAULT_FILE
+async def _run(settings: Settings, source: Source, logs: Logs, *, admin: bool) -> int:
+    from lambdo_router.cli.lookout import Lookout, listen
 
-    def load() -> LoadedRoutes:
-        return load_routes(
-            path,
-            os.environ,
-            default_app=settings.fly_app,
-            default_region=settings.fly_region,
-        )
-
-    return load
-
-
-async def _run(settings: Settings, source: Callable[[], LoadedRoutes] | RoutingTable) -> int:
     stop, reload = asyncio.Event(), asyncio.Event()
     with signals(stop, reload):
         async with AsyncExitStack() as ends:
-            if isinstance(source, RoutingTable):
-                table, changes = source, no_changes()
-            else:
-                first = source()
-                print_diagnostics(first.warnings, first.sources)
-                table = first.table
-                changes = tables(source, first, reload, log_fact)
+            ends.push_async_callback(source.aclose)
+            first = await source.first()
+            table = first if isinstance(first, RoutingTable) else first.table
+            logs.started(__version__, table, without_secrets(settings))
             sqs, fly = await _connect(settings, ends)
-            if not await _all_reachable(table, sqs, fly):
+            reports = Reports(fly, settings.report_url if admin else None)
+            prices = read_prices(settings.prices)
+            traced = await ends.enter_async_context(traces(os.environ))
+            observe = all_of(logs.observe, *traced.observers)
+            lookout = Lookout(first, reload, observe, prices=prices)
+            router = Router(
+                *(table, sqs.open, fly, lookout.observe),
+                limits=settings.limits,
+                reports=reports,
+                trace_of=traced.trace_of,
+            )
+            lookout.look_at(router.levels)
+            if admin:
+                await listen(ends, settings, reports, lookout)
+            if not await _all_reachable(table, sqs, fly, lookout.overview.cannot_start):
                 return 1
-            reports = Reports(fly, settings.report_url)
-            if settings.report_url is not None:
-                await ends.enter_async_context(_listening(settings, reports))
-            router = Router(table, sqs.open, fly, log_fact, limits=settings.limits, reports=reports)
-            await router.run(stop, changes)
+            if not isinstance(first, RoutingTable):
+                from lambdo_router.cli.online import warn_online
+
+                await warn_online(first, sqs, fly)
+            nothing_new = lookout.reloading.nothing_new
+            await router.run(stop, source.changes(reload, lookout.observe, nothing_new))
     return 0
-
-
-@asynccontextmanager
-async def _listening(settings: Settings, reports: Reports) -> AsyncIterator[None]:
-    """The router's own server, where Machines can reach it."""
-    from lambdo_router.admin import admin_app
-    from lambdo_router.serving import serve
-
-    try:
-        serving = serve(admin_app(reports), settings.admin_host, settings.admin_port)
-        async with serving:
-            yield
-    except OSError as error:
-        raise SettingsError(
-            f"cannot listen on {settings.admin_host} port {settings.admin_port} "
-            f"({error.strerror}); set LAMBDO_ADMIN_PORT to a free one"
-        ) from error
 
 
 async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyMachines]":
@@ -162,22 +150,25 @@ async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnec
     return sqs, fly
 
 
-async def _all_reachable(table: RoutingTable, sqs: "SqsConnector", fly: "FlyMachines") -> bool:
+async def _all_reachable(
+    table: RoutingTable, sqs: "SqsConnector", fly: "FlyMachines", tell: Callable[[str], None]
+) -> bool:
     """
-    Ask for every queue and app once, before anything is taken.
+    Ask for every queue and app once, before anything is taken; `tell` hears of problems at once.
 
     At the start somebody is looking on: a typo is said at once, with all others. Later the same
     failures are logged and tried again.
     """
     used = {queue.name for queue in table.sources()}
     used |= {queue.reject_to for queue in table.sources() if queue.reject_to is not None}
-    apps = sorted({route.profile.app for route in table.routes})
+    apps = sorted({app for route in table.routes for app in route.profile.apps})
     questions = [
         *(_notes_of(sqs.open(table.queues[name])) for name in sorted(used)),
         *(_notes(fly.check(app)) for app in apps),
     ]
     fine = True
-    for answer in await asyncio.gather(*questions, return_exceptions=True):
+    answers = (_telling(question, tell) for question in questions)
+    for answer in await asyncio.gather(*answers, return_exceptions=True):
         if isinstance(answer, QueueError | LaunchError):
             print_error(str(answer))
             fine = False
@@ -187,6 +178,16 @@ async def _all_reachable(table: RoutingTable, sqs: "SqsConnector", fly: "FlyMach
             for note in answer:
                 print_warning(note)
     return fine
+
+
+async def _telling(
+    question: Awaitable[tuple[str, ...]], tell: Callable[[str], None]
+) -> tuple[str, ...]:
+    try:
+        return await question
+    except (QueueError, LaunchError) as error:
+        tell(str(error))
+        raise
 
 
 async def _notes_of(opening: "Awaitable[SqsQueue]") -> tuple[str, ...]:

@@ -3,9 +3,10 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 
 from lambdo_router import journal
+from lambdo_router.cli.loaded import loaded_fact
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.watch import Reloaded, ReloadFailed, follow
 from lambdo_router.routing import RoutingTable
@@ -63,13 +64,31 @@ async def tables(
     first: LoadedRoutes,
     reload: asyncio.Event,
     observe: journal.Observer,
+    nothing_new: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[RoutingTable]:
-    """Each new table of a routes file; what is said about a changed file goes to the journal."""
-    async for change in follow(load, first, nudge=reload):
+    """
+    Each new table of a routes file; what is said about a changed file goes to the journal.
+
+    `nothing_new` is called when `reload` was set and brought nothing; more at `watch.follow`.
+    """
+    following = follow(load, first, nudge=reload, nothing_new=nothing_new)
+    async with aclosing(following) as changes:
+        async for table in told(changes, first, observe):
+            yield table
+
+
+async def told(
+    changes: AsyncIterator[Reloaded[LoadedRoutes] | ReloadFailed],
+    first: LoadedRoutes,
+    observe: journal.Observer,
+) -> AsyncIterator[RoutingTable]:
+    """The tables of those changes that are good; what is said about each goes to the journal."""
+    before = first
+    async for change in changes:
         match change:
             case Reloaded(loaded=loaded):
-                warnings = tuple(map(str, loaded.warnings))
-                observe(journal.RoutesLoaded(loaded.generation, warnings))
+                observe(await loaded_fact(before, loaded))
+                before = loaded
                 yield loaded.table
             case ReloadFailed(diagnostics=diagnostics):
                 observe(journal.RoutesRefused(tuple(map(str, diagnostics))))

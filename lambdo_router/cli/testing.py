@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lambdo_router.cli.loading import sound
 from lambdo_router.cli.testing_remarks import Remark, remarks, unset
-from lambdo_router.cli.verdicts import Verdict, judge
-from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes
+from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes, sound
 from lambdo_router.config.places import Place
 from lambdo_router.config.route_tests import RouteTest
 from lambdo_router.profiles import SIZES, Profile, normalise_image
 from lambdo_router.routing import Route
+from lambdo_router.verdicts import Verdict, judge
 
 _POLICIES: Final[Mapping[str, str]] = {"rejected": "reject", "left": "leave", "dropped": "drop"}
 """What was done with a message, by what became of it."""

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from lambdo_router.cli.verdicts import Verdict
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.places import Place
 from lambdo_router.config.route_tests import RouteTest
 from lambdo_router.config.route_tests_coverage import held
 from lambdo_router.routing import Considered, Refused, Route, RoutingTable, decide
+from lambdo_router.verdicts import Verdict
 
 _MOST_TOLD = 5
 """Conditions, or routes, that are told of."""

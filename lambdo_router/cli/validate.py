@@ -1,4 +1,4 @@
-"""`validate`: everything about routes files that can be known without a network."""
+"""`validate`: everything about routes files that can be known; without a network, unless asked."""
 
 import os
 import sys
@@ -54,6 +54,11 @@ def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
     help="Take a variable that is not set for an error, as `run` does, and not for a warning.",
 )
 @click.option(
+    "--online",
+    is_flag=True,
+    help="Ask AWS and Fly too: queues and what they are set to, rights, apps, regions, the clock.",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(_FORMATS),
@@ -73,7 +78,13 @@ def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
     help="Say what a code, as in [unused-queue], means and how to mend it; and do nothing else.",
 )
 def command(
-    files: tuple[str, ...], *, strict: bool, require_env: bool, form: str, quiet: bool
+    files: tuple[str, ...],
+    *,
+    strict: bool,
+    require_env: bool,
+    online: bool,
+    form: str,
+    quiet: bool,
 ) -> None:
     """
     Check routes files: routes.yaml, or the FILES that are named.
@@ -85,11 +96,15 @@ def command(
     in. Needs no network, no credentials and no variables: a variable that is not set is a
     warning, and what it stands for is not checked. At the end it says how each file was checked.
 
+    With --online a file that has no errors is held against AWS and Fly as well, with the
+    credentials and variables that `run` takes. Nothing is sent, received, created or changed.
+
     A comment `# lambdo: ignore=CODE` on the line, or alone on the line before, takes warnings away.
 
     \b
       lambdo-router validate
       lambdo-router validate "deploy/**/*.yaml" --strict --format github
+      lambdo-router validate --online --require-env
       lambdo-router validate --explain-code unused-queue
 
     \b
@@ -100,7 +115,7 @@ def command(
       3  a file cannot be read: it is a folder, or its rights do not allow it
     The highest that fits any of the files.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
-    report = _report(_named(files), strict=strict, require_env=require_env)
+    report = _report(_named(files), strict=strict, require_env=require_env, online=online)
     if form == "text":
         _print(report, quiet=quiet)
     else:
@@ -136,18 +151,30 @@ def _meant(file: str) -> Iterable[Path]:
     return found
 
 
-def _report(files: Sequence[Path], *, strict: bool, require_env: bool) -> Report:
+def _report(files: Sequence[Path], *, strict: bool, require_env: bool, online: bool) -> Report:
     examined = {path: _examined(path, require_env=require_env) for path in files}
+    if online:
+        examined = _asked(examined)
     sources: dict[str, Sequence[str]] = {}
     for one in examined.values():
         sources |= one.sources
     found = [
         FileReport(str(path), (), f"checked as a part of {root}")
         if (root := _included_by(path, examined)) is not None
-        else _file_report(path, one, strict=strict)
+        else _file_report(path, one, strict=strict, online=online)
         for path, one in examined.items()
     ]
     return Report(tuple(found), sources)
+
+
+def _asked(examined: Mapping[Path, Examined]) -> dict[Path, Examined]:
+    """The same with what AWS and Fly say; not of a part, which is asked about with its whole."""
+    from lambdo_router.cli.online import examined_online
+    from lambdo_router.settings import read_settings
+
+    wholes = [path for path in examined if _included_by(path, examined) is None]
+    found = examined_online([examined[path] for path in wholes], read_settings(os.environ))
+    return {**examined, **dict(zip(wholes, found, strict=True))}
 
 
 def _examined(path: Path, *, require_env: bool) -> Examined:
@@ -172,7 +199,7 @@ def _has_read(examined: Examined, path: Path) -> bool:
     return os.path.realpath(path) in map(os.path.realpath, examined.sources)
 
 
-def _file_report(path: Path, examined: Examined, *, strict: bool) -> FileReport:
+def _file_report(path: Path, examined: Examined, *, strict: bool, online: bool) -> FileReport:
     diagnostics = examined.diagnostics
     if strict:
         diagnostics = tuple(replace(one, severity="error") for one in diagnostics)
@@ -182,7 +209,19 @@ def _file_report(path: Path, examined: Examined, *, strict: bool) -> FileReport:
         code = _MISSING if missing else _UNREADABLE
     else:
         code = _FOUND if report.errors else _FINE
-    return replace(report, summary=_summary(report, examined), exit_code=code)
+    summary = _summary(report, examined)
+    if online:
+        summary += _not_asked(examined)
+    return replace(report, summary=summary, exit_code=code)
+
+
+def _not_asked(examined: Examined) -> str:
+    """What the summary says of the questions that were not asked."""
+    from lambdo_router.cli.online import CHECKED, NOT_CHECKED
+
+    if CHECKED[0] in examined.checked:
+        return f"; {NOT_CHECKED}"
+    return "; AWS and Fly were not asked, for the file has errors"
 
 
 def _summary(report: FileReport, examined: Examined) -> str:

@@ -21,6 +21,8 @@ from lambdo_router.config.diagnostics import Severity
 from lambdo_router.config.document import read_document
 
 ExampleOf = Literal["routes", "schema", "test"]
+ONLINE = "What AWS and Fly say"
+"""The section of what only `validate --online` and the start of `run` look at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ def _differences(old: Values, new: Values) -> Iterator[Difference]:
 
 def _meaning(key: str, value: object) -> object:
     """The value without an order that means nothing."""
-    if not isinstance(value, list) or not key.startswith(("queue", "match.", "overrides.")):
+    if not isinstance(value, list) or not key.startswith(("app", "queue", "match.", "overrides.")):
         return value
     return _unordered(value) if key.startswith("match.") else sorted(map(json.dumps, value))
 

@@ -61,8 +61,8 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
 
     A profile without an image is complete: senders may have to name one.
     """
-    app = _text(draft, layer.app, fallbacks.app)
-    if not app and not layer.partial and fallbacks.app_required:
+    apps = (fallbacks.app,) if layer.app is None else layer.app.value or ("",)
+    if not apps[0] and layer.app is None and not layer.partial and fallbacks.app_required:
         draft.problem(
             place,
             "no-app",
@@ -73,7 +73,7 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
     size, guest = _size_and_guest(layer)
     return Profile(
         name=name,
-        app=app,
+        app=apps[0],
         image=_text(draft, layer.image, ""),
         size=size,
         guest=guest,
@@ -88,6 +88,7 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
         max_machines=None if layer.max_machines is None else layer.max_machines.value,
         max_attempts=None if layer.max_attempts is None else layer.max_attempts.value,
         machine=json.dumps(layer.machine, sort_keys=True, separators=(",", ":")),
+        more_apps=apps[1:],
     )
 
 

@@ -76,12 +76,20 @@ class ConfigError(LambdoError):
     A configuration that cannot be used: all of its problems, in order.
 
     `inputs` are the files that were read or looked for, so that a watcher knows what to watch
-    until the configuration is mended.
+    until the configuration is mended. `sources` are the lines of files by their names in the
+    diagnostics, as far as they were kept: of one that came from elsewhere nobody can read them
+    again.
     """
 
-    def __init__(self, diagnostics: Iterable[Diagnostic], inputs: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        diagnostics: Iterable[Diagnostic],
+        inputs: Iterable[Path] = (),
+        sources: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(sorted(diagnostics))
         self.inputs: tuple[Path, ...] = tuple(inputs)
+        self.sources: Mapping[str, Sequence[str]] = sources
         super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
 
     @property

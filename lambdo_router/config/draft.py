@@ -190,6 +190,16 @@ class Draft:
         part, _ = self._locate(path)
         return part.path.parent
 
+    def parsed(self, path: Path, text: str, parse: Callable[[str], T]) -> T | None:
+        """The text that stands at `path`, parsed; None, and a problem noted, if it cannot be."""
+        try:
+            return parse(text)
+        except ValueError as problem:
+            code = problem.code if isinstance(problem, Unfit) else "bad-format"
+            what = f"{self.describe(path)} is {self.shown(path)}"
+            self.problem(path, code, what, hint=str(problem))
+            return None
+
     def line(self, path: Path, *, seen_from: Path) -> str:
         """
         Where the thing at `path` begins, to be told at `seen_from`: `line 7`.
@@ -359,13 +369,7 @@ class Section:
         text = self.text(key)
         if text is None or text.value is None:
             return None if text is None else Written(None, text.path)
-        try:
-            return Written(parse(text.value), text.path)
-        except ValueError as problem:
-            code = problem.code if isinstance(problem, Unfit) else "bad-format"
-            what = f"{self.draft.describe(text.path)} is {self.draft.shown(text.path)}"
-            self.draft.problem(text.path, code, what, hint=str(problem))
-            return Written(None, text.path)
+        return Written(self.draft.parsed(text.path, text.value, parse), text.path)
 
     def _written(self, key: str, value: T | None) -> Written[T] | None:
         if key not in self:

@@ -16,7 +16,8 @@ from typing import Literal
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.document import Document, parse_document, source_lines
 from lambdo_router.config.document import Path as DocumentPath
-from lambdo_router.config.globs import Matches, expand, refusal
+from lambdo_router.config.globs import Matches, expand, is_glob, refusal
+from lambdo_router.config.mirror import Mirror
 from lambdo_router.config.parts import Part
 from lambdo_router.config.variables import substitute
 
@@ -52,20 +53,23 @@ def read_routes_files(
     *,
     missing: Literal["error", "warning"],
     content: bytes | None = None,
+    mirror: Mirror | None = None,
 ) -> RoutesFiles:
     """
     The file at `path` and all that it includes, with variables from `env` filled in.
 
     With `content` that is what the file at `path` holds; nothing is read from there. `missing` is
-    the severity of a variable that is not set. Never fails: what is wrong is among the problems.
+    the severity of a variable that is not set. `mirror` is the folder of files from elsewhere that
+    the path is in. Never fails: what is wrong is among the problems.
     """
     files = RoutesFiles(inputs=[path])
-    reader = _Reader(files, env, missing)
+    reader = _Reader(files, env, missing, mirror)
     try:
         content = read_bytes(path) if content is None else content
     except Unreadable as error:
-        files.readable, files.sources[str(path)] = False, ()
-        files.problems.append(Diagnostic(str(path), 1, 1, error.code, str(error)))
+        name = reader.name_of(path)
+        files.readable, files.sources[name] = False, ()
+        files.problems.append(Diagnostic(name, 1, 1, error.code, str(error)))
         return files
     reader.take(path, content)
     if files.parts:
@@ -100,10 +104,15 @@ class _Reader:
     files: RoutesFiles
     env: Mapping[str, str]
     missing: Literal["error", "warning"]
+    mirror: Mirror | None
+
+    def name_of(self, path: Path) -> str:
+        """What the file is called in diagnostics."""
+        return str(path) if self.mirror is None else self.mirror.name_of(path)
 
     def take(self, path: Path, content: bytes) -> None:
         """Add the file to the parts, as far as it is YAML."""
-        files, name = self.files, str(path)
+        files, name = self.files, self.name_of(path)
         files.contents.append(content)
         written, refused = parse_document(content, name)
         files.problems += refused
@@ -142,6 +151,11 @@ class _Reader:
             hint = "that is this file itself; remove it"
         if hint is not None:
             self._note(root, at, "include-not-allowed", f"`include` has {root.shown(at)}", hint)
+            return None
+        if self.mirror is not None and not self.mirror.can_list and is_glob(text):
+            what = f"`include` has {root.shown(at)}, and nobody says which files there are"
+            hint = f"at {self.mirror.place} files cannot be listed; name each, or use a bucket"
+            self._note(root, at, "include-not-listed", what, hint)
             return None
         matches = expand(root.path.parent, text)
         self.files.inputs += [path for path in matches.watched if path not in self.files.inputs]

@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.draft import Section, Unfit, Written
-from lambdo_router.config.machine_config import is_owned_variable, read_machine
+from lambdo_router.config.machine_config import (
+    OWNED_VARIABLES_HINT,
+    is_owned_variable,
+    read_machine,
+)
 from lambdo_router.config.units import parse_duration, parse_size, size_text
 from lambdo_router.profiles import SIZES, Guest, Preset, normalise_image
 
@@ -36,7 +40,8 @@ _APP = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 class Layer:
     """What one place says about a profile; None and empty mean that it does not say it."""
 
-    app: Written[str] | None = None
+    app: Written[tuple[str, ...]] | None = None
+    """One or several; a name that is not known is there as it is written."""
     region: Written[str] | None = None
     image: Written[str] | None = None
     size: Written[str] | None = None
@@ -100,7 +105,7 @@ def read_layer(section: Section) -> Layer:
     """What this mapping says, each value checked by itself."""
     guest = _guest(section)
     return Layer(
-        app=section.parsed("app", _app),
+        app=_apps(section),
         region=section.parsed("region", _region),
         image=section.parsed("image", _image),
         size=section.parsed("size", _size) if guest is None else None,
@@ -137,9 +142,24 @@ def memory_with_size(preset: Preset, memory_mb: int) -> str | None:
     return f"allowed is {least} to {most} in steps of {step}"
 
 
+def _apps(section: Section) -> Written[tuple[str, ...]] | None:
+    """The app, or the apps; what a variable that is not set stands for is left as it is written."""
+    if "app" not in section:
+        return None
+    draft, value, at = section.draft, section.value.get("app"), section.at("app")
+    several = enumerate(value) if isinstance(value, list) else ()
+    apps: list[str] = []
+    for path, name in [((*at, index), one) for index, one in several] or [(at, value)]:
+        if isinstance(name, str):
+            sound = draft.is_known(path) and draft.parsed(path, name, _app) is not None
+            apps.append(name if sound else str(draft.written(path)))
+    return Written(tuple(dict.fromkeys(apps)) or None, at)
+
+
 def _app(text: str) -> str:
     if _APP.fullmatch(text) is None:
-        raise ValueError("the name of a Fly app is lower-case letters, digits and `-`")
+        hint = "the name of a Fly app is lower-case letters, digits and `-`"
+        raise ValueError(f"{hint}; write several as a list" if "," in text else hint)
     return text
 
 
@@ -252,6 +272,6 @@ def _env(section: Section) -> dict[str, str]:
                 "owned-by-router",
                 f"`{name}` is set by the router",
                 on="key",
-                hint="the names LAMBDO_*, EVENTS_PATH and TRACEPARENT are the router's",
+                hint=OWNED_VARIABLES_HINT,
             )
     return {name: value for name, value in env.value.items() if isinstance(value, str)}

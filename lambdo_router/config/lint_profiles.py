@@ -42,6 +42,8 @@ class Regions:
     """Codes, and names that stand for several of them, such as `eu` and `any`."""
     closed: frozenset[str]
     """Codes of some that there were."""
+    groups: frozenset[str]
+    """Names that stand for several."""
 
 
 @cache
@@ -49,8 +51,9 @@ def known_regions() -> Regions:
     """Fly's regions, distilled from its documentation into this package."""
     text = resources.files("lambdo_router.config").joinpath("regions.json").read_text("utf-8")
     content = json.loads(text)
-    names = frozenset(content["regions"]) | frozenset(content["aliases"])
-    return Regions(content["as_of"], names, frozenset(content["closed"]))
+    groups = frozenset(content["aliases"])
+    names = frozenset(content["regions"]) | groups
+    return Regions(content["as_of"], names, frozenset(content["closed"]), groups)
 
 
 def lint_profiles(

@@ -20,6 +20,7 @@ from lambdo_router.config.compile import Compiled, compile_parts
 from lambdo_router.config.compile_profiles import Fallbacks
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
 from lambdo_router.config.include import RoutesFiles, read_routes_files
+from lambdo_router.config.mirror import Mirror
 from lambdo_router.config.places import Origin, Place, Places
 from lambdo_router.config.schema_files import SchemaFiles
 from lambdo_router.config.suppress import without_ignored
@@ -93,6 +94,7 @@ def load_routes(
     default_app: str = "",
     default_region: str | None = None,
     content: bytes | None = None,
+    mirror: Mirror | None = None,
 ) -> LoadedRoutes:
     """
     The routing table of the file at `path`, and of those that it includes.
@@ -100,8 +102,9 @@ def load_routes(
     Variables come from `env`; with `missing="warning"` those that are not set stay in the table as
     they are written, and a profile may be without an app. `default_app` and `default_region` are
     for profiles that name none. With `content`, that is what the file holds: for one that comes
-    from elsewhere than the disk. Raises ConfigError, with every problem and the inputs that were
-    looked at, if there is an error.
+    from elsewhere than the disk. With `mirror`, which `path` is in, it was fetched with all that
+    it refers to. Raises ConfigError, with every problem and the inputs that were looked at, if
+    there is an error.
     """
     examined = examine_routes(
         path,
@@ -110,9 +113,15 @@ def load_routes(
         default_app=default_app,
         default_region=default_region,
         content=content,
+        mirror=mirror,
     )
+    return sound(examined)
+
+
+def sound(examined: Examined) -> LoadedRoutes:
+    """What was found, if there is no error in it. Raises ConfigError."""
     if examined.compiled is None or examined.errors:
-        raise ConfigError(examined.diagnostics, examined.inputs)
+        raise ConfigError(examined.diagnostics, examined.inputs, examined.sources)
     compiled = examined.compiled
     table = RoutingTable(examined.generation, compiled.queues, compiled.routes)
     return LoadedRoutes(
@@ -128,10 +137,12 @@ def examine_routes(
     default_app: str = "",
     default_region: str | None = None,
     content: bytes | None = None,
+    mirror: Mirror | None = None,
 ) -> Examined:
     """Everything that can be known of the file at `path`; arguments as for `load_routes`."""
     with _collector_paused():
-        return _examined(path, env, missing, (default_app, default_region), content)
+        defaults = (default_app, default_region)
+        return _examined(path, env, missing, defaults, content, mirror)
 
 
 def _examined(
@@ -140,14 +151,15 @@ def _examined(
     missing: Literal["error", "warning"],
     defaults: tuple[str, str | None],
     content: bytes | None,
+    mirror: Mirror | None,
 ) -> Examined:
     default_app, default_region = defaults
-    files = read_routes_files(path, env, missing=missing, content=content)
+    files = read_routes_files(path, env, missing=missing, content=content, mirror=mirror)
     if not files.parts:
         checked = ("yaml",) if files.readable else ()
         found = tuple(sorted(files.problems))
         return Examined(files.readable, found, tuple(files.inputs), checked, sources=files.sources)
-    schemas = SchemaFiles()
+    schemas = SchemaFiles(mirror)
     fallbacks = Fallbacks(default_app, default_region, app_required=missing == "error")
     compiled = compile_parts(files.parts, schemas.compile, fallbacks, complete=files.complete)
     fallback_values = {"app": default_app, "region": default_region}

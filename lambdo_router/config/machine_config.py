@@ -42,10 +42,18 @@ _OWNED: Mapping[Path, str] = {
 }
 _OWNED_VARIABLES = frozenset({"EVENTS_PATH", "TRACEPARENT"})
 _OWNED_PREFIX = "LAMBDO_"
+_FOR_RUNTIMES = ("LAMBDO_HANDLER", "LAMBDO_CONCURRENCY")
+"""What a profile tells the runtimes of `runtimes/`: the router has nothing to say there."""
+OWNED_VARIABLES_HINT = (
+    "the names LAMBDO_*, EVENTS_PATH and TRACEPARENT are the router's, but for "
+    + " and ".join(_FOR_RUNTIMES)
+)
 
 
 def is_owned_variable(name: str) -> bool:
     """Whether the router itself sets this environment variable in the Machines."""
+    if name in _FOR_RUNTIMES:
+        return False
     return name in _OWNED_VARIABLES or name.startswith(_OWNED_PREFIX)
 
 
@@ -94,7 +102,7 @@ def _owned(value: Mapping[str, object]) -> Iterator[tuple[Path, str]]:
     environment = value.get("env")
     for name in environment if isinstance(environment, dict) else ():
         if is_owned_variable(name):
-            yield ("env", name), "the names LAMBDO_*, EVENTS_PATH and TRACEPARENT are the router's"
+            yield ("env", name), OWNED_VARIABLES_HINT
     metadata = value.get("metadata")
     for name in metadata if isinstance(metadata, dict) else ():
         if name.startswith("lambdo_"):

@@ -45,6 +45,8 @@ class Origin:
     """`route`, `profile NAME`, `defaults`, `environment` or `default value`."""
     written: object = None
     """The value with its variables as the author wrote them: fit to be shown."""
+    items: tuple[Place, ...] = ()
+    """Where each item of a list is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,9 @@ class Places:
 
     def _origin(self, source: str, path: Path, value: object) -> Origin:
         written = doubles(self.draft.written(path))
-        return Origin(doubles(value), self._place(path), source, written)
+        count = len(value) if isinstance(value, list) else 0
+        items = tuple(self._place((*path, index)) for index in range(count))
+        return Origin(doubles(value), self._place(path), source, written, items)
 
     def _place(self, path: Path) -> Place:
         value, key = self.draft.diagnostic(path, "", ""), self.draft.diagnostic(path, "", "", "key")

@@ -60,8 +60,10 @@ def profile_values(profile: Profile) -> Values:
     for field in fields(profile):
         value = getattr(profile, field.name)
         match field.name:
-            case "name" | "guest":  # the size says the guest
+            case "name" | "guest" | "more_apps":  # the size says the guest, `app` all apps
                 continue
+            case "app" if profile.more_apps:
+                values["app"] = list(profile.apps)
             case "env":
                 values |= {f"env.{name}": text for name, text in value}
             case "machine":

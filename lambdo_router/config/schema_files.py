@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lambdo_router.config.document import Path as DocumentPath
 from lambdo_router.config.draft import Draft
+from lambdo_router.config.mirror import Mirror
 from lambdo_router.schemas import EventSchema, SchemaError, SchemaProblem, compile_schema
 
 _MOST_READ = 16 * 1024 * 1024
@@ -19,7 +20,9 @@ _MOST_READ = 16 * 1024 * 1024
 class SchemaFiles:
     """Reads and compiles schema files, each relative to the folder of the file that names it."""
 
-    def __init__(self) -> None:
+    def __init__(self, mirror: Mirror | None = None) -> None:
+        """`mirror`: the folder of files from elsewhere, out of which nothing is read."""
+        self._mirror = mirror
         self._compiled: dict[Path, EventSchema | None] = {}
         self.contents: dict[Path, bytes | None] = {}
         """Of each file that was read or looked for; None if it could not be read."""
@@ -40,6 +43,11 @@ class SchemaFiles:
             what = f"`schema` is {draft.shown(at)}, which is no file"
             hint = "nothing is fetched; write a path relative to this file"
             draft.problem(at, "schema-not-a-file", what, hint=hint)
+            return None
+        if self._mirror is not None and not self._mirror.holds(path):
+            what = f"`schema` is {draft.shown(at)}, which is not at {self._mirror.place} or below"
+            hint = "from there only files in the folder of the routes file, or below, are taken"
+            draft.problem(at, "schema-outside", what, hint=hint)
             return None
         try:
             compiled = compile_schema(path, self._read)

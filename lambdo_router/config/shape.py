@@ -228,6 +228,7 @@ class _Sentences:
             "enum": self._choice,
             "const": self._choice,
             "minItems": self._empty,
+            "maxItems": self._too_many,
             "minProperties": self._empty,
             "minLength": self._empty,
             "pattern": self._format,
@@ -333,6 +334,10 @@ class _Sentences:
         what = f"{self.author.describe(path)} is empty"
         hint = error.schema.get("emptyErrorMessage", "write a value, or remove the key")
         return Misfit(path, "empty", what, hint, broken=path)
+
+    def _too_many(self, path: Path, error: _Error) -> Misfit:
+        what = f"{self.author.describe(path)} has {len(error.value)} items"
+        return Misfit(path, "out-of-range", what, f"allowed are at most {error.wanted}")
 
     def _format(self, path: Path, error: _Error) -> Misfit:
         what = f"{self.author.describe(path)} is {self.author.shown(path)}"

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lambdo_router.config.codes import catalogue, likely
+from lambdo_router.config.codes import ONLINE, catalogue, likely
 from lambdo_router.config.comments import Comment, comments
 from lambdo_router.config.diagnostics import Diagnostic
 
@@ -54,6 +54,50 @@ def without_ignored(
     `sources` are the lines of each YAML file by its name in the diagnostics.
     """
     found = sorted(diagnostics)
+    ignores, malformed = _comments(sources)
+    if not ignores:
+        return tuple(sorted([*found, *malformed]))
+    complete = all(one.severity == "warning" and one.code not in _INCOMPLETE for one in found)
+    at = _by_place(found)
+    ignored = _ignored(ignores, at)
+    for ignore in ignores:
+        meant = at.get((ignore.file, ignore.target, ignore.code), [])
+        malformed += _wrong(ignore, meant, complete=complete)
+    return tuple(sorted([*(one for one in found if one not in ignored), *malformed]))
+
+
+def not_ignored(
+    diagnostics: Iterable[Diagnostic], sources: Mapping[str, Sequence[str]]
+) -> tuple[Diagnostic, ...]:
+    """The same, but for what is wrong with the comments: where that has been said already."""
+    found = sorted(diagnostics)
+    ignores, _ = _comments(sources)
+    ignored = _ignored(ignores, _by_place(found))
+    return tuple(one for one in found if one not in ignored)
+
+
+_ByPlace = Mapping[tuple[str, int, str], Sequence[Diagnostic]]
+"""Diagnostics by file, line and code."""
+
+
+def _by_place(found: Iterable[Diagnostic]) -> _ByPlace:
+    at: dict[tuple[str, int, str], list[Diagnostic]] = defaultdict(list)
+    for one in found:
+        at[one.file, one.line, one.code].append(one)
+    return at
+
+
+def _ignored(ignores: Iterable[_Ignore], at: _ByPlace) -> set[Diagnostic]:
+    return {
+        one
+        for ignore in ignores
+        for one in at.get((ignore.file, ignore.target, ignore.code), [])
+        if one.severity == "warning"
+    }
+
+
+def _comments(sources: Mapping[str, Sequence[str]]) -> tuple[list[_Ignore], list[Diagnostic]]:
+    """What comments ask to ignore, and what is wrong with some that seem to."""
     ignores: list[_Ignore] = []
     malformed: list[Diagnostic] = []
     for file in sorted(sources):
@@ -61,18 +105,7 @@ def without_ignored(
             asked = list(_asked(file, comment, sources[file]))
             malformed += [one for one in asked if isinstance(one, Diagnostic)]
             ignores += [one for one in asked if isinstance(one, _Ignore)]
-    if not ignores:
-        return tuple(sorted([*found, *malformed]))
-    complete = all(one.severity == "warning" and one.code not in _INCOMPLETE for one in found)
-    at: dict[tuple[str, int, str], list[Diagnostic]] = defaultdict(list)
-    for one in found:
-        at[one.file, one.line, one.code].append(one)
-    ignored: set[Diagnostic] = set()
-    for ignore in ignores:
-        meant = at.get((ignore.file, ignore.target, ignore.code), [])
-        ignored.update(one for one in meant if one.severity == "warning")
-        malformed += _wrong(ignore, meant, complete=complete)
-    return tuple(sorted([*(one for one in found if one not in ignored), *malformed]))
+    return ignores, malformed
 
 
 def _may_ask(line: str) -> bool:
@@ -113,6 +146,6 @@ def _wrong(ignore: _Ignore, meant: Sequence[Diagnostic], *, complete: bool) -> I
         message = f"`{ignore.code}` is an error, and errors cannot be ignored"
         hint = "mend it, and remove this comment" if meant else "remove this comment"
         yield ignore.remark("cannot-ignore", message, hint)
-    elif not meant and complete and ignore.certain:
+    elif not meant and complete and ignore.certain and known.section != ONLINE:
         message = f"there is no warning `{ignore.code}` in line {ignore.target} to ignore"
         yield ignore.remark("unused-ignore", message, "remove this comment")

@@ -83,6 +83,7 @@ async def follow(
     quiet: float = QUIET,
     recheck: float = RECHECK,
     nudge: asyncio.Event | None = None,
+    nothing_new: Callable[[str], None] = lambda _: None,
 ) -> AsyncGenerator[Reloaded[L] | ReloadFailed, None]:
     """
     Yield what comes of the configuration after `first`, for ever.
@@ -93,7 +94,8 @@ async def follow(
     Every `poll` seconds the stats of the inputs are looked at, every `recheck` seconds all their
     contents, whatever the stats say. A change is loaded once it is `quiet` seconds old. When
     `nudge` is set it is cleared, and the configuration is loaded even if nothing has changed; a
-    failure is then told again.
+    failure is then told again. If that brings nothing to yield, `nothing_new` is called with the
+    reason: an empty text, since what is there is what the listener has.
 
     A reader that may leave before it is cancelled wraps this in `contextlib.aclosing`.
     """
@@ -131,6 +133,8 @@ async def follow(
             )
             if told is not None:
                 yield told
+            elif asked:
+                nothing_new("")
 
 
 @dataclass(slots=True)

@@ -1,5 +1,5 @@
 """
-What became of each message, and whether it is what its file expects.
+What is needed to play each message, what became of it, and whether that is what its file expects.
 
 `Outcomes` listens to the router's journal and to the Machines, and keeps the latest of what is
 known of each message. Pure: it asks nobody, and whoever waits for the end asks it.
@@ -13,9 +13,10 @@ from typing import Final, assert_never
 
 import lambdo_router
 from lambdo_router import journal
-from lambdo_router.dev.samples import Ending, Expectation
+from lambdo_router.dev.runtimes import HANDLER, Runtime, runtime_for
+from lambdo_router.dev.samples import Ending, Expectation, Sample
 from lambdo_router.errors import LambdoError
-from lambdo_router.routing import Decision, Reason, Refused, Routed
+from lambdo_router.routing import Decision, Reason, Refused, Routed, RoutingTable
 from lambdo_router.settlement import Acknowledge, Leave, Reject, Retry, Settlement
 
 ROUTES_FILE: Final = "routes.example.yaml"
@@ -37,6 +38,15 @@ def example_folder() -> Path:
         f"{ROUTES_FILE} is neither in {package / _PACKAGED} nor in {package.parent}; "
         "this installation is not complete: install lambdo-router anew"
     )
+
+
+def runtime_of(table: RoutingTable, sample: Sample) -> Runtime | None:
+    """The runtime that calls the function of the route that the sample expects to take, if one."""
+    expected = sample.expect.route if sample.expect is not None else None
+    for route in table.routes:
+        if route.name == expected and route.profile.command is None:
+            return runtime_for(dict(route.profile.env).get(HANDLER, ""))
+    return None
 
 
 @dataclass(frozen=True, slots=True)

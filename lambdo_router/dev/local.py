@@ -6,6 +6,7 @@ The router of `dev` and the `send` that feeds it are two processes, and must mea
 
 import ipaddress
 import re
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -29,6 +30,15 @@ def local_name(queue: Queue) -> str:
     if not name or "${" in address:
         return re.sub("[^A-Za-z0-9_-]", "-", queue.name)
     return name
+
+
+def stand_in(queue: Queue, *, url: str | None = None, lookup: str | None = None) -> Queue:
+    """
+    The queue at another address, on a server of this machine.
+
+    No role is assumed there, and what the routes file says of region and endpoint is AWS's.
+    """
+    return replace(queue, url=url, lookup=lookup, region=None, role_arn=None, endpoint=None)
 
 
 def is_loopback(url: str) -> bool:

@@ -13,16 +13,16 @@ whoever may create Machines here runs commands with the rights of this process.
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.types import ASGIApp
 
 from lambdo_router.admin import admin_app
 from lambdo_router.config.diagnostics import closest
-from lambdo_router.dev.local import LOCAL_KEYS, LOCAL_REGION, local_name
+from lambdo_router.dev.local import LOCAL_KEYS, LOCAL_REGION, local_name, stand_in
 from lambdo_router.dev.machines_server import (
     Access,
     MachinesServer,
@@ -55,6 +55,8 @@ class Ports:
 
     sqs: int = 0
     machines: int = 0
+    admin: int = 0
+    """Of the router's own server."""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +73,8 @@ class Stack:
     """What FLY_API_HOSTNAME would be."""
     token: str = field(repr=False)
     """What FLY_API_TOKEN would be."""
+    admin_url: str
+    """The router's own server: what there is to see of it, and where Machines report."""
     launcher: FlyMachines
     reports: Reports = field(repr=False)
     """Where Machines report which of their events failed; for the router that launches them."""
@@ -99,7 +103,7 @@ class Stack:
         """Connect a queue of a routes file, created if need be: a QueueOpener."""
         name = local_name(queue)
         self._create(name)
-        return await self._connector.open(replace(queue, url=self.queue_url(name), lookup=None))
+        return await self._connector.open(stand_in(queue, url=self.queue_url(name)))
 
     async def send(self, table: RoutingTable, samples: Iterable[Sample]) -> dict[str, Sample]:
         """
@@ -136,14 +140,15 @@ async def local_stack(
     ports: Ports = Ports(),
     limits: Limits,
     poll_seconds: int = 1,
+    admin: Callable[[Reports], ASGIApp] = admin_app,
 ) -> AsyncIterator[Stack]:
     """
     Both servers, for as long as the block runs; afterwards queues, messages and Machines are gone.
 
     `images` maps image references to the folders that stand for them; any other image stands for
     `folder`. `limits` is the pace that the Machines API holds its callers to. `poll_seconds` is the
-    wait of one long poll, 0 to 20: a router that stops waits for its last one. Raises StackError if
-    a port is taken.
+    wait of one long poll, 0 to 20: a router that stops waits for its last one. `admin` makes the
+    router's own server; by default it only takes reports. Raises StackError if a port is taken.
     """
     sqs = Sqs(region=LOCAL_REGION, ledger=Ledger(limit=_REMEMBERED))
     token = secrets.token_urlsafe(24)
@@ -168,8 +173,11 @@ async def local_stack(
         )
         await running.enter_async_context(launcher)
         reports = Reports(launcher)
-        reports.base_url = await _listen(running, admin_app(reports), 0)
-        yield Stack(sqs, machines, sqs_url, machines_url, token, launcher, reports, connector)
+        reports.base_url = admin_url = await _listen(running, admin(reports), ports.admin)
+        yield Stack(
+            *(sqs, machines, sqs_url, machines_url, token, admin_url),
+            *(launcher, reports, connector),
+        )
 
 
 async def _listen(running: AsyncExitStack, app: ASGIApp, port: int) -> str:

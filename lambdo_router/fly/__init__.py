@@ -4,6 +4,7 @@ learn what becomes of it.
 
     launcher.py   creating and finding                                  start here
     watching.py   what is there, how it ended, metadata, destruction
+    inspection.py what Fly says of a token, and of its regions
     ends.py       from a Machine's events to its end                    pure
     client.py     the calls themselves, over httpx
     answers.py    what an answer says, and whether another try is worth it: one table
@@ -12,15 +13,16 @@ learn what becomes of it.
 """
 
 from lambdo_router.fly.address import PUBLIC_API
+from lambdo_router.fly.inspection import FlyInspector
 from lambdo_router.fly.launcher import FlyLauncher
 from lambdo_router.fly.watching import FlyWatcher
 
-__all__ = ["PUBLIC_API", "FlyLauncher", "FlyMachines", "FlyWatcher"]
+__all__ = ["PUBLIC_API", "FlyInspector", "FlyLauncher", "FlyMachines", "FlyWatcher"]
 
 
-class FlyMachines(FlyLauncher, FlyWatcher):
+class FlyMachines(FlyLauncher, FlyWatcher, FlyInspector):
     """
-    Machines from launch to end, over the same connections and at one pace.
+    Machines from launch to end, and questions before the first: the same connections, one pace.
 
     Both a `ports.MachineLauncher` and a `ports.MachineWatcher`: a Machine that was launched here is
     not taken for unknown by the watching before Fly has had time to show it.

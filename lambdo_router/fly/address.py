@@ -84,8 +84,12 @@ def secret_parts(token: str) -> tuple[str, ...]:
 
 
 def _bare(token: str) -> str:
-    """The token without a scheme and without the space that pasting adds."""
-    return re.sub(r"\s*,\s*", ",", _SCHEMES.sub("", token, count=1).strip())
+    """
+    The token without a scheme and without the space that pasting adds.
+
+    Those of several apps, joined by commas, may bring a scheme each.
+    """
+    return ",".join(_SCHEMES.sub("", part, count=1).strip() for part in token.split(","))
 
 
 def _host(url: str) -> str:

@@ -91,7 +91,8 @@ _TABLE = (
         "forbidden",
         "refused",
         {403},
-        remedy="the token is not for the app {app}; `fly tokens create deploy -a {app}` makes one",
+        remedy="the token is not for the app {app}; `fly tokens create deploy -a {app}` makes one, "
+        "and several are joined by commas",
     ),
     _Row("too_large", "refused", {413}),
     _Row("quota", "refused", {402}),

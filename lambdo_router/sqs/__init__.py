@@ -5,7 +5,10 @@ Amazon SQS over boto3: the queues of `ports`, for the real service and for all t
     failures.py    which of boto3's errors may pass and which a person must mend: one table
     threads.py     boto3's calls block, so they run in daemon threads of our own
     attempts.py    receives of a FIFO queue, and what becomes of one whose answer was lost
+    clients.py     boto3's clients: a pair for each region, role and endpoint
     queue.py       receive, delete, set_visibility and send on one queue
+    policy.py      what a queue's own policy says of who may do what
+    inspection.py  what SQS says of a queue, for checks before anything is taken
     connector.py   finds a queue of the routes file and connects it
 
 A long poll cannot be called off, and one that is cut may take messages all the same. So polls have
@@ -13,7 +16,8 @@ a client that never retries by itself, and a thread for each queue; everything e
 second client, which does retry and never queues behind a poll.
 """
 
-from lambdo_router.sqs.connector import Keys, SqsConnector, SqsSettings
+from lambdo_router.sqs.clients import Keys, SqsSettings
+from lambdo_router.sqs.connector import SqsConnector
 from lambdo_router.sqs.queue import SqsQueue
 
 __all__ = ["Keys", "SqsConnector", "SqsQueue", "SqsSettings"]

@@ -29,7 +29,7 @@ class Address:
     name: str | None = None
     account: str | None = None
     region: str | None = None
-    """What the address says of the region; None if nothing."""
+    """What the address, or else the queue's `region`, says; None if nothing."""
     foreign_host: str | None = None
     """Scheme and host of a URL that is not one of AWS's."""
 
@@ -37,7 +37,8 @@ class Address:
 def address_of(queue: Queue) -> Address:
     """Raises QueueRefused if `url` is neither a queue URL nor an ARN."""
     if queue.url is None:
-        return Address(queue.lookup or queue.name, name=queue.lookup or queue.name)
+        name = queue.lookup or queue.name
+        return Address(name, name=name, region=queue.region)
     arn = _ARN.fullmatch(queue.url)
     if arn is not None:
         return Address(queue.url, None, arn["name"], arn["account"], arn["region"])
@@ -55,6 +56,7 @@ def address_of(queue: Queue) -> Address:
     region = _region_of(host)
     port = f":{parts.port}" if parts.port else ""
     foreign = None if region else f"{parts.scheme}://{host}{port}"
+    region = region or queue.region
     return Address(without_password(queue.url), queue.url, region=region, foreign_host=foreign)
 
 

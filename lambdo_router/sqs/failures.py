@@ -6,6 +6,7 @@ The service's own refusals go by their code, for the status says too little: SQS
 with botocore's list, so that a new class cannot slip through unread.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
@@ -36,6 +37,8 @@ class Remedy(Enum):
         "allow sqs:GetQueueUrl, GetQueueAttributes, ReceiveMessage, DeleteMessage, "
         "ChangeMessageVisibility and SendMessage on this queue"
     )
+    ROLE = "let the role's trust policy allow sts:AssumeRole to the router, and its own policy too"
+    CLOCK = "this machine's clock is not AWS's; set it, as with NTP"
     QUEUE = "check the queue's name, account and region, and AWS_ENDPOINT_URL if it is set"
     KMS = "check the queue's KMS key, and allow kms:Decrypt and kms:GenerateDataKey on it"
     CONFIGURATION = "check the AWS_ variables and AWS's configuration files"
@@ -86,13 +89,18 @@ _CODES: Mapping[str, Remedy] = {
     **dict.fromkeys(("AccessDenied", "AccessDeniedException", "OptInRequired"), Remedy.RIGHTS),
     **dict.fromkeys(("InvalidAddress", "NonExistentQueue", "QueueDoesNotExist"), Remedy.QUEUE),
 }
-_FOREIGN: tuple[type[Exception], ...] = (
+FOREIGN: tuple[type[Exception], ...] = (
     BotoCoreError,
     ClientError,
     ResponseParserError,
     UnreadableAnswer,
 )
+"""What boto3 raises that is about the service, and not a mistake in the calling code."""
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+_ASSUME_ROLE = "AssumeRole"
+"""What botocore asks of STS, in the middle of a call to SQS, when a role's credentials run out."""
+_CLOCKS = re.compile("Signature (?:expired|not yet current)", re.IGNORECASE)
+"""How AWS refuses a request by its date, under a code that stands for wrong keys too."""
 _PASSING_STATUSES = frozenset({408, 429})
 """Statuses that pass whatever the code; 500 and above do too."""
 
@@ -191,12 +199,12 @@ def translated(doing: str, *also: type[Exception]) -> Iterator[None]:
 
     `doing` says what failed, and on which queue.
     """
-    known = (*_FOREIGN, *also)
+    known = (*FOREIGN, *also)
     try:
         yield
     except known as error:
         failure, remedy = _failure(error, doing)
-        if remedy is Remedy.KEYS:
+        if remedy in (Remedy.KEYS, Remedy.CLOCK):
             # SQS quotes the whole signed request, session token included: not for a traceback.
             raise failure from None
         raise failure from error
@@ -212,8 +220,8 @@ def may_have_happened(error: QueueError) -> bool:
 
 
 def is_denied(error: ClientError) -> bool:
-    """Whether the keys are right and only this one action is not allowed."""
-    return _code_of(error) in _DENIED
+    """Whether the keys are right and only this one action on the queue is not allowed."""
+    return _code_of(error) in _DENIED and error.operation_name != _ASSUME_ROLE
 
 
 def _failure(error: Exception, doing: str) -> tuple[QueueError, Remedy]:
@@ -236,10 +244,14 @@ def _remedy_of(error: Exception) -> Remedy:
         return next((_CLASSES[name] for name in names if name in _CLASSES), Remedy.REPORT)
     status = _status_of(error)
     code = _code_of(error)
+    if _CLOCKS.search(error.response.get("Error", {}).get("Message", "")):
+        return Remedy.CLOCK
     if status in _PASSING_STATUSES or status >= 500:  # noqa: PLR2004 # the service's own fault
         return Remedy.TIME
     if code in _CODES:
-        return _CODES[code]
+        remedy = _CODES[code]
+        of_role = remedy is Remedy.RIGHTS and error.operation_name == _ASSUME_ROLE
+        return Remedy.ROLE if of_role else remedy
     return Remedy.KMS if code.lower().startswith("kms") else Remedy.REPORT
 
 

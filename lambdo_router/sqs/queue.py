@@ -28,6 +28,8 @@ from lambdo_router.sqs.threads import Threads
 if TYPE_CHECKING:  # the stubs are no dependency of the package
     from mypy_boto3_sqs import SQSClient
 
+MOST_POLLS = 8
+"""Receives of one queue at the same time; further ones wait."""
 _MOST_PER_CALL = 10
 _LONGEST_VISIBILITY = 43_200
 _TRIES = 4
@@ -64,13 +66,13 @@ class SqsQueue:
         self._endpoint = without_password(calls.meta.endpoint_url)
         self._wait_seconds = wait_seconds
         self._threads = threads
-        self._poll_thread = Threads(f"poll-{name}", 1)
+        self._polling = Threads(f"poll-{name}", 1 if self.fifo else MOST_POLLS)
         self._attempts = Attempts()
         self.notes = tuple(notes)
         """What was found at connecting that is worth a warning."""
         self.corrupt = 0
         """Messages that did not arrive as they were sent: left to be delivered again."""
-        weakref.finalize(self, self._poll_thread.stop).atexit = False
+        weakref.finalize(self, self._polling.stop).atexit = False
 
     @property
     def name(self) -> str:
@@ -106,10 +108,10 @@ class SqsQueue:
             )
 
         def late(received: Sequence[Mapping[str, Any]]) -> None:
-            # Not in the poll's own thread, which may be at the next poll already.
+            # Not in a thread of the polls: they may all be at the next poll already.
             self._threads.submit(lambda: self._give_back(received))
 
-        received = await self._poll_thread.run(poll, late)
+        received = await self._polling.run(poll, late)
         return [message for each in received if (message := self._read(each)) is not None]
 
     async def delete(self, receipts: Sequence[str]) -> Mapping[str, str]:
@@ -178,8 +180,8 @@ class SqsQueue:
         return await self._threads.run(call)
 
     def stop(self) -> None:
-        """End the poll thread as soon as it is idle."""
-        self._poll_thread.stop()
+        """End the threads of the polls as soon as they are idle."""
+        self._polling.stop()
 
     def _receive(
         self, limit: int, visibility: float, more: Mapping[str, Any]
@@ -259,7 +261,8 @@ class SqsQueue:
         receipt, message_id = wire.get("ReceiptHandle", ""), wire.get("MessageId", "")
         if not receipt or (digest and digest.lower() != _md5(body)):
             self.corrupt += 1
-            _log.warning("message.corrupt queue=%s message=%s", self._name, message_id)
+            fields = {"queue": self._name, "message": message_id}
+            _log.warning("message.corrupt queue=%(queue)s message=%(message)s", fields)
             return None
         return Message(
             id=message_id,
@@ -288,7 +291,10 @@ class SqsQueue:
                     Entries=entries,  # type: ignore[arg-type] # the same shape
                 )
         except QueueError as error:
-            _log.warning("poll.not_given_back messages=%d error=%s", len(entries), error)
+            fields = {"queue": self._name, "messages": len(entries), "error": str(error)}
+            _log.warning(
+                "poll.not_given_back queue=%(queue)s messages=%(messages)d error=%(error)s", fields
+            )
 
     def _doing(self, action: str) -> str:
         return f"queue `{self._name}`: {action} at {self._endpoint}"

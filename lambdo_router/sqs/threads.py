@@ -23,14 +23,28 @@ def _let_go(_: object) -> None:
     """The outcome of most calls is worth nothing to anyone but the caller."""
 
 
+class _Calls:
+    """The calls that wait for a thread, and how many wait or are being made."""
+
+    def __init__(self) -> None:
+        self.waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.open = 0
+        self.lock = threading.Lock()
+
+
 class Threads:
-    """`count` threads that work off calls in the order in which they come."""
+    """
+    At most `count` threads that work off calls in the order in which they come.
+
+    They are started as they are needed: a queue that is quiet has one poll under way, and a busy
+    one many.
+    """
 
     def __init__(self, name: str, count: int) -> None:
         self._name = name
         self._count = count
-        self._started = False
-        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._started = 0
+        self._calls = _Calls()
 
     async def run(self, call: Callable[[], _T], late: Callable[[_T], None] = _let_go) -> _T:
         """
@@ -56,31 +70,35 @@ class Threads:
 
     def submit(self, call: Callable[[], None]) -> None:
         """Have a call made whose outcome nobody waits for."""
-        self._start()
-        self._calls.put(call)
+        with self._calls.lock:
+            self._calls.open += 1
+            if self._started < min(self._calls.open, self._count):
+                self._start()
+        self._calls.waiting.put(call)
 
     def stop(self) -> None:
         """End the threads once they have made the calls that wait; returns at once."""
-        for _ in range(self._count if self._started else 0):
-            self._calls.put(None)
-        self._started = False
+        with self._calls.lock:
+            for _ in range(self._started):
+                self._calls.waiting.put(None)
+            self._started = 0
 
     def _start(self) -> None:
-        if not self._started:
-            self._started = True
-            for number in range(self._count):
-                name = f"{self._name}-{number}"
-                threading.Thread(target=_work, args=(self._calls,), name=name, daemon=True).start()
+        name = f"{self._name}-{self._started}"
+        self._started += 1
+        threading.Thread(target=_work, args=(self._calls,), name=name, daemon=True).start()
 
 
-def _work(calls: "queue.SimpleQueue[Callable[[], None] | None]") -> None:
+def _work(calls: _Calls) -> None:
     """Not a method: a thread that holds its owner would keep it, and so itself, for ever."""
-    while (call := calls.get()) is not None:
+    while (call := calls.waiting.get()) is not None:
         try:
             call()
         except Exception:  # noqa: BLE001 - what fails for nobody must not end the thread
             _log.exception("thread.failed")
         del call
+        with calls.lock:
+            calls.open -= 1
 
 
 def _tell(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> bool:

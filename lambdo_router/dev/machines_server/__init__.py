@@ -13,7 +13,7 @@ commands as local processes. Read it in this order:
     calls.py         which calls came in, and which were too many      pure
     runners.py       what runs inside: the seam, and a pretender that follows a scenario
     processes.py     local processes
-    http.py          the API
+    http.py          the API; about.py what it says of itself
 
 Typical use:
 

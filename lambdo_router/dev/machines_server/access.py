@@ -11,7 +11,7 @@ from lambdo_router.dev.machines_server import refusals
 class Access:
     """
     The tokens that are accepted, each with its apps; None stands for all apps, as an
-    organization's token does.
+    organization's token does. A caller may have several, joined by commas.
 
     `apps` are those that exist; None lets every name be one.
     """
@@ -25,12 +25,16 @@ class Access:
 
         Both `Bearer` and `FlyV1` are taken, even both in a row, as Fly does.
         """
-        scheme = re.match(r"(?:(?:Bearer|FlyV1)\s+)+", authorization, re.IGNORECASE)
-        token = authorization[scheme.end() :].strip() if scheme else ""
-        if not token or token not in self.tokens:
+        allowed = self.of(authorization)
+        if not allowed:
             raise refusals.bad_token()
-        allowed = self.tokens[token]
-        if allowed is not None and app not in allowed:
+        if not any(apps is None or app in apps for apps in allowed):
             raise refusals.not_permitted()
         if self.apps is not None and app not in self.apps:
             raise refusals.no_such_app()
+
+    def of(self, authorization: str) -> list[Collection[str] | None]:
+        """The apps of each token that the header brings; empty if none of them is accepted."""
+        scheme = re.match(r"(?:(?:Bearer|FlyV1)\s+)+", authorization, re.IGNORECASE)
+        brought = authorization[scheme.end() :].split(",") if scheme else []
+        return [self.tokens[token] for it in brought if (token := it.strip()) in self.tokens]

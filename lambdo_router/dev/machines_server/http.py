@@ -9,6 +9,7 @@ The Machines API over HTTP, as far as a launcher of jobs needs it.
     POST    .../{id}/start, .../{id}/stop
     GET, PATCH, PUT              .../{id}/metadata
     GET, POST, DELETE            .../{id}/metadata/{key}
+    GET     /v1/tokens/current, /v1/platform/regions     about.py
 
 All else is 404. Every answer carries a `fly-request-id`, and every refusal is a JSON object with an
 `error`, as Fly's are; a fault plan's 5xx is a page of HTML, as a gateway's is.
@@ -29,6 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lambdo_router.dev.faults import Answer, FaultPlan, FaultyApp, Throttle
 from lambdo_router.dev.machines_server import refusals
+from lambdo_router.dev.machines_server.about import about_routes
 from lambdo_router.dev.machines_server.calls import Call, identifier
 from lambdo_router.dev.machines_server.identities import Identities
 from lambdo_router.dev.machines_server.record import MachineRecord, State, as_json, newest, summary
@@ -65,6 +67,7 @@ def machines_app(server: MachinesServer, faults: FaultPlan | None = None) -> ASG
             _route("GET", "/{machine}/metadata/{key}", api.metadata_value),
             _route("POST", "/{machine}/metadata/{key}", api.set_metadata_value),
             _route("DELETE", "/{machine}/metadata/{key}", api.delete_metadata_value),
+            *about_routes(server.access, server.platform.home),
         ],
         exception_handlers={Refusal: api.refused, HTTPException: api.no_such_route},
     )

@@ -21,12 +21,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final, cast
 
 from lambdo_router.dev.machines_server.record import Exit
 from lambdo_router.dev.machines_server.runners import Job, LineSink, Stream, killed_by
+from lambdo_router.dev.runtimes import HANDLER, handled_in
 
 _LONGEST_LINE: Final = 16 * 1024
 _STREAMS: Final[Mapping[int, Stream]] = {1: "stdout", 2: "stderr"}
@@ -44,7 +45,8 @@ class ProcessRunner:
     Images as folders, Machines as processes.
 
     `images` maps image references to folders; any other image stands for `default_folder`, or, if
-    that is None, does not exist. `commands` gives images their CMD.
+    that is None, does not exist. `commands` gives images their CMD; in the folder of any other with
+    a function for one of the runtimes, that is called.
     """
 
     images: Mapping[str, Path] = field(default_factory=dict)
@@ -78,8 +80,15 @@ class ProcessRunner:
         command = job.command if job.command is not None else self.commands.get(job.image, ())
         argv = (*job.entrypoint, *command)
         if not argv:
-            line = f"image {job.image} has no command here; give the profile a `command`"
-            return _refused(say, line, _NOT_FOUND)
+            handled = handled_in(folder, job.env)
+            if handled is None:
+                line = (
+                    f"image {job.image} has no command here, and its folder no function for a "
+                    f"runtime to call; give the profile a `command`, or {HANDLER} in its `env`"
+                )
+                return _refused(say, line, _NOT_FOUND)
+            argv = handled.command
+            job = replace(job, env={**job.env, HANDLER: handled.handler})
         private = Path(tempfile.mkdtemp(prefix=f"machine-{job.machine_id}-"))
         try:
             return await self._run_in(private, folder, argv, job, say)

@@ -1,0 +1,77 @@
+"""
+What running Machines report: which events of their batch failed.
+
+    POST /reports/{batch id}
+    Authorization: Bearer $LAMBDO_REPORT_TOKEN
+    {"batchItemFailures": [{"itemIdentifier": "<message id>"}]}
+
+The shape is that of Lambda's SQS event source. 200 means that the report is recorded at Fly; after
+any other answer the Machine should exit with 1, and its whole batch is retried.
+"""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lambdo_router import journal
+from lambdo_router.admin.answers import bearer, failure
+from lambdo_router.events import parse_json
+from lambdo_router.reports import ReportRefused, Reports
+
+_LARGEST_REPORT: Final = 256 * 1024
+"""Bytes; a thousand message ids take about 60 KiB."""
+_LONGEST_ID: Final = 64
+"""Characters of what should be a batch id that are told."""
+
+
+def report_route(reports: Reports, observe: journal.Observer) -> Route:
+    """Where Machines report; every report is told to `observe`, taken or not."""
+
+    async def take_report(request: Request) -> Response:
+        batch_id = request.path_params["batch"]
+        told_id = batch_id[:_LONGEST_ID]
+        try:
+            token = _token(request)
+            failed = _failed(await _body(request))
+            named = await reports.take(batch_id, token, failed)
+        except ReportRefused as refused:
+            observe(journal.ReportRefused(told_id, refused.status, str(refused)))
+            return failure(refused.status, str(refused))
+        observe(journal.ReportTaken(told_id, named))
+        return JSONResponse({"failed": named})
+
+    return Route("/reports/{batch:str}", take_report, methods=["POST"])
+
+
+def _token(request: Request) -> str:
+    token = bearer(request)
+    if token is None:
+        raise ReportRefused(401, "send the header `Authorization: Bearer $LAMBDO_REPORT_TOKEN`")
+    return token
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST_REPORT:
+            raise ReportRefused(413, f"a report has at most {_LARGEST_REPORT} bytes")
+    return body
+
+
+def _failed(body: bytes) -> list[str]:
+    """The message ids of a report. Raises ReportRefused for anything of another shape."""
+    try:
+        report = parse_json(body)
+    except ValueError as problem:
+        raise ReportRefused(400, f"the report is not JSON: {problem}") from problem
+    items = report.get("batchItemFailures") if isinstance(report, dict) else None
+    if not isinstance(items, list):
+        raise ReportRefused(400, 'write {"batchItemFailures": [{"itemIdentifier": "..."}]}')
+    failed = [item.get("itemIdentifier") if isinstance(item, dict) else None for item in items]
+    named = [message_id for message_id in failed if isinstance(message_id, str) and message_id]
+    if len(named) != len(items):
+        raise ReportRefused(400, "each of batchItemFailures needs an itemIdentifier, a message id")
+    return named

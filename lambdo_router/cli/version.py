@@ -1,0 +1,24 @@
+"""`--version`: what is installed, and which routes files it reads."""
+
+import hashlib
+import json
+import platform
+
+from lambdo_router import __version__
+
+
+def version_text() -> str:
+    """
+    One line: the version, the routes file's `version`, and the generation of its schema.
+
+    The generation is a digest: two installations with the same one take the same routes files.
+    """
+    from lambdo_router.config.shape import ROUTES_SCHEMA, schema_text
+
+    schema = schema_text(ROUTES_SCHEMA)
+    routes = json.loads(schema)["properties"]["version"]["const"]
+    generation = hashlib.sha256(schema.encode()).hexdigest()[:12]
+    return (
+        f"lambdo-router {__version__} (routes file version {routes}, schema {generation}, "
+        f"Python {platform.python_version()})"
+    )

@@ -1,0 +1,165 @@
+"""
+How a line is written: as text or JSON, on stderr, and safely.
+
+Whoever may send messages writes part of the log: names, details, errors that quote them. In text
+whatever a terminal would act upon, or take for the end of a line, is written out, and what could
+be taken for another field stands in quotes. JSON is ASCII and quotes by itself. Long values are
+cut, and say by how much. A log that nobody reads any more (a closed pipe) stops nothing.
+"""
+
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TextIO
+
+import structlog
+from structlog.typing import ExcInfo, Processor
+
+Form = Literal["text", "json"]
+
+_Fields = MutableMapping[str, Any]
+
+_LONGEST_IN_JSON: Final = 2_000
+"""Characters of one value."""
+_LONGEST_IN_TEXT: Final = 500
+_MOST: Final = 50
+"""Items of a list."""
+_LONGEST_TRACEBACK: Final = 20_000
+_SEPARATORS: Final = frozenset(" =\"'\\[]{},")
+_EVENT_WIDTH: Final = 24
+
+
+class Printer:
+    """What structlog hands finished lines to: one call, one line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        # Reentrant: a warning may come up anywhere, in the middle of a write too.
+        self._lock = threading.RLock()
+
+    def info(self, line: str) -> None:
+        """Write a line, of whatever level."""
+        # ValueError: closed. OSError: a pipe without a reader, a full disk.
+        with self._lock, suppress(OSError, ValueError):
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+    debug = warning = error = critical = exception = info
+
+
+def renderers(form: Form) -> list[Processor]:
+    """What makes text of an event's fields: the last processors of a chain."""
+    if form == "json":
+        cut = _Cut(_LONGEST_IN_JSON)
+        return [_with_traceback, cut, _in_order, structlog.processors.JSONRenderer(default=str)]
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    return [_Cut(_LONGEST_IN_TEXT), _without_nothing, _console(colours=colours)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Shortens long values, and says by how much."""
+
+    longest: int
+
+    def __call__(self, _logger: object, _method: str, fields: _Fields) -> _Fields:
+        for name, value in fields.items():
+            if name != "exception":
+                fields[name] = self._shortened(value)
+        return fields
+
+    def _shortened(self, value: Any) -> Any:  # noqa: ANN401 - any value of any field
+        match value:
+            case str() if len(value) > self.longest:
+                more = len(value) - self.longest
+                return f"{value[: self.longest]}... ({more} more characters)"
+            case list() | tuple():
+                shown = [self._shortened(item) for item in value[:_MOST]]
+                more = len(value) - _MOST
+                return shown if more <= 0 else [*shown, f"... ({more} more)"]
+            case dict():
+                return {name: self._shortened(item) for name, item in value.items()}
+            case _:
+                return value
+
+
+def _in_order(_logger: object, _method: str, fields: _Fields) -> _Fields:
+    return {name: fields.pop(name) for name in ("timestamp", "level", "event")} | dict(fields)
+
+
+def _without_nothing(_logger: object, _method: str, fields: _Fields) -> _Fields:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _with_traceback(_logger: object, _method: str, fields: _Fields) -> _Fields:
+    """`exc_info` as the text `exception`."""
+    error = _error_of(fields.pop("exc_info", None))
+    if error is not None:
+        fields["exception"] = _traceback(error)
+    return fields
+
+
+def _error_of(exc_info: object) -> BaseException | None:
+    match exc_info:
+        case BaseException():
+            return exc_info
+        case (_, BaseException() as error, _):
+            return error
+        case None | False | (None, None, None):
+            return None
+        case _:
+            return sys.exc_info()[1]
+
+
+def _traceback(error: BaseException) -> str:
+    """The end of it where it is very long: there stands what happened."""
+    text = "".join(traceback.format_exception(error)).rstrip("\n")
+    left_out = len(text) - _LONGEST_TRACEBACK
+    return text if left_out <= 0 else f"({left_out} characters left out) ...{text[left_out:]}"
+
+
+def shown(value: object) -> str:
+    """A value in text: as it is if nothing in it could be taken for something else."""
+    if not isinstance(value, str):
+        return repr(value)
+    plain = bool(value) and value.isprintable() and _SEPARATORS.isdisjoint(value)
+    return value if plain else repr(value)
+
+
+def escaped(text: str) -> str:
+    """The text with everything written out that is no visible character."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _console(*, colours: bool) -> structlog.dev.ConsoleRenderer:
+    style = structlog.dev.ConsoleRenderer.get_default_column_styles(colours)
+    levels = structlog.dev.ConsoleRenderer.get_default_level_styles(colours)
+    column, pairs = structlog.dev.Column, structlog.dev.KeyValueColumnFormatter
+
+    def bare(colour: str, represent: Callable[[object], str], width: int = 0) -> Any:  # noqa: ANN401 - a column formatter
+        return pairs(None, colour, style.reset, represent, width=width)
+
+    return structlog.dev.ConsoleRenderer(
+        columns=[
+            column("timestamp", bare(style.timestamp, str)),
+            column("level", structlog.dev.LogLevelColumnFormatter(levels, style.reset)),
+            column("event", bare(style.bright, lambda event: escaped(str(event)), _EVENT_WIDTH)),
+            column("", pairs(style.kv_key, style.kv_value, style.reset, shown)),
+        ],
+        exception_formatter=_indented,
+        sort_keys=False,
+    )
+
+
+def _indented(stream: TextIO, exc_info: ExcInfo) -> None:
+    """A traceback no line of which can be taken for one of the log."""
+    error = _error_of(exc_info)
+    if error is not None:
+        lines = _traceback(error).split("\n")
+        stream.write("".join(f"\n    {escaped(line)}" for line in lines))

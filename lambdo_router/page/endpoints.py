@@ -1,0 +1,154 @@
+"""
+Where the page is: `/`, its events, its assets, and the form for a pasted message.
+
+    GET  /               the page
+    GET  /events         what has changed since, as server-sent events
+    GET  /assets/{name}  stylesheet, script, icons
+    POST /explain        the page with an answer, or with `Accept: text/x-part` the answer alone
+
+Nothing here changes anything, and so nothing needs a secret.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from lambdo_router import journal
+from lambdo_router.admin.changes import Changes, TooManyWatchers
+from lambdo_router.overview import Status
+from lambdo_router.page.assets import assets
+from lambdo_router.page.flows import Flows
+from lambdo_router.page.rendering import Rendered
+from lambdo_router.page.stream import EVENT_STREAM, events, send_events
+from lambdo_router.page.templates import Html, render
+from lambdo_router.page.trying import Answer, Asked, NotAForm, answer, read_form
+from lambdo_router.page.watching import Watching
+from lambdo_router.routing import RoutingTable
+
+_POLICY: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+}
+_KEEP: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+_PART: Final = "text/x-part"
+"""What the script accepts."""
+_TOGETHER: Final = 2
+"""Messages that are decided about at a time; a table of ten thousand routes takes a second."""
+
+
+@dataclass(slots=True)
+class Page:
+    """
+    The page of one router. `observe` is for its journal, `routes` for the server.
+
+    `wall` gives unix seconds.
+    """
+
+    status: Callable[[], Status]
+    changes: Changes
+    wall: Callable[[], float] = time.time
+    _table: RoutingTable | None = None
+    _flows: Flows = field(default_factory=Flows)
+    _watching: Watching = field(init=False)
+    _deciding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_TOGETHER))
+
+    def __post_init__(self) -> None:
+        self._watching = Watching(self.status, self._flows.last_minute)
+
+    def observe(self, fact: journal.Fact) -> None:
+        """Take a fact into account: an Observer."""
+        if isinstance(fact, journal.TableSwapped) and fact.table is not None:
+            self._table = fact.table
+        self._flows.observe(fact, self.wall())
+
+    def routes(self) -> list[BaseRoute]:
+        """For the server."""
+        return [
+            Route("/", self._show),
+            Route("/events", _Events(self._watching, self.changes), methods=["GET"]),
+            Route("/assets/{name:str}", _asset),
+            Route("/explain", self._explain, methods=["POST"]),
+        ]
+
+    async def _show(self, request: Request) -> Response:  # noqa: ARG002 - starlette's signature
+        return self._page(Asked(), Html())
+
+    def _page(self, asked: Asked, shown: Html, status: int = 200) -> Response:
+        now = self._watching.now(asyncio.get_running_loop().time())
+        names = () if self._table is None else tuple(self._table.queues)
+        return HTMLResponse(page_html(now, names, asked, shown), status, _POLICY)
+
+    async def _explain(self, request: Request) -> Response:
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return PlainTextResponse("this form is filled in on its own page only\n", 403)
+        try:
+            asked = read_form(await request.body())
+        except NotAForm as problem:
+            return PlainTextResponse(f"{problem}\n", 400)
+        found = await self._answer(asked)
+        shown = render("answer", {"answer": found})
+        if request.headers.get("accept", "").startswith(_PART):
+            return HTMLResponse(shown, headers=_POLICY)
+        return self._page(asked, shown)
+
+    async def _answer(self, asked: Asked) -> Answer:
+        table = self._table
+        if table is None:
+            return Answer("bad", "No routing table is in use yet")
+        async with self._deciding:
+            return await asyncio.to_thread(answer, table, asked, self.wall())
+
+
+def page_html(now: Rendered, queue_names: tuple[str, ...], asked: Asked, shown: Html) -> Html:
+    """The whole page, with the form as it was filled in, and the answer to it."""
+    values = {
+        "regions": now.regions,
+        "version": now.version,
+        "at": now.at,
+        "words": now.words,
+        "tone": now.tone,
+        "assets": assets(),
+        "queue_names": queue_names,
+        "asked": asked,
+        "answer": shown,
+    }
+    return render("page", values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """The ASGI app of the events."""
+
+    watching: Watching
+    changes: Changes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if request.method != "GET":  # a HEAD would never end
+            await Response(media_type=EVENT_STREAM)(scope, receive, send)
+            return
+        version = request.headers.get("last-event-id") or request.query_params.get("from", "")
+        try:
+            with self.changes.watched() as watcher:
+                source = events(self.watching, watcher, self.watching.seen(version))
+                await send_events(scope, receive, send, source)
+        except TooManyWatchers:
+            text = f"{self.changes.most} pages are open already; close some\n"
+            refusal = PlainTextResponse(text, 503, {"Retry-After": "30"})
+            await refusal(scope, receive, send)
+
+
+async def _asset(request: Request) -> Response:
+    asset = assets().by_name.get(request.path_params["name"])
+    if asset is None:
+        return PlainTextResponse("there is no such file; load the page again\n", 404)
+    return Response(asset.content, headers={**_KEEP, "Content-Type": asset.media_type})

@@ -1,0 +1,3 @@
+exports.handler = async (event, context) => {
+  console.log(`message ${context.messageId ?? "(none)"}:`, event);
+};

@@ -1,0 +1,113 @@
+"""A profile with several apps: each takes creates of its own, and all are one for the rest."""
+
+import asyncio
+from collections import Counter
+
+from building import profile, route, table
+from scenario import Scenario, ScriptedLauncher, running
+
+from lambdo_router import journal
+from lambdo_router.errors import LaunchRejected
+from lambdo_router.launching import Machine, MachineRequest
+from lambdo_router.router import Limits
+from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.settlement import Acknowledge
+
+SLOW = Limits(launch_rate=1.0, launch_burst=1)
+
+
+def spread(*apps: str, **changes: object) -> RoutingTable:
+    first, *more = apps
+    made = profile(app=first, more_apps=tuple(more), batch_size=1, **changes)
+    return table(route(profile=made), queues=(Queue("q", url="q", max_waiting=10_000),))
+
+
+def by_app(launcher: ScriptedLauncher) -> Counter[str]:
+    return Counter(machine.request.app for machine in launcher.flown)
+
+
+async def test_three_apps_take_three_times_as_many_machines() -> None:
+    launcher = ScriptedLauncher()
+    async with running(spread("a", "b", "c"), launcher, limits=SLOW) as scenario:
+        scenario.put(*["{}"] * 500)
+        await asyncio.sleep(100.5)
+        found = by_app(launcher)
+
+    # One at once and one a second; the first bucket is taken for full 0.25 s later.
+    assert found == {"a": 101, "b": 101, "c": 101}
+
+
+async def test_what_is_launched_at_leisure_goes_round() -> None:
+    launcher = ScriptedLauncher()
+    limits = Limits(launch_rate=0.1, launch_burst=1)
+    async with running(spread("a", "b"), launcher, limits=limits) as scenario:
+        for _ in range(6):
+            scenario.put("{}")
+            await asyncio.sleep(6)
+
+    assert by_app(launcher) == {"a": 3, "b": 3}
+
+
+async def test_max_machines_counts_those_of_all_apps() -> None:
+    launcher = ScriptedLauncher(runs_for=1000.0)
+    made = spread("a", "b", acknowledge="success", max_machines=3)
+    async with running(made, launcher, limits=SLOW) as scenario:
+        scenario.put(*["{}"] * 20)
+        await asyncio.sleep(60)
+
+    assert sum(by_app(launcher).values()) == 3
+
+
+async def test_an_app_that_is_full_is_passed_over() -> None:
+    launcher = ScriptedLauncher(runs_for=1000.0)
+    limits = Limits(launch_rate=1.0, launch_burst=1, machines_per_app=2)
+    made = spread("a", "b", acknowledge="success")
+    async with running(made, launcher, limits=limits) as scenario:
+        scenario.put(*["{}"] * 20)
+        await asyncio.sleep(60)
+
+    assert by_app(launcher) == {"a": 2, "b": 2}
+
+
+class _Refusing(ScriptedLauncher):
+    """One of its apps takes nothing."""
+
+    async def launch(self, request: MachineRequest) -> Machine:
+        if request.app == "a":
+            raise LaunchRejected("400 no such app", code="bad_app")
+        return await super().launch(request)
+
+
+async def test_an_app_that_refuses_does_not_stop_the_others() -> None:
+    launcher = _Refusing()
+    async with running(spread("a", "b"), launcher, limits=SLOW) as scenario:
+        scenario.put(*["{}"] * 20)
+        await asyncio.sleep(60)
+
+    assert by_app(launcher) == {"b": 20}
+    assert {fact.app for fact in scenario.of(journal.ProfileFailing)} == {"a"}
+    assert scenario.queue().inner.empty
+
+
+async def test_a_message_is_found_again_in_whichever_app_its_machine_is() -> None:
+    launcher = ScriptedLauncher(runs_for=200.0)
+    made = spread("a", "b", acknowledge="success")
+    found: list[Scenario] = []
+
+    async def live() -> None:
+        async with running(made, launcher, limits=SLOW) as scenario:
+            found.append(scenario)
+            scenario.put("{}", "{}")
+            await asyncio.sleep(1000)
+
+    crashed = asyncio.create_task(live())
+    await asyncio.sleep(5)
+    crashed.cancel()
+    await asyncio.wait({crashed})
+    assert by_app(launcher) == {"a": 1, "b": 1}
+    async with running(made, launcher, limits=SLOW, queues=found[0].queues) as scenario:
+        await asyncio.sleep(300)
+
+    assert by_app(launcher) == {"a": 1, "b": 1}
+    assert list(scenario.settled().values()) == [Acknowledge("succeeded")] * 2
+    assert scenario.queue().inner.empty

@@ -1,0 +1,81 @@
+"""How many receives are under way at once: one while it is quiet, more while there is a backlog."""
+
+import asyncio
+
+import pytest
+from building import profile, route, table
+from scenario import Scenario, running, unavailable
+
+from lambdo_router import journal
+from lambdo_router.router import Limits
+from lambdo_router.routing import Queue, RoutingTable
+
+FAST = Limits(launch_rate=1000.0, launch_burst=1000)
+
+
+def roomy(name: str = "q", *, max_waiting: int = 10_000) -> RoutingTable:
+    careful = route(queues=(name,), profile=profile(batch_size=100))
+    return table(careful, queues=(Queue(name, url=name, max_waiting=max_waiting),))
+
+
+def slow(scenario: Scenario) -> None:
+    for queue in scenario.queues.values():
+        queue.receive_takes = 0.5
+
+
+async def test_a_backlog_is_read_by_more_and_more_polls_and_a_quiet_queue_by_one() -> None:
+    async with running(roomy(), limits=FAST, prepare=slow) as scenario:
+        queue = scenario.queue()
+        scenario.put(*["{}"] * 600)
+        under_way = []
+        for _ in range(5):
+            await asyncio.sleep(0.25)
+            under_way.append(queue.receiving)
+            await asyncio.sleep(0.25)
+        await asyncio.sleep(60)
+        quiet = queue.receiving
+
+    assert under_way == [1, 2, 4, 8, 8]
+    assert queue.most_receiving == 8
+    assert quiet == 1
+    assert queue.inner.empty
+
+
+@pytest.mark.parametrize(("name", "most"), [("q", 8), ("q.fifo", 1)])
+async def test_a_fifo_queue_has_one_poll(name: str, most: int) -> None:
+    async with running(roomy(name), limits=FAST, prepare=slow) as scenario:
+        queue = scenario.queue(name)
+        for number in range(400):
+            queue.inner.put("{}", group=f"g{number}" if queue.fifo else None)
+        await asyncio.sleep(60)
+
+    assert queue.most_receiving == most
+    assert queue.inner.empty
+
+
+async def test_no_more_is_asked_for_than_there_is_room() -> None:
+    limits = Limits(launch_rate=0.01, launch_burst=1)
+    async with running(roomy(max_waiting=35), limits=limits, prepare=slow) as scenario:
+        scenario.put(*["{}"] * 200)
+        await asyncio.sleep(30)
+        held = scenario.router.held
+
+    assert scenario.queue().most_receiving <= 4
+    assert held == 35
+
+
+async def test_polls_that_fail_come_back_one_by_one() -> None:
+    async with running(roomy(), limits=FAST, prepare=slow) as scenario:
+        queue = scenario.queue()
+        scenario.put(*["{}"] * 300)
+        await asyncio.sleep(1.75)
+        queue.failing["receive"] = unavailable()
+        await asyncio.sleep(1.0)
+        during = queue.receiving
+        queue.failing.clear()
+        await asyncio.sleep(60)
+
+    assert during == 0
+    # Only the line that goes on for ever tells of it: an outage is not said eight times.
+    assert len(scenario.of(journal.QueueFailed)) == 1
+    assert queue.inner.empty
