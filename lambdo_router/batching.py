@@ -31,6 +31,10 @@ class BatchKey:
     profile: Profile
     """The route's profile with the senders' overrides in it."""
 
+    def __hash__(self) -> int:
+        # Asked for with every message. What is left out here still counts where keys are compared.
+        return hash((self.queue, self.route.name, self.profile.image, self.profile.size))
+
     def within(self, app: str) -> "BatchKey":
         """The key for a launch in this app of the profile's."""
         return replace(self, profile=self.profile.within(app))
@@ -46,6 +50,8 @@ class Entry:
     """Bytes in /tmp/events.json."""
     rendered_bytes: int
     """Bytes that it adds to the create request, at most."""
+    described: str = "{}"
+    """JSON of what /tmp/batch.json says of the message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,6 +262,7 @@ def _lightened(batch: Batch) -> Batch:
             entry,
             message=replace(entry.message, body="", attributes={}),
             event=replace(entry.event, text="", value={}, attributes={}),
+            described="",
         )
         for entry in batch.entries
     )

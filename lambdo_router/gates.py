@@ -34,6 +34,8 @@ class Gates:
 
     def room(self, profile: Profile) -> int | None:
         """How many batches of this profile would pass now, in any of its apps; None: any number."""
+        if not profile.more_apps:
+            return self.room_within(profile)
         rooms = [self.room_within(profile.within(app)) for app in profile.apps]
         bounded = [room for room in rooms if room is not None]
         if len(bounded) < len(rooms):
@@ -44,9 +46,11 @@ class Gates:
 
     def room_within(self, profile: Profile) -> int | None:
         """The same for the first app of the profile alone."""
-        circuit = self._circuits.get(profile)
+        circuit = self._circuits.get(profile) if self._circuits else None
         if circuit is not None and circuit.wait(asyncio.get_running_loop().time()) > 0.0:
             return 0
+        if profile.max_machines is None and self.machines_per_app is None:
+            return None
         return self.completion.room(profile, self.machines_per_app)
 
     async def enter(self, profile: Profile) -> None:

@@ -132,15 +132,21 @@ class Holdings:
     async def settle_all(
         self, settlements: Iterable[tuple[Message, Settlement]], route: str
     ) -> None:
-        """Settle the messages of one batch; those to be retried alike go to SQS together."""
-        alike: dict[Retry, list[str]] = {}
+        """Settle the messages of one batch; those to be settled alike go to SQS together."""
+        done: dict[Acknowledge, list[str]] = {}
+        again: dict[Retry, list[str]] = {}
         async with asyncio.TaskGroup() as settling:
             for message, settlement in settlements:
-                if isinstance(settlement, Retry):
-                    alike.setdefault(settlement, []).append(message.id)
-                else:
-                    settling.create_task(self.settle(message, route, settlement))
-            for retry, message_ids in alike.items():
+                match settlement:
+                    case Acknowledge():
+                        done.setdefault(settlement, []).append(message.id)
+                    case Retry():
+                        again.setdefault(settlement, []).append(message.id)
+                    case _:
+                        settling.create_task(self.settle(message, route, settlement))
+            for acknowledge, message_ids in done.items():
+                settling.create_task(self.acknowledge(tuple(message_ids), route, acknowledge))
+            for retry, message_ids in again.items():
                 settling.create_task(self._retry(tuple(message_ids), route, retry))
 
     async def acknowledge(

@@ -93,7 +93,7 @@ class Intake:
         finally:
             self._asked -= limit
         seconds = asyncio.get_running_loop().time() - asked_at
-        self.around.observe(journal.Polled(queue.name, len(messages), seconds))
+        self.around.observe(journal.Polled(queue.name, len(messages), seconds, limit))
         if messages:
             await self._hold(queue, messages, take)
         if len(messages) == MOST_PER_RECEIVE and self._lines < self.most_polls:
@@ -123,9 +123,8 @@ class Intake:
         holding than goes into those, and a batch of each that may launch none: further receives
         would only be burnt.
         """
-        profiles = {route.profile for route in table.routes_of(queue.name)}
         worth = 0
-        for profile in profiles:
+        for profile in table.profiles_of(queue.name):
             room = self.around.gates.room(profile)
             if room is None:
                 return queue.max_waiting - self.holdings.waiting - self._asked

@@ -60,9 +60,10 @@ class Machine:
 def entry_of(message: Message, event: Event) -> Entry:
     """The event as an entry of a batch, with the room it takes."""
     raw = len(event.text.encode())
-    described = len(json.dumps(_described(message, event)))
+    described = json.dumps(_described(message, event), separators=(",", ":"))
     # Each piece is followed by a comma, then both files become base64; 11 is the message's digest.
-    return Entry(message, event, raw, _base64_bytes(raw + 1) + _base64_bytes(described + 1) + 11)
+    rendered = _base64_bytes(raw + 1) + _base64_bytes(len(described) + 1) + 11
+    return Entry(message, event, raw, rendered, described)
 
 
 def room_for_entries(key: BatchKey) -> int:
@@ -211,16 +212,15 @@ def _events_file(batch: Batch) -> str:
 
 
 def _batch_file(batch: Batch, batch_id: str, generation: str) -> str:
-    return json.dumps(
-        {
-            "batch_id": batch_id,
-            "route": batch.key.route.name,
-            "queue": batch.key.queue,
-            "generation": generation,
-            "messages": [_described(entry.message, entry.event) for entry in batch.entries],
-        },
-        separators=(",", ":"),
-    )
+    about = {
+        "batch_id": batch_id,
+        "route": batch.key.route.name,
+        "queue": batch.key.queue,
+        "generation": generation,
+    }
+    # What is said of each message was written when its room was measured.
+    messages = ",".join(entry.described for entry in batch.entries)
+    return json.dumps(about, separators=(",", ":"))[:-1] + f',"messages":[{messages}]}}'
 
 
 def _described(message: Message, event: Event) -> dict[str, Any]:

@@ -100,6 +100,7 @@ class RoutingTable:
     queues: Mapping[str, Queue]
     routes: tuple[Route, ...]
     _by_queue: Mapping[str, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
+    _profiles: Mapping[str, tuple[Profile, ...]] = field(init=False, repr=False, compare=False)
     _indexes: Mapping[str, Index] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -112,11 +113,17 @@ class RoutingTable:
             for name, routes in by_queue.items()
         }
         object.__setattr__(self, "_by_queue", {n: tuple(r) for n, r in by_queue.items()})
+        profiles = {n: tuple(dict.fromkeys(r.profile for r in of)) for n, of in by_queue.items()}
+        object.__setattr__(self, "_profiles", profiles)
         object.__setattr__(self, "_indexes", indexes)
 
     def routes_of(self, queue: str) -> tuple[Route, ...]:
         """The routes that read this queue, in file order."""
         return self._by_queue.get(queue, ())
+
+    def profiles_of(self, queue: str) -> tuple[Profile, ...]:
+        """The different profiles of these routes."""
+        return self._profiles.get(queue, ())
 
     def index_of(self, queue: str) -> Index:
         """An index of `routes_of` this queue, by their places there. KeyError for no queue."""

@@ -64,6 +64,8 @@ CHAOS = 12.0
 PATIENCE = 150.0
 """Seconds of quiet after which what is not settled counts as left."""
 TOKEN = "soak-token"
+_UNLUCKY = 3
+"""Receives after which the code in a Machine fails no more: back-off grows past our patience."""
 
 ROUTES = f"""\
 version: 1
@@ -205,12 +207,14 @@ class Soak:
 
     async def act(self, job: Job) -> Exit:
         """What the code in a Machine does: mostly well, at times badly, at times in part."""
+        messages = json.loads(job.read(BATCH_PATH))["messages"]
+        if max(message["receive_count"] for message in messages) > _UNLUCKY:
+            return Exit(0)
         dice = random.Random(f"{self.seed}/{job.machine_id}/act")  # noqa: S311 - as above
         lot = dice.random()
         if lot < 0.06:
             return Exit(1)
         if lot < 0.14 and "LAMBDO_REPORT_URL" in job.env:
-            messages = json.loads(job.read(BATCH_PATH))["messages"]
             failed = [{"itemIdentifier": messages[0]["message_id"]}]
             return Exit(0) if await report(job.env, {"batchItemFailures": failed}) else Exit(1)
         return Exit(0)
