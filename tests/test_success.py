@@ -47,6 +47,16 @@ async def test_a_message_is_deleted_when_its_machine_has_exited_with_0_and_not_b
     assert 100.0 <= deleted <= 104.0
 
 
+async def test_messages_that_end_alike_go_to_sqs_together() -> None:
+    launcher = ScriptedLauncher(runs_for=20.0, ends=[MachineEnd(0), MachineEnd(1)])
+    async with running(careful(batch_size=5, batch_window=1.0), launcher) as scenario:
+        scenario.put(*["{}"] * 10)
+        await asyncio.sleep(25)
+        calls = [(call, len(ids)) for _, call, ids, _ in scenario.queue().calls]
+
+    assert calls == [("delete", 5), ("visibility", 5)]
+
+
 @pytest.mark.parametrize(
     ("end", "said"),
     [
