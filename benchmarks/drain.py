@@ -1,45 +1,50 @@
 """
 Drain: how fast a backlog goes through, beside the floor of what SQS calls cost.
 
-    python benchmarks/drain.py [MESSAGES]
+    python benchmarks/drain.py [MESSAGES [ROUNDS]]
 
 The floor is a bare loop of boto3 on the same server in the same run: receive ten, delete ten. The
 router does the same work and routes, checks, batches and launches besides, with `acknowledge:
-launch` and no launch limit; Fly answers at once, after 0.3 s, or after 1 s. Servers, floor and
-router are processes of their own. Each case is measured in rounds that alternate, and the table has
-their medians.
+launch` and no launch limit; Fly answers at once, after 0.3 s, or after 1 s. The router is a process
+of its own, as is the floor; the servers are in this one. The clock runs from the first receive to
+the last delete. In each round the floor is measured anew before every batch size, and the table has
+the medians: of the speeds, and of the ratios within a round.
 """
 
 import asyncio
 import json
-import os
-import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lambdo_router.dev.faults import FaultPlan
-from lambdo_router.dev.machines_server import (
-    Access,
-    MachinesServer,
-    Platform,
-    RateLimits,
-    ScriptedRunner,
-    machines_app,
-)
-from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
-from lambdo_router.dev.sqs_server.ledger import Entry, Ledger
-from lambdo_router.serving import serve
+from measuring import Column, Table, Target, cpu_seconds_of, full_or_quick, median, tell
+from real_router import APP, Services
 
-TOKEN = "a-token"  # noqa: S105 - of the server beside
-MESSAGES = 20_000
-ROUNDS = 3
+from lambdo_router.dev.sqs_server.ledger import Entry
+
+MESSAGES = full_or_quick(20_000, 500)
+ROUNDS = full_or_quick(2, 1)
 BODY = json.dumps({"object": {"key": "uploads/2026/11/photo-0001.png", "size": 123_456}})
-BATCH_SIZES = (10, 100, 1000)
-LATENCIES = (0.0, 0.3, 1.0)
+BATCH_SIZES = full_or_quick((10, 100, 1000), (10, 100))
+LATENCIES = full_or_quick((0.0, 0.3, 1.0), (0.0, 0.3))
+TARGETS = {10: 0.6, 100: 0.8, 1000: 0.8}
+"""Part of the floor's speed, by batch size."""
+_LONGEST = 300
+"""Seconds that one drain may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How one process emptied the queue."""
+
+    speed: float
+    """Messages a second."""
+    cpu: float
+    """Of the process, in seconds for each message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,65 +56,60 @@ class Case:
     """Seconds that Fly takes for an answer."""
 
 
-class Server:
-    """Both services, in this process; counts what is deleted."""
+@dataclass(slots=True)
+class Bench:
+    """Both services, and what becomes of a backlog."""
 
-    def __init__(self, messages: int) -> None:
-        self.messages = messages
-        self.deleted = 0
-        self.first_at = 0.0
-        self.done = asyncio.Event()
-        self.plan = FaultPlan()
-        self.sqs = Sqs(ledger=Ledger(limit=1000))
-        self.sqs.ledger.listeners.append(self.note)
-        self.machines = MachinesServer(
-            ScriptedRunner(),
-            Access({TOKEN: {"jobs"}}),
-            Platform(),
-            RateLimits(enabled=False),
-        )
+    messages: int
+    folder: Path
+    services: Services = field(default_factory=Services)
+    deleted: int = 0
+    first_at: float = 0.0
+    first_cpu: float = 0.0
+    process: asyncio.subprocess.Process | None = None
+    done: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, entry: Entry) -> None:
         """Count; the clock runs from the first receive to the last delete."""
-        if entry.kind == "received" and not self.first_at:
+        if entry.kind == "received" and not self.first_at and self.process is not None:
             self.first_at = time.perf_counter()
+            self.first_cpu = cpu_seconds_of(self.process.pid)
         if entry.kind == "deleted":
             self.deleted += 1
             if self.deleted == self.messages:
                 self.done.set()
 
-    def fill(self) -> None:
-        """A new queue with all the messages in it."""
-        self.sqs = self.sqs
-        now = time.time()
-        for _ in range(self.messages):
-            self.sqs.send("work", Outgoing(BODY, {}), now)
+    async def drained(self, command: Sequence[str]) -> Drained:
+        """Fill the queue, and let a process empty it."""
+        self.services.send("work", BODY, self.messages)
         self.deleted, self.first_at = 0, 0.0
         self.done.clear()
-
-    async def drained(self, command: list[str], folder: Path, env: dict[str, str]) -> float:
-        """Messages per second of a process that empties the queue."""
-        self.fill()
-        with (folder / "said").open("wb") as said:
-            process = await asyncio.create_subprocess_exec(
-                *command, cwd=folder, env=env, stdout=said, stderr=said
+        environment = self.services.environment(
+            LAMBDO_ADMIN_PORT="0", LAMBDO_LAUNCH_RATE="1000", LAMBDO_LAUNCH_BURST="1000"
+        )
+        with (self.folder / "said").open("wb") as said:
+            process = self.process = await asyncio.create_subprocess_exec(
+                *command, cwd=self.folder, env=environment, stdout=said, stderr=said
             )
         ended = asyncio.create_task(process.wait())
         drained = asyncio.create_task(self.done.wait())
-        await asyncio.wait({ended, drained}, return_when=asyncio.FIRST_COMPLETED, timeout=300)
+        # The floor ends by itself with the last answer: its CPU must be read before.
+        waiting = asyncio.FIRST_COMPLETED
+        await asyncio.wait({ended, drained}, return_when=waiting, timeout=_LONGEST)
         seconds = time.perf_counter() - self.first_at
         complete = self.done.is_set()
+        cpu = cpu_seconds_of(process.pid) - self.first_cpu if process.returncode is None else 0.0
         drained.cancel()
         with suppress(ProcessLookupError):
             process.terminate()
         await ended
         if not complete:
-            raise SystemExit((folder / "said").read_text()[-2000:])
-        return self.messages / seconds
+            raise SystemExit((self.folder / "said").read_text()[-2000:])
+        return Drained(self.messages / seconds, cpu / self.messages)
 
 
 FLOOR = """
-import boto3, sys
+import boto3, sys, time
 sqs = boto3.client("sqs")
 url = sqs.get_queue_url(QueueName="work")["QueueUrl"]
 left = int(sys.argv[1])
@@ -123,6 +123,7 @@ while left:
             {"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(got)
         ])
     left -= len(got)
+time.sleep(60)  # until it is looked at, and ended
 """
 
 
@@ -131,7 +132,7 @@ def routes(batch_size: int) -> dict[str, object]:
     return {
         "version": 1,
         "queues": {"work": {"name": "work", "visibility": "60s", "max_waiting": 5000}},
-        "defaults": {"app": "jobs", "image": "registry.fly.io/jobs:1", "acknowledge": "launch"},
+        "defaults": {"app": APP, "image": "registry.fly.io/jobs:1", "acknowledge": "launch"},
         "profiles": {"one": {"batch_size": batch_size}},
         "routes": [
             {
@@ -151,68 +152,78 @@ SCHEMA = {
     "properties": {"object": {"type": "object", "required": ["key", "size"]}},
 }
 
+Pair = tuple[Drained, Drained]
+"""The floor, and the router."""
 
-async def measure(messages: int, folder: Path) -> list[tuple[Case, float, float]]:
-    """Of each case the medians of the floor and of the router, in messages per second."""
-    server = Server(messages)
-    server.sqs.create_queue("work", {}, time.time())
-    found = []
-    async with (
-        serve(sqs_app(server.sqs)) as sqs_url,
-        server.machines.running(),
-        serve(machines_app(server.machines, server.plan)) as fly_url,
-    ):
-        env = environment(sqs_url, fly_url)
-        floor = [sys.executable, "-c", FLOOR, str(messages)]
-        router = [sys.executable, "-m", "lambdo_router", "run", "routes.yaml"]
-        (folder / "event.schema.json").write_text(json.dumps(SCHEMA))
-        for case in (Case(size, wait) for size in BATCH_SIZES for wait in LATENCIES):
-            (folder / "routes.yaml").write_text(json.dumps(routes(case.batch_size)))
-            server.plan.latency = case.latency
-            floors, routers = [], []
-            for _ in range(ROUNDS):
-                floors.append(await server.drained(floor, folder, env))
-                routers.append(await server.drained(router, folder, env))
-            found.append((case, statistics.median(floors), statistics.median(routers)))
-            print(row(*found[-1]), flush=True)
+
+async def measure(messages: int, rounds: int, folder: Path) -> dict[Case, list[Pair]]:
+    """Of each case one pair a round."""
+    bench = Bench(messages, folder)
+    bench.services.sqs.ledger.listeners.append(bench.note)
+    bench.services.create_queues(["work"])
+    found: dict[Case, list[Pair]] = {
+        Case(size, wait): [] for size in BATCH_SIZES for wait in LATENCIES
+    }
+    (folder / "event.schema.json").write_text(json.dumps(SCHEMA))
+    router = (sys.executable, "-m", "lambdo_router", "run", "routes.yaml")
+    async with bench.services.running():
+        for _ in range(rounds):
+            for size in BATCH_SIZES:
+                floor = await bench.drained((sys.executable, "-c", FLOOR, str(messages)))
+                (folder / "routes.yaml").write_text(json.dumps(routes(size)))
+                for wait in LATENCIES:
+                    bench.services.plan.latency = wait
+                    found[Case(size, wait)].append((floor, await bench.drained(router)))
     return found
 
 
-def row(case: Case, floor: float, router: float) -> str:
+def row(case: Case, pairs: Sequence[Pair]) -> tuple[object, ...]:
     """One line of the table."""
+    floors, routers = zip(*pairs, strict=True)
+    cpu = [median([it.cpu for it in side]) * 1e6 for side in (floors, routers)]
     return (
-        f"| {case.batch_size} | {case.latency:g} s | {floor:,.0f} | {router:,.0f} "
-        f"| {router / floor:.2f} |"
+        *(case.batch_size, case.latency),
+        *(median([it.speed for it in side]) for side in (floors, routers)),
+        *(ratio(pairs), *cpu, cpu[1] / cpu[0] if cpu[0] else None),
     )
 
 
-def environment(sqs_url: str, fly_url: str) -> dict[str, str]:
-    """Of both: the floor's boto3 is configured alike."""
-    return {
-        "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": sqs_url,
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
-        "AWS_SECRET_ACCESS_KEY": "a-key",
-        "FLY_API_HOSTNAME": fly_url,
-        "LAMBDO_FLY_TOKEN": TOKEN,
-        "LAMBDO_ADMIN_PORT": "0",
-        "LAMBDO_SQS_LONG_POLL_SECONDS": "1",
-        "LAMBDO_LAUNCH_RATE": "1000",
-        "LAMBDO_LAUNCH_BURST": "1000",
-        "LAMBDO_GRACE": "5",
-    }
+def ratio(pairs: Sequence[Pair]) -> float:
+    """The router's speed, as part of the floor's of the same round."""
+    return median([router.speed / floor.speed for floor, router in pairs])
 
 
-def main() -> None:
+def main(messages: int, rounds: int) -> int:
     """Print the table."""
-    messages = int(sys.argv[1]) if len(sys.argv) > 1 else MESSAGES
-    print("| batch | Fly answers in | floor msg/s | router msg/s | ratio |")
-    print("| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(messages, Path(folder)))
+        found = asyncio.run(measure(messages, rounds, Path(folder)))
+    columns = (
+        Column("batch", ","),
+        Column("Fly answers in s", "g"),
+        Column("floor msg/s", ",.0f"),
+        Column("router msg/s", ",.0f"),
+        Column("ratio", ".2f"),
+        Column("floor CPU us", ",.0f"),
+        Column("router CPU us", ",.0f"),
+        Column("x floor", ".2f"),
+    )
+    targets = [
+        Target(
+            f"batches of {case.batch_size:,}, Fly answers in {case.latency:g} s: "
+            f"{ratio(pairs):.2f} of the floor, at least {TARGETS[case.batch_size]:g}",
+            ratio(pairs) >= TARGETS[case.batch_size],
+        )
+        for case, pairs in found.items()
+    ]
+    rows = [row(case, pairs) for case, pairs in found.items()]
+    note = (
+        f"{messages:,} messages, medians of {rounds} rounds. CPU is that of the process, for each "
+        "message. The floor does neither routes nor launches."
+    )
+    title = "Drain of a backlog through the real adapters"
+    return tell(Table("drain", title, columns, rows, note, targets))
 
 
 if __name__ == "__main__":
-    main()
+    given = [int(it) for it in sys.argv[1:]]
+    raise SystemExit(main(*(given + [MESSAGES, ROUNDS][len(given) :])))

@@ -1,7 +1,7 @@
 """
 A thousand Machines at once, for ten minutes of virtual time: calls to Fly, and memory.
 
-    python benchmarks/fleet.py [MACHINES] [KILOBYTES]
+    python benchmarks/fleet.py [MACHINES [KILOBYTES]]
 
 The real router on a queue and a Fly in memory that keep no bodies, so that what grows is the
 router's own: each Machine holds one event of KILOBYTES (default 10).
@@ -9,126 +9,74 @@ router's own: each Machine holds one event of KILOBYTES (default 10).
 
 import asyncio
 import gc
-import json
+import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from measuring import Column, Table, Target, full_or_quick, resident_of, tell
+from virtual import (
+    Countdown,
+    ForgetfulFly,
+    LightQueue,
+    on_virtual_time,
+    profile,
+    route,
+    routing,
+    table,
+)
 
-from building import profile, route, table
-from conftest import VirtualLoop
-from scenario import WALL, ScriptedLauncher, SpiedQueue
+from lambdo_router.router import Limits
+from lambdo_router.routing import Queue
 
-from lambdo_router import journal
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.events import Message
-from lambdo_router.launching import Machine, MachineRequest
-from lambdo_router.router import Limits, Router
-from lambdo_router.routing import Queue, RoutingTable
-
+MACHINES = full_or_quick(1000, 100)
+KILOBYTES = 10
 RUNS_FOR = 600.0
+MOST_LISTS = 1
+"""In any second: what Fly takes of an app."""
+_FAST = Limits(launch_rate=100.0, launch_burst=100)
+_AT_ONCE = 50
 
 
-class ForgetfulFly(ScriptedLauncher):
-    """Keeps of each request what a Machine's metadata says, and not the events."""
-
-    async def launch(self, request: MachineRequest) -> Machine:
-        """Take the Machine, without its files."""
-        config = json.loads(request.body)["config"]
-        body = json.dumps({"config": {"metadata": config["metadata"]}})
-        light = MachineRequest(request.app, request.name, request.batch_id, body)
-        return await super().launch(light)
-
-
-class LightQueue(SpiedQueue):
-    """Holds empty objects, and makes each an event of so many kilobytes when it is received."""
-
-    kilobytes = 10
-
-    async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
-        """Messages whose bodies are the receiver's alone."""
-        received = await super().receive(limit, visibility)
-        return [
-            replace(m, body=json.dumps({"id": m.id, "text": "x" * self.kilobytes * 1024}))
-            for m in received
-        ]
-
-
-async def no_tables():  # noqa: ANN201
-    """No reload ever."""
-    for made in ():
-        yield made
-
-
-async def measure(machines: int, kilobytes: int) -> dict[str, object]:
+async def measure(machines: int, kilobytes: int) -> Table:
     """Launch them all, look at the middle of their time, and wait for their end."""
-    fly = ForgetfulFly(runs_for=RUNS_FOR)
-    queue = LightQueue(MemoryQueue("q"))
-    queue.kilobytes = kilobytes
+    fly, queue = ForgetfulFly(runs_for=RUNS_FOR), LightQueue("q", kilobytes)
     careful = route(profile=profile(acknowledge="success", batch_size=1))
-    made: RoutingTable = table(careful, queues=(Queue("q", url="q", max_waiting=100),))
-    facts: Counter[type[journal.Fact]] = Counter()
-    limits = Limits(launch_rate=100.0, launch_burst=100)
-
-    async def opened(_: Queue) -> SpiedQueue:
-        return queue
-
-    router = Router(
-        made,
-        opened,
-        fly,
-        lambda fact: facts.update([type(fact)]),
-        limits=limits,
-        wall=lambda: WALL + asyncio.get_running_loop().time(),
-    )
-    stop = asyncio.Event()
-    running = asyncio.create_task(router.run(stop, no_tables()))
-    await asyncio.sleep(1)
-    before = rss()
-    sent = 0
-    while sent < machines:
-        for _ in range(min(50, machines - sent)):
-            queue.inner.put("{}")
-            sent += 1
+    made = table(careful, queues=(Queue("q", url="q", max_waiting=100),))
+    countdown = Countdown(machines, asyncio.Event())
+    async with routing(made, fly, {"q": queue}, countdown.observe, _FAST) as router:
         await asyncio.sleep(1)
-    await asyncio.sleep(RUNS_FOR / 2)
-    gc.collect()
-    middle, aloft = rss(), router.levels().queues[0]
-    await asyncio.sleep(RUNS_FOR)
-    stop.set()
-    await running
-    seconds = Counter(int(at) for at, call in fly.calls)
-    return {
-        "machines": len(fly.flown),
-        "held while they ran": (aloft.held, aloft.waiting),
-        "settled": facts[journal.Settled],
-        "calls": dict(Counter(call for _, call in fly.calls)),
-        "lists in any second, at most": max(
-            Counter(int(at) for at, call in fly.calls if call == "list").values()
-        ),
-        "calls in any second, at most": max(seconds.values()),
-        "RSS growth, KiB": middle - before,
-        "KiB a Machine": round((middle - before) / machines, 1),
-    }
+        before = _resident()
+        for sent in range(0, machines, _AT_ONCE):
+            for _ in range(min(_AT_ONCE, machines - sent)):
+                queue.inner.put("{}")
+            await asyncio.sleep(1)
+        await asyncio.sleep(RUNS_FOR / 2)
+        gc.collect()
+        growth, level = _resident() - before, router.levels().queues[0]
+        await countdown.done.wait()
+    lists = Counter(int(at) for at, call in fly.calls if call == "list")
+    rows = [
+        ("Machines", len(fly.flown)),
+        ("messages held while they ran", level.held),
+        *((f"calls to Fly: {call}", count) for call, count in sorted(fly.counts.items())),
+        ("lists in any second, at most", max(lists.values())),
+        ("calls in any second, at most", max(Counter(int(at) for at, _ in fly.calls).values())),
+        ("kB of memory for each", growth * 1e3 / machines),
+    ]
+    target = Target(
+        f"{max(lists.values())} lists in a second, at most {MOST_LISTS}",
+        max(lists.values()) <= MOST_LISTS,
+    )
+    title = f"{machines:,} Machines at once, each with an event of {kilobytes} kB (virtual time)"
+    columns = (Column("what"), Column("count", ",.0f"))
+    return Table("fleet", title, columns, rows, targets=[target])
 
 
-def rss() -> int:
-    """KiB."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-
-
-def main() -> None:
-    """Print what was measured."""
-    machines, kilobytes = map(int, (*sys.argv[1:], *("1000", "10")[len(sys.argv) - 1 :]))
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        found = runner.run(measure(machines, kilobytes))
-    for name, value in found.items():
-        print(f"{name:<32} {value}")
+def _resident() -> float:
+    return resident_of(os.getpid())["VmRSS"]
 
 
 if __name__ == "__main__":
-    main()
+    given = [int(it) for it in sys.argv[1:]]
+    machines, kilobytes = given + [MACHINES, KILOBYTES][len(given) :]
+    raise SystemExit(tell(on_virtual_time(measure(machines, kilobytes))))

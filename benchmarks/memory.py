@@ -1,164 +1,198 @@
 """
-How much memory a router takes: idle, and with as many messages in hand as its queues may hold.
+How much memory a router takes: idle, with as much in hand as its queues may hold, and in the long
+run.
 
-    python benchmarks/memory.py
+    python benchmarks/memory.py [MESSAGES]
 
-A real `lambdo-router run`, a process of its own, reads the embedded SQS server. Fly takes one
-create a second, and each Machine one message: so all that the router may hold waits in it. The
-numbers are resident memory as /proc has it (Linux only); fly.toml and docs/deploy.md have them.
+A real `lambdo-router run`, a process of its own, reads the embedded SQS server. First Fly takes one
+create a second, and each Machine one message: so all that the router may hold waits in it. Then
+100,000 messages (or MESSAGES) go through without a limit, and memory is looked at on the way: what
+grows then would grow for ever. The numbers are resident memory as /proc has it (Linux only);
+fly.toml and docs/deploy.md have them.
 """
 
 import asyncio
 import json
-import os
-import socket
 import sys
 import tempfile
-import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
-from lambdo_router.dev.machines_server import (
-    Access,
-    MachinesServer,
-    ScriptedRunner,
-    machines_app,
+from measuring import (
+    Column,
+    Table,
+    Target,
+    cpu_seconds_of,
+    full_or_quick,
+    resident_of,
+    tell,
 )
-from lambdo_router.dev.sqs_server import Entry, Outgoing, Sqs, sqs_app
-from lambdo_router.serving import serve
+from real_router import APP, Services, router
 
-TOKEN = "a-token"  # noqa: S105 - of the server beside
+from lambdo_router.dev.sqs_server import Entry
+
 SETTLING = 3.0
 """Seconds in which a router that is ready has made all its threads and clients."""
+MESSAGES = 100_000
+LOOKS = 5
+"""At memory, on the way."""
+_IN_HAND = 5_000
+"""Messages that are in the queue at most, while all of them go through."""
+GROWTH = 3.0
+"""MB that it may grow by, from the first look to the last."""
+_SAID_LIMIT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    """What a router has to hold."""
+
     name: str
     queues: int
-    held: int
+    held: int = 0
     """Messages that each queue may hold, and gets."""
-    body_bytes: int
+    body_bytes: int = 0
 
 
-CASES = (
-    Case("idle, 1 queue", 1, 0, 0),
-    Case("idle, 10 queues", 10, 0, 0),
-    Case("idle, 50 queues", 50, 0, 0),
-    Case("10 queues, 1,000 messages of 1 kB each", 10, 1000, 1_000),
-    Case("1 queue, 1,000 messages of 64 kB", 1, 1000, 64_000),
+CASES = full_or_quick(
+    (
+        Case("idle, 1 queue", 1),
+        Case("idle, 10 queues", 10),
+        Case("idle, 50 queues", 50),
+        Case("idle, 100 queues", 100),
+        Case("10 queues, 1,000 messages of 1 kB each", 10, 1000, 1_000),
+        Case("1 queue, 1,000 messages of 64 kB", 1, 1000, 64_000),
+        Case("1 queue, 1,000 messages of 256 kB", 1, 1000, 256_000),
+    ),
+    (Case("idle, 1 queue", 1), Case("1 queue, 100 messages of 1 kB", 1, 100, 1_000)),
 )
 
 
-async def measure(case: Case, folder: Path) -> tuple[float, float]:
-    """Resident megabytes when the router is idle, and at most."""
-    names = [f"queue-{number}" for number in range(case.queues)]
-    sqs = Sqs()
-    enough = asyncio.Event()
-    received: set[str] = set()
+@dataclass(slots=True)
+class Account:
+    """What becomes of the messages, by the server's ledger."""
 
-    def notice(entry: Entry) -> None:
+    wanted: int
+    received: set[str] = field(default_factory=set)
+    deleted: int = 0
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when as many as wanted have been received."""
+
+    def notice(self, entry: Entry) -> None:
+        """Count."""
         if entry.kind == "received":
-            received.add(entry.message_id)
-        if len(received) >= case.held * case.queues:
-            enough.set()
+            self.received.add(entry.message_id)
+            if len(self.received) >= self.wanted:
+                self.enough.set()
+        if entry.kind == "deleted":
+            self.deleted += 1
+            self.received.discard(entry.message_id)
 
-    sqs.ledger.listeners.append(notice)
-    if case.held == 0:
-        enough.set()
-    for name in names:
-        sqs.create_queue(name, {}, time.time())
-    machines = MachinesServer(ScriptedRunner(), Access({TOKEN: {"jobs"}}))
-    (folder / "routes.yaml").write_text(json.dumps(routes(names)))
-    async with (
-        serve(sqs_app(sqs)) as sqs_url,
-        machines.running(),
-        serve(machines_app(machines)) as fly_url,
-    ):
-        port = free_port()
-        router = await start(folder, sqs_url, fly_url, port)
-        try:
-            await ready(router, folder, port)
-            await asyncio.sleep(SETTLING)
-            idle = resident(router.pid)["VmRSS"]
+
+async def held(case: Case, folder: Path) -> tuple[float, float]:
+    """Resident megabytes when the router is idle, and at most."""
+    services = Services(unlimited=False)
+    names = [f"queue-{number}" for number in range(case.queues)]
+    services.create_queues(names)
+    account = Account(case.held * case.queues)
+    services.sqs.ledger.listeners.append(account.notice)
+    write_routes(folder, names, batch_size=1, acknowledge="success")
+    async with services.running(), router(folder, services) as running:
+        await asyncio.sleep(SETTLING)
+        idle = resident_of(running.pid)["VmRSS"]
+        if case.held:
             body = json.dumps({"text": "x" * case.body_bytes})
             for name in names:
-                for _ in range(case.held):
-                    sqs.send(name, Outgoing(body, {}), time.time())
-            await enough.wait()
-            return idle, resident(router.pid)["VmHWM"]
-        finally:
-            if router.returncode is None:
-                router.terminate()
-            await router.wait()
+                services.send(name, body, case.held)
+            await account.enough.wait()
+            await asyncio.sleep(1.0)  # what came last is parsed
+        return idle, resident_of(running.pid)["VmHWM"]
 
 
-def routes(names: list[str]) -> dict[str, object]:
-    return {
+@dataclass(frozen=True, slots=True)
+class Look:
+    """At a router on its way."""
+
+    messages: int
+    """That have gone through."""
+    megabytes: float
+    cpu: float
+    """Microseconds for each message since the last look."""
+
+
+async def gone_through(messages: int, folder: Path) -> list[Look]:
+    """Memory while they go through, in as many looks as there are to be."""
+    services = Services()
+    services.create_queues(["queue-0"])
+    account = Account(messages + 1)
+    services.sqs.ledger.listeners.append(account.notice)
+    write_routes(folder, ["queue-0"], batch_size=100, acknowledge="launch")
+    body = json.dumps({"object": {"key": "x" * 900}})
+    looks: list[Look] = []
+    pace = {"LAMBDO_LAUNCH_RATE": "1000", "LAMBDO_LAUNCH_BURST": "1000"}
+    async with services.running(), router(folder, services, **pace) as running:
+        sent, seen, cpu = 0, 0, cpu_seconds_of(running.pid)
+        while len(looks) < LOOKS:
+            if running.returncode is not None:
+                raise SystemExit((folder / "said").read_text()[-_SAID_LIMIT:])
+            more = min(_IN_HAND - (sent - account.deleted), messages - sent)
+            services.send("queue-0", body, max(0, more))
+            sent += max(0, more)
+            await asyncio.sleep(0.1)
+            if account.deleted >= messages * (len(looks) + 1) // LOOKS:
+                now = cpu_seconds_of(running.pid)
+                each = (now - cpu) / (account.deleted - seen) * 1e6
+                seen, cpu = account.deleted, now
+                looks.append(Look(seen, resident_of(running.pid)["VmRSS"], each))
+    return looks
+
+
+def write_routes(folder: Path, names: Sequence[str], **profile: object) -> None:
+    """One route for each queue."""
+    routes = {
         "version": 1,
         "queues": {name: {"name": name} for name in names},
-        "profiles": {"one": {"app": "jobs", "image": "registry.fly.io/jobs:1", "batch_size": 1}},
+        "profiles": {"one": {"app": APP, "image": "registry.fly.io/jobs:1", **profile}},
         "routes": [{"name": f"of-{name}", "queue": name, "profile": "one"} for name in names],
     }
+    (folder / "routes.yaml").write_text(json.dumps(routes))
 
 
-async def ready(router: asyncio.subprocess.Process, folder: Path, port: int) -> None:
-    async with httpx.AsyncClient() as client:
-        while router.returncode is None:
-            with suppress(httpx.TransportError):
-                if (await client.get(f"http://localhost:{port}/readyz")).is_success:
-                    return
-            await asyncio.sleep(0.1)
-    raise SystemExit((folder / "said").read_text())
-
-
-async def start(folder: Path, sqs_url: str, fly_url: str, port: int) -> asyncio.subprocess.Process:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": sqs_url,
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
-        "AWS_SECRET_ACCESS_KEY": "a-key",
-        "FLY_API_HOSTNAME": fly_url,
-        "LAMBDO_FLY_TOKEN": TOKEN,
-        "LAMBDO_ADMIN_PORT": str(port),
-        "LAMBDO_SQS_LONG_POLL_SECONDS": "1",
-        "LAMBDO_GRACE": "5",
-    }
-    with (folder / "said").open("wb") as said:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "lambdo_router", "run", "routes.yaml"),
-            cwd=folder,
-            env=environment,
-            stdout=said,
-            stderr=said,
-        )
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def resident(process: int) -> dict[str, float]:
-    """VmRSS, and VmHWM, the most there was, in MB."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    fields = dict(line.split(":", 1) for line in lines)
-    return {name: int(fields[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM")}
-
-
-async def main() -> None:
-    print(f"{'':42}{'idle':>8}{'most':>8}")
+def main(messages: int) -> int:
+    """Print both tables."""
+    rows = []
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
-            idle, most = await measure(case, Path(folder))
-        print(f"{case.name:42}{idle:5.0f} MB{most:5.0f} MB")
+            rows.append((case.name, *asyncio.run(held(case, Path(folder)))))
+    with tempfile.TemporaryDirectory() as folder:
+        looks = asyncio.run(gone_through(messages, Path(folder)))
+    grown = looks[-1].megabytes - looks[0].megabytes
+    target = Target(
+        f"{grown:+.1f} MB from {looks[0].messages:,} to {looks[-1].messages:,} messages, "
+        f"at most {GROWTH:g}",
+        grown <= GROWTH,
+    )
+    return tell(
+        Table(
+            "memory",
+            "Memory of a router (resident)",
+            (Column("case"), Column("idle MB", ".0f"), Column("most MB", ".0f")),
+            rows,
+        ),
+        Table(
+            "memory_in_the_long_run",
+            "Memory in the long run",
+            (
+                Column("messages gone through", ","),
+                Column("MB", ".1f"),
+                Column("CPU us a message", ".0f"),
+            ),
+            [(it.messages, it.megabytes, it.cpu) for it in looks],
+            targets=[target],
+        ),
+    )
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    raise SystemExit(main(int(sys.argv[1]) if sys.argv[1:] else full_or_quick(MESSAGES, 2_000)))

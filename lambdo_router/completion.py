@@ -110,6 +110,7 @@ class Completion:
         self._apps: dict[str, _App] = {}
         self._new_app = asyncio.Event()
         self._freed = asyncio.Event()
+        self._limits: dict[str, int | None] = {}
 
     async def run(self) -> None:
         """Sweep every app that was named, until cancelled."""
@@ -126,6 +127,23 @@ class Completion:
         """Destroy what outlives its deadline in these apps, launched here or not."""
         for name in apps:
             self._app(name)
+
+    def limit(self, profiles: Iterable[Profile]) -> None:
+        """
+        The profiles of a new routing table: their `max_machines` counts from now on.
+
+        Also for what was routed by an older table and still waits: with its old, lower limit it
+        might wait for ever, while what comes after it keeps more running than that.
+        """
+        limits: dict[str, set[int | None]] = {}
+        for profile in profiles:
+            limits.setdefault(profile.name, set()).add(profile.max_machines)
+        self._limits = {name: most.pop() for name, most in limits.items() if len(most) == 1}
+        self._freed.set()
+
+    def limit_of(self, profile: Profile) -> int | None:
+        """How many Machines of this profile may run at once; None: any number."""
+        return self._limits.get(profile.name, profile.max_machines)
 
     async def reserve(self, profile: Profile, of_app: int | None) -> None:
         """
@@ -171,9 +189,10 @@ class Completion:
         `max_machines` counts those in all apps of the profile, `of_app` all that run in its first.
         """
         rooms = []
-        if profile.max_machines is not None:
+        most = self.limit_of(profile)
+        if most is not None:
             taken = sum(self._app(name).taken(profile.name) for name in profile.apps)
-            rooms.append(profile.max_machines - taken)
+            rooms.append(most - taken)
         if of_app is not None:
             rooms.append(of_app - self._app(profile.app).taken())
         return max(0, min(rooms)) if rooms else None

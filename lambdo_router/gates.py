@@ -40,7 +40,7 @@ class Gates:
         bounded = [room for room in rooms if room is not None]
         if len(bounded) < len(rooms):
             return None
-        if profile.max_machines is not None:
+        if self.completion.limit_of(profile) is not None:
             return max(bounded)  # it counts the Machines of all apps
         return sum(bounded)
 
@@ -49,7 +49,7 @@ class Gates:
         circuit = self._circuits.get(profile) if self._circuits else None
         if circuit is not None and circuit.wait(asyncio.get_running_loop().time()) > 0.0:
             return 0
-        if profile.max_machines is None and self.machines_per_app is None:
+        if self.completion.limit_of(profile) is None and self.machines_per_app is None:
             return None
         return self.completion.room(profile, self.machines_per_app)
 

@@ -49,6 +49,8 @@ class Polled:
     queue: str
     messages: int
     seconds: float
+    limit: int = 10
+    """How many it was asked for; as many say that there may be more."""
 
 
 @dataclass(frozen=True, slots=True)

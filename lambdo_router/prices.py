@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdo_router.errors import SettingsError
-from lambdo_router.events import parse_json
 from lambdo_router.profiles import Guest
+from lambdo_router.strict_json import parse_json
 
 _MEGABYTES = 1024
 

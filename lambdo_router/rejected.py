@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from lambdo_router.events import Attribute, Message, NotAnEvent, parse_json, read_event
+from lambdo_router.events import Attribute, Message, NotAnEvent, read_event
 from lambdo_router.patterns import Pattern
 from lambdo_router.routing import Queue, Reason
 from lambdo_router.settlement import REJECTION_ATTRIBUTE
+from lambdo_router.strict_json import parse_json
 
 REDRIVE: Final = "redrive"
 """The reason of a message that SQS itself has moved."""

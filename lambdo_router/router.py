@@ -170,6 +170,7 @@ class Router:
         """Open the queues that came, drain those that went."""
         profiles = frozenset(route.profile for route in self._table.routes)
         self._completion.oversee(app for profile in profiles for app in profile.apps)
+        self._completion.limit(profiles)
         self._gates.forget_all_but(profiles)
         wanted = {_address(queue): queue for queue in self._table.sources()}
         for address, running in tuple(self._running.items()):

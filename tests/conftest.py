@@ -7,6 +7,11 @@ import selectors
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How fast an example runs says something of the machine, and nothing of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 class Deadlock(RuntimeError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
 
 from building import entry, message, profile, route, table
 
@@ -224,3 +225,22 @@ def failing(until: float) -> Scene:
         ),
     )
     return scene
+
+
+class Outline(HTMLParser):
+    """The elements of a page, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+    def tags(self) -> set[str]:
+        return {tag for tag, _ in self.elements}

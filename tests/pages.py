@@ -13,6 +13,7 @@ PAGES = (
     ROOT / "SECURITY.md",
     ROOT / "examples" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "ops").glob("*.md")),
     *sorted((ROOT / "runtimes").glob("*/README.md")),
 )
 """Everything that users read."""

@@ -63,6 +63,7 @@ CHAOS = 12.0
 """Seconds in which messages come and everything goes wrong."""
 PATIENCE = 150.0
 """Seconds of quiet after which what is not settled counts as left."""
+SOURCES = ("work", "orders.fifo")
 TOKEN = "soak-token"
 _UNLUCKY = 3
 """Receives after which the code in a Machine fails no more: back-off grows past our patience."""
@@ -144,6 +145,16 @@ class Router:
                 stderr=log,
             )
 
+    def opened(self) -> int:
+        return self.log.read_text(errors="replace").count('"queue.opened"')
+
+    async def reading(self) -> None:
+        """Wait until it reads both queues: a busy machine may take longer than the chaos lasts."""
+        async with asyncio.timeout(60):
+            # Another process: there is no event to wait for.
+            while self.opened() < len(SOURCES):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+
     def send(self, number: int) -> None:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
@@ -200,7 +211,7 @@ class Soak:
         self.sqs.ledger.listeners.append(self.note)
 
     def note(self, entry: Entry) -> None:
-        if entry.queue in ("work", "orders.fifo"):
+        if entry.queue in SOURCES:
             self.unsettled += {"sent": 1, "deleted": -1}.get(entry.kind, 0)
             if self.unsettled == 0:
                 self.quiet.set()
@@ -234,6 +245,8 @@ class Soak:
             ]
             for router in routers:
                 await router.start()
+            for router in routers:
+                await router.reading()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.send_all())
                 tasks.create_task(self.torment(routers))

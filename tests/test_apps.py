@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 from building import profile, route, table
+from routes_files import compiled
 from scenario import Scenario, ScriptedLauncher, running
 
 from lambdo_router import journal
@@ -35,6 +36,24 @@ async def test_three_apps_take_three_times_as_many_machines() -> None:
 
     # One at once and one a second; the first bucket is taken for full 0.25 s later.
     assert found == {"a": 101, "b": 101, "c": 101}
+
+
+async def test_a_routes_file_may_name_them() -> None:
+    text = """
+        version: 1
+        queues: {q: {url: "https://sqs.us-east-1.amazonaws.com/123456789012/q"}}
+        profiles: {worker: {app: [a, b], image: "nginx:1", batch_size: 1, acknowledge: launch}}
+        routes: [{name: orders, queue: q, profile: worker}]
+    """
+    made = compiled(text)
+    launcher = ScriptedLauncher()
+    async with running(
+        RoutingTable("g1", made.queues, made.routes), launcher, limits=SLOW
+    ) as scenario:
+        scenario.put(*["{}"] * 50)
+        await asyncio.sleep(20.5)
+
+    assert by_app(launcher) == {"a": 21, "b": 21}
 
 
 async def test_what_is_launched_at_leisure_goes_round() -> None:

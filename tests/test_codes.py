@@ -7,7 +7,6 @@ import pytest
 
 import lambdo_router
 from lambdo_router.config.codes import ONLINE, Explanation, catalogue, explained, likely, page
-from lambdo_router.config.document import read_document
 from lambdo_router.config.load import examine_routes, load_routes
 from lambdo_router.config.route_tests import (
     TestsFile,
@@ -16,6 +15,7 @@ from lambdo_router.config.route_tests import (
     read_tests_file,
     routes_of,
 )
+from lambdo_router.config.yaml_loader import read_document
 
 PACKAGE = Path(lambdo_router.__file__).parent
 MODULES = sorted([*PACKAGE.glob("config/**/*.py"), *PACKAGE.glob("schemas/**/*.py")])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdo_router.config.comments import Comment, comments
-from lambdo_router.config.document import parse_document
+from lambdo_router.config.yaml_loader import parse_document
 
 
 def found(text: str) -> list[Comment]:

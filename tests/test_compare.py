@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lambdo_router.cli.diff_sides import side_of
 from lambdo_router.cli.loading import look_at
 from lambdo_router.config.compare import Change, Comparison, Difference, compare
-from lambdo_router.config.document import read_document
 from lambdo_router.config.load import load_routes
+from lambdo_router.config.yaml_loader import read_document
 
 _ROOT = Path(__file__).parent.parent
 _FILES = [_ROOT / "routes.example.yaml", *sorted((_ROOT / "tests/routes/valid").glob("*.yaml"))]
@@ -80,6 +80,7 @@ def test_a_file_is_not_different_from_itself_nor_from_its_values_in_json(file: P
                      id="a-default-that-is-written"),
         pytest.param(("profiles:\n", "profiles:  # all\n  unused: {batch_size: 7}\n"),
                      id="unused-profile-and-comment"),
+        pytest.param(("app: acme", "app: [acme]"), id="a-list-of-one-app"),
         pytest.param(("performance-2x", "{cpu_kind: performance, cpus: 2, memory_mb: 4096}"),
                      id="a-size-in-full"),
         pytest.param(("  q: {name: q, visibility: 60s, reject_to: r}\n  r: {name: r}\n",

@@ -106,6 +106,33 @@ def test_a_size_is_expanded_into_cpus_and_memory(keys: str, size: str, guest: Gu
     assert (profile.size, profile.guest) == (size, guest)
 
 
+@pytest.mark.parametrize(
+    ("defaults", "keys", "apps"),
+    [
+        pytest.param("", "app: a", ("a",), id="one"),
+        pytest.param("", "app: [a]", ("a",), id="a-list-of-one"),
+        pytest.param("", "app: [b, a, c]", ("b", "a", "c"), id="in-the-files-order"),
+        pytest.param("app: [a, b], ", "batch_size: 1", ("a", "b"), id="of-the-defaults"),
+        pytest.param("app: [a, b], ", "app: [c, d]", ("c", "d"), id="a-list-is-replaced"),
+        pytest.param("app: [a, b], ", "app: c", ("c",), id="by-one"),
+        pytest.param("", "batch_size: 1", ("of-fly",), id="of-the-environment"),
+    ],
+)
+def test_a_profile_may_have_several_apps(defaults: str, keys: str, apps: tuple[str, ...]) -> None:
+    profile = profile_of(
+        f"  p: {{image: nginx:1, {keys}}}", f"{defaults}region: iad", Fallbacks(app="of-fly")
+    )
+
+    assert profile.apps == apps
+
+
+def test_an_app_whose_variable_is_not_set_is_called_as_it_is_written() -> None:
+    text = f"{QUEUES}profiles: {{p: {{image: nginx:1, app: ['${{A}}', '${{B:-b}}']}}}}\n{ROUTES}"
+    result = compiled(text, missing="warning")
+
+    assert result.routes[0].profile.apps == ("${A}", "b")
+
+
 def test_later_layers_win_over_earlier_ones() -> None:
     profile = profile_of(
         """

@@ -20,7 +20,6 @@ from pattern_strategies import (
     json_object,
 )
 
-from lambdo_router.events import WideNumber, parse_json
 from lambdo_router.patterns import (
     Clause,
     Failure,
@@ -33,6 +32,7 @@ from lambdo_router.patterns import (
 from lambdo_router.patterns.conditions import AnyOf
 from lambdo_router.patterns.containing import contains, disjoint
 from lambdo_router.patterns.examples import example_of
+from lambdo_router.strict_json import WideNumber, parse_json
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lambdo_router.events import (
-    MAX_DEPTH,
     Attribute,
     Event,
     Message,
     NotAnEvent,
     Unreadable,
-    WideNumber,
     attribute_document,
+    read_event,
+    system_document,
+)
+from lambdo_router.strict_json import (
+    MAX_DEPTH,
+    WideNumber,
     comparable,
     parse_json,
     parse_number,
     plain,
-    read_event,
-    system_document,
 )
 
 

@@ -121,6 +121,18 @@ def test_a_message_that_is_taken_is_told_its_machine() -> None:
     )
 
 
+def test_of_several_apps_all_are_named() -> None:
+    asked = ("--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}')
+    one = explained(*asked)["machine"]
+    Path("routes.yaml").write_text(_ROUTES.replace("app: acme", "app: [acme, acme-2]"))
+    several = explained(*asked)["machine"]
+
+    assert (one["app"], one["apps"]) == ("acme", ["acme"])
+    assert (several["app"], several["apps"]) == ("acme", ["acme", "acme-2"])
+    text = explain(*asked).stdout
+    assert "  app           acme, acme-2: whichever is free first\n" in text
+
+
 def test_where_a_machine_reports_is_shown_and_its_token_is_not_made_up() -> None:
     careful = _ROUTES.replace("acknowledge: launch", "acknowledge: success")
     Path("routes.yaml").write_text(careful)

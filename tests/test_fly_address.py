@@ -65,6 +65,7 @@ def test_no_proxy_leads_to_this_machine_or_flys_private_network() -> None:
         pytest.param("flyv1 abc", "Bearer abc", id="scheme-in-lower-case"),
         pytest.param("Bearer FLYV1 fm2_abc\n", "FlyV1 fm2_abc", id="both-and-a-line-break"),
         pytest.param("fm2_a, fm2_b", "FlyV1 fm2_a,fm2_b", id="space-after-a-comma"),
+        pytest.param("FlyV1 fm2_a,FlyV1 fm2_b\n", "FlyV1 fm2_a,fm2_b", id="of-two-apps"),
     ],
 )
 def test_the_scheme_follows_from_the_token(token: str, expected: str) -> None:
@@ -97,6 +98,11 @@ def test_a_token_that_no_header_can_carry_is_refused_and_not_repeated(token: str
             "fm2_abcdef,fm2_abcdefgh",
             ("fm2_abcdef,fm2_abcdefgh", "fm2_abcdefgh", "fm2_abcdef"),
             id="longest-first",
+        ),
+        pytest.param(
+            "FlyV1 fm2_abcdefgh,FlyV1 fm2_abcdef",
+            ("fm2_abcdefgh,fm2_abcdef", "fm2_abcdefgh", "fm2_abcdef"),
+            id="each-with-its-scheme",
         ),
         pytest.param("dev", (), id="too-short-for-a-secret"),
     ],

@@ -246,7 +246,7 @@ async def test_a_list_in_pages_is_read_to_its_end() -> None:
         pytest.param(
             Fly(lists=[httpx.Response(403, json={"error": "no"}, headers={"retry-after": "3"})]),
             "Machines API: 403 no; the token is not for the app jobs; "
-            "`fly tokens create deploy -a jobs` makes one",
+            "`fly tokens create deploy -a jobs` makes one, and several are joined by commas",
             id="forbidden",
         ),
         pytest.param(

@@ -139,3 +139,17 @@ async def test_the_embedded_server_answers_as_fly_does(
 
     assert found == FlyFacts(token, RegionFacts(frozenset(REGIONS), frozenset()), 0.0)
     assert wrong.token is None
+
+
+@pytest.mark.real_time
+async def test_the_embedded_server_tells_of_each_of_several_tokens() -> None:
+    access = Access({"fm2_a": {"jobs"}, "fm2_b": {"jobs-2"}})
+    server = MachinesServer(ScriptedRunner(), access, limits=RateLimits(enabled=False))
+    async with (
+        server.running(),
+        serve(machines_app(server)) as url,
+        FlyInspector(token="FlyV1 fm2_a,FlyV1 fm2_b", base_url=url) as fly,
+    ):
+        found = await fly.inspect()
+
+    assert found.token == TokenFacts(frozenset({"jobs", "jobs-2"}), frozenset({"local"}))

@@ -19,16 +19,10 @@ from pattern_strategies import (
     json_list,
 )
 
-from lambdo_router.events import (
-    Attribute,
-    Message,
-    WideNumber,
-    attribute_document,
-    parse_json,
-    system_document,
-)
+from lambdo_router.events import Attribute, Message, attribute_document, system_document
 from lambdo_router.patterns import Index, Pattern, PatternError, Reading, compile_pattern
 from lambdo_router.routing import Match, Queue, Refused, Route, Routed, decide
+from lambdo_router.strict_json import WideNumber, parse_json
 
 QUEUE = Queue("q", url="q")
 

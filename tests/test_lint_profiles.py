@@ -25,6 +25,28 @@ def overrides(keys: str, of: str = "", **env: str) -> list[Diagnostic]:
     return lint(f"{QUEUES}{DEFAULTS}routes: [{route}]", **env)
 
 
+@pytest.mark.parametrize(
+    ("keys", "positions"),
+    [
+        pytest.param("app: [a, b], machine: {mounts: [{volume: v, path: /d}]}", [50], id="several"),
+        pytest.param("app: [a], machine: {mounts: [{volume: v, path: /d}]}", [], id="one"),
+        pytest.param("app: [a, b], machine: {mounts: [{path: /d, name: n}]}", [], id="by-no-id"),
+        pytest.param("app: [a, b]", [], id="no-volume"),
+    ],
+)
+def test_a_volume_is_of_one_app(keys: str, positions: list[int]) -> None:
+    found = [it for it in profile(keys) if it.code == "volume-of-one-app"]
+
+    assert [it.column for it in found] == positions
+
+
+def test_mounts_of_the_wrong_shape_are_told_and_no_more() -> None:
+    keys = "app: [a, b], machine: {mounts: [5, {volume: v, path: /d}, null]}"
+    text = f"{QUEUES}{DEFAULTS}routes: [{{name: r, queue: orders, profile: {{{keys}}}}}]"
+
+    assert {it.code for it in compiled(text).diagnostics} == {"wrong-type", "volume-of-one-app"}
+
+
 def test_the_known_regions_are_dated() -> None:
     assert known_regions().as_of == "2026-08"
     assert {"iad", "fra", "any", "us", "usa", "na", "eu", "apac", "sa"} < known_regions().names
@@ -175,7 +197,7 @@ def big_profile(keys: str, kilobytes: int) -> list[Diagnostic]:
     ("keys", "kilobytes", "hints"),
     [
         pytest.param("batch_bytes: 640kb", 1, [], id="room-for-all"),
-        pytest.param("batch_bytes: 640kb", 40, ["has room for 628kb of events"], id="too-little"),
+        pytest.param("batch_bytes: 640kb", 40, ["has room for 627kb of events"], id="too-little"),
         pytest.param("batch_bytes: 600kb", 40, [], id="enough-for-less"),
         pytest.param("batch_size: 5", 400, [], id="the-default-was-not-chosen"),
     ],

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdo_router.config.diagnostics import ConfigError
-from lambdo_router.config.document import read_document
 from lambdo_router.config.load import examine_routes, load_routes
+from lambdo_router.config.yaml_loader import read_document
 
 TEXT = """
 version: 1

@@ -176,6 +176,9 @@ async def test_refusals_have_the_shape_of_the_api(
         pytest.param("FlyV1 good", "jobs", (200, None), id="flyv1"),
         pytest.param("bearer FlyV1 good", "jobs", (200, None), id="both"),
         pytest.param("Bearer org", "jobs", (200, None), id="organization"),
+        pytest.param("FlyV1 other,good", "jobs", (200, None), id="one-of-two"),
+        pytest.param("FlyV1 bad, good", "jobs", (200, None), id="one-is-none"),
+        pytest.param("FlyV1 other,bad", "jobs", (403, "unauthorized"), id="neither"),
     ],
 )
 async def test_tokens(authorization: str, app: str, expected: tuple[int, str | None]) -> None:

@@ -169,6 +169,22 @@ def test_counters_of_what_must_not_happen_begin_at_zero() -> None:
     assert found["lambdo_machines_ended_total route=orders kind=failed"] == 0
 
 
+def test_each_app_of_a_profile_has_its_series_and_all_are_forgotten_together() -> None:
+    several = table(route(profile=profile(app="a", more_apps=("b",))))
+    metrics = counted(_swapped(several))
+    found = values(metrics)
+
+    assert {name: value for name, value in found.items() if "app=" in name} == {
+        "lambdo_launches_total route=orders app=a": 0,
+        "lambdo_launches_total route=orders app=b": 0,
+        "lambdo_route_info queue=q route=orders profile=worker app=a": 1,
+        "lambdo_route_info queue=q route=orders profile=worker app=b": 1,
+    }
+    for _ in range(2):
+        metrics.observe(_swapped(table(route(profile=profile(app="c")))))
+    assert [name for name in values(metrics) if "app=a" in name or "app=b" in name] == []
+
+
 def test_a_reload_sets_nothing_back() -> None:
     metrics = counted(_swapped(table(route())), _of_route("orders"), _swapped(table(route()), "g"))
 

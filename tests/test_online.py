@@ -170,6 +170,27 @@ def test_an_app_that_the_token_does_not_open(outcome: LaunchError | str, code: s
     assert told(Answers({}, FlyAnswers({"jobs": outcome}))) == [f"6:17 {code}"]
 
 
+SEVERAL = TEXT.replace("app: jobs", "app: [jobs, '${MORE}', gone]")
+
+
+def test_every_app_of_a_profile_is_asked_about_unless_its_name_is_not_known() -> None:
+    result = compiled(SEVERAL % ("iad", "registry.fly.io/gone:2"), missing="warning")
+    asked = questions(RoutingTable("g", result.queues, result.routes))
+
+    assert (asked.apps, asked.image_apps) == (("gone", "jobs"), ())
+
+
+def test_an_app_that_is_not_to_be_had_is_told_where_it_stands_in_the_list() -> None:
+    gone = LaunchRejected("404", code="app_not_found")
+    refused = LaunchRejected("403", code="forbidden")
+    answers = Answers({}, FlyAnswers({"jobs": None, "more": refused, "gone": gone}))
+
+    assert told(answers, text=SEVERAL, env={"MORE": "more"}) == [
+        "6:24 error fly-token-refused",
+        "6:35 error fly-app-not-found",
+    ]
+
+
 def test_a_token_that_is_for_one_machine_cannot_create_any() -> None:
     token = TokenFacts(frozenset({"jobs"}), frozenset(), "m1")
 

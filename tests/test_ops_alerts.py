@@ -8,7 +8,7 @@ import pytest
 from pages import ROOT, read_page
 from promql import named
 
-from lambdo_router.config.document import read_document
+from lambdo_router.config.yaml_loader import read_document
 from lambdo_router.metrics.catalogue import DEFINITIONS, PROCESS
 
 OPS = ROOT / "ops"

@@ -210,6 +210,24 @@ def test_a_queue_that_fails_says_since_when_how_often_and_when_it_is_tried_again
 
 
 @pytest.mark.parametrize(
+    ("messages", "limit", "more"),
+    [
+        pytest.param(10, 10, True, id="a full answer"),
+        pytest.param(9, 10, False, id="fewer than asked for"),
+        pytest.param(2, 2, True, id="as many as there is room for"),
+    ],
+)
+def test_an_answer_with_all_that_was_asked_for_says_that_there_may_be_more(
+    messages: int,
+    limit: int,
+    more: bool,  # noqa: FBT001 - pytest gives it by name
+) -> None:
+    watched = started().after(1, journal.Polled("q", messages, 0.1, limit))
+
+    assert watched.status().queues[0].more is more
+
+
+@pytest.mark.parametrize(
     ("error", "seconds", "ready"),
     [
         pytest.param(QueueUnavailable("503"), 30.0, True, id="may-pass"),
@@ -355,6 +373,25 @@ def test_routes_that_share_a_profile_fail_and_recover_together_when_fly_refuses_
     assert [route.trouble for route in watched.status().routes] == [None] * 3
 
 
+def test_of_several_apps_one_may_refuse_while_the_others_take_machines() -> None:
+    made = replace(CAREFUL, app="a", more_apps=("b",))
+    watched = started(route("orders", profile=made), route("refunds", profile=made))
+    gone = LaunchRejected("404 no such app", code="app_not_found")
+    refused = batch(app="a", more_apps=("b",))
+    watched.after(
+        5, launch_failed(refused, gone, None), journal.ProfileFailing("worker", "a", gone, 15)
+    )
+    status = watched.status()
+
+    assert [(app.name, app.state) for app in status.apps] == [("a", "failing"), ("b", "ok")]
+    assert [(it.app, it.apps) for it in status.routes] == [("a", ("a", "b"))] * 2
+    assert [it.state for it in status.routes] == ["failing", "failing"]
+    assert [it.trouble and it.trouble.next_try for it in status.routes] == [None, None]
+    status = watched.after(1, launched(batch(app="b", more_apps=("a",)))).status()
+    assert [it.trouble for it in status.routes] == [None, None]
+    assert [app.state for app in status.apps] == ["failing", "ok"]
+
+
 def test_a_changed_route_has_a_clean_record_and_an_unchanged_one_keeps_its_own() -> None:
     kept, mended = route("kept", profile=CAREFUL), route("mended", profile=CAREFUL)
     watched = started(kept, mended).after(
@@ -440,6 +477,16 @@ def test_an_app_of_which_no_further_failure_was_heard_is_well_again() -> None:
 
 
 # Batches and failures
+
+
+def test_what_fails_alike_is_one_failure_whatever_the_id_of_the_request() -> None:
+    watched = started()
+    for at in (1, 2):
+        full = LaunchUnavailable(f"422 no room (request 01K{at}-iad)", code="region_capacity")
+        watched.after(1, journal.LaunchFailed(batch(), full, at, 2.0))
+    (failure,) = watched.status().failures
+
+    assert (failure.count, failure.text) == (2, "422 no room (request 01K2-iad)")
 
 
 def test_a_batch_is_followed_from_its_closing_to_the_end_of_its_machine() -> None:

@@ -1,16 +1,8 @@
-"""The page: what it shows of a status, what it tells of changes, and what it says of a message."""
+"""The page: what it shows of a status, in which words."""
 
-import asyncio
 import json
-import re
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import replace
-from html.parser import HTMLParser
-from pathlib import Path
-from urllib.parse import urlencode
 
-import httpx
 import pytest
 from building import profile, route, table
 from page_scene import (
@@ -20,28 +12,23 @@ from page_scene import (
     IMAGES,
     QUEUES,
     TABLE,
-    VIDEOS,
+    Outline,
     Scene,
     failing,
     working,
 )
-from scenario import WALL, now
+from scenario import WALL
 
 from lambdo_router import journal
-from lambdo_router.admin import admin_app
-from lambdo_router.errors import LaunchRejected, QueueUnavailable
+from lambdo_router.errors import LaunchRejected, LaunchUnavailable, QueueUnavailable
 from lambdo_router.levels import Levels, MachineLevel, QueueLevel
 from lambdo_router.page import wording
-from lambdo_router.page.assets import assets
 from lambdo_router.page.concerns import announcement, concerns, verdict
-from lambdo_router.page.rendering import ON_THE_MAP, Region, Renderer, patch
-from lambdo_router.page.stream import events
-from lambdo_router.page.trying import Asked, NotAForm, Step, answer, read_form
+from lambdo_router.page.rendering import ON_THE_MAP, Region, Renderer
+from lambdo_router.page.trying import Asked, answer
 from lambdo_router.page.views import figures, foremost_routes, machine_groups
-from lambdo_router.page.watching import Watching, change
-from lambdo_router.reports import Reports
+from lambdo_router.page.watching import Watching
 from lambdo_router.routing import Queue
-from lambdo_router.schemas import compile_schema
 
 # Words
 
@@ -49,7 +36,7 @@ from lambdo_router.schemas import compile_schema
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (0, "0.00 s"),
+        (0.004, "0 s"),
         (0.349, "0.35 s"),
         (7.25, "7.2 s"),
         (48, "48 s"),
@@ -107,6 +94,26 @@ def test_machines_are_told_by_app_and_profile_and_those_of_no_route_come_last() 
         ("", 2, 0),
     ]
     assert [end.state for end in groups[0].recent] == ["succeeded"] * 11 + ["running"]
+
+
+def test_the_machines_of_a_profile_with_several_apps_are_one_card() -> None:
+    scene = working(WALL)
+    first, *others = scene.status().routes
+    levels = (
+        MachineLevel("b", "thumbnailer", 4, 0),
+        MachineLevel("acme-jobs", "thumbnailer", 3, 1),
+    )
+    several = replace(first, apps=("acme-jobs", "b", "c"))
+    status = replace(scene.status(), routes=(several, *others), machines=levels)
+    group, *_ = groups = machine_groups(status, status.routes)
+    regions = Renderer().regions(status, {})
+
+    assert len(groups) == 5
+    assert (group.apps, group.running, group.launching) == (("acme-jobs", "b", "c"), 7, 1)
+    assert [end.state for end in group.recent] == ["succeeded"] * 11 + ["running"]
+    assert 'data-group="=acme-jobs,b,c/thumbnailer"' in regions["routes"]["=image-uploads"]
+    card = regions["machines"]["=acme-jobs,b,c/thumbnailer"]
+    assert '<span title="acme-jobs, b, c">acme-jobs and 2 more</span>' in card
 
 
 def test_a_profile_that_fly_refuses_is_in_trouble_and_a_batch_of_it_is_tried_again() -> None:
@@ -174,6 +181,16 @@ def test_a_token_that_fly_refuses_comes_with_the_command_for_a_new_one() -> None
     advice = {concern.kind: concern.advice for concern in concerns(scene.status())}
 
     assert advice["Fly app"] == "Make a new token: fly tokens create deploy -a acme-jobs"
+    assert advice["Route"].startswith("It is the app that fails, not this route")
+
+
+def test_a_full_region_comes_with_what_helps() -> None:
+    scene = working(WALL)
+    full = LaunchUnavailable("422 could not find a candidate host", code="region_capacity")
+    scene.tell(journal.LaunchFailed(scene.batch(IMAGES, "uploads", 1), full, 4, None))
+    [concern] = concerns(scene.status())
+
+    assert concern.advice.endswith("More regions in its profile help, as in region: iad,us,any")
 
 
 def test_a_router_that_stops_or_starts_does_not_look_broken() -> None:
@@ -185,25 +202,6 @@ def test_a_router_that_stops_or_starts_does_not_look_broken() -> None:
 
 
 # The HTML
-
-
-class Outline(HTMLParser):
-    """The elements of a page, and its text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
-    def tags(self) -> set[str]:
-        return {tag for tag, _ in self.elements}
 
 
 def regions_of(scene: Scene) -> dict[str, Region]:
@@ -322,374 +320,3 @@ def test_no_value_of_a_profiles_environment_is_on_the_page() -> None:
 
     assert "s3cret" not in html
     assert "s3cret" not in repr(answer(TABLE, asked, WALL))
-
-
-# What has changed
-
-
-def test_a_state_that_is_the_same_again_is_rendered_once() -> None:
-    scene, renderer = working(WALL), Renderer()
-    before = renderer.regions(scene.status(), {})
-    after = renderer.regions(scene.status(), {})
-
-    assert patch(before, after) == {}
-    assert after["routes"]["=audit"] is before["routes"]["=audit"]
-
-
-def test_a_patch_has_the_parts_that_are_different_and_no_others() -> None:
-    scene, renderer = working(WALL), Renderer()
-    before = renderer.regions(scene.status(), {})
-    scene.launch(scene.batch(VIDEOS, "uploads", 1))
-    found = patch(before, renderer.regions(scene.status(), {}))
-
-    assert set(found) == {
-        *("figures", "queues", "routes", "machines"),
-        *("route-rows", "queue-rows", "batch-rows"),
-    }
-    assert set(found["routes"]["parts"]) == {"=video-uploads"}
-    assert "order" not in found["routes"]
-    assert len(found["batch-rows"]["order"]) == 25
-    assert len(found["batch-rows"]["parts"]) == 1
-
-
-def test_who_has_seen_a_state_that_is_not_known_any_more_is_told_everything() -> None:
-    scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    first = watching.now(0.0)
-    for at in range(1, 6):
-        scene.ten_seconds(at)
-        last = watching.now(float(at))
-
-    assert watching.seen(last.version) is last
-    assert watching.seen(first.version) is None
-    told = change(None, last)["regions"]
-    assert set(told) == {name for name, region in last.regions.items() if region}
-
-
-def test_a_state_serves_everybody_for_half_a_second() -> None:
-    scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    first = watching.now(10.0)
-    scene.ten_seconds(1)
-
-    assert watching.now(10.4) is first
-    assert watching.now(10.5) is not first
-
-
-# The stream
-
-
-async def taken(stream: AsyncGenerator[str, None], count: int) -> list[tuple[float, str]]:
-    return [(now(), await anext(stream)) for _ in range(count)]
-
-
-def parsed(event: str) -> dict[str, object]:
-    found = re.fullmatch(r"id: (\S+)\ndata: (.+)\n\n", event)
-    assert found is not None
-    data: dict[str, object] = json.loads(found[2])
-    return data
-
-
-async def test_a_reader_is_told_at_most_twice_a_second_however_much_happens() -> None:
-    scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    times: list[float] = []
-
-    async def flood() -> None:
-        while True:
-            scene.batch(IMAGES, "uploads", 1)
-            await asyncio.sleep(0.01)
-
-    flooding = asyncio.create_task(flood())
-    with scene.changes.watched() as watcher:
-        async with aclosing(events(watching, watcher, None)) as stream:
-            assert await anext(stream) == "retry: 2000\n\n"
-            for _ in range(5):
-                parsed(await anext(stream))
-                times.append(now())
-    flooding.cancel()
-
-    assert times == [0.0, 0.5, 1.0, 1.5, 2.0]
-
-
-async def test_a_slow_reader_gets_one_event_of_all_that_has_happened_meanwhile() -> None:
-    scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    with scene.changes.watched() as watcher:
-        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
-            await anext(stream)
-            await asyncio.sleep(100)
-            for _ in range(3):
-                scene.launch(scene.batch(VIDEOS, "uploads", 1))
-            found = parsed(await anext(stream))
-
-    regions = found["regions"]
-    assert isinstance(regions, dict)
-    assert len(regions["batch-rows"]["parts"]) == 3
-
-
-async def test_a_change_is_told_at_once_where_nothing_happened_before() -> None:
-    scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    with scene.changes.watched() as watcher:
-        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
-            await anext(stream)
-            told = asyncio.create_task(anext(stream))
-            await asyncio.sleep(3)
-            scene.launch(scene.batch(VIDEOS, "uploads", 1))
-            parsed(await told)
-
-    assert now() == 3.0
-
-
-async def test_a_state_that_was_rendered_for_another_reader_just_before_is_looked_at_again() -> (
-    None
-):
-    scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    with scene.changes.watched() as watcher:
-        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
-            await anext(stream)
-            told = asyncio.create_task(anext(stream))
-            await asyncio.sleep(3)
-            watching.now(3.0)
-            await asyncio.sleep(0.1)
-            scene.launch(scene.batch(VIDEOS, "uploads", 1))
-            parsed(await told)
-
-    assert now() == 3.6
-
-
-async def test_a_quiet_stream_is_kept_alive() -> None:
-    scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    with scene.changes.watched() as watcher:
-        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
-            await anext(stream)
-            assert await anext(stream) == ": still here\n\n"
-
-    assert now() == 16.5
-
-
-# A message that is pasted
-
-
-@pytest.mark.parametrize(
-    ("asked", "tone", "headline"),
-    [
-        pytest.param(
-            Asked("uploads", "kind=image", "{}"),
-            "good",
-            "It takes the route image-uploads",
-            id="taken",
-        ),
-        pytest.param(
-            Asked("uploads", "kind=sound", "{}"),
-            "bad",
-            "Rejected, that is moved to queue rejected: unmatched",
-            id="unmatched",
-        ),
-        pytest.param(
-            Asked("uploads", "kind=image\nsize=huge", "{}"),
-            "bad",
-            "Rejected, that is moved to queue rejected: override_denied, by route image-uploads",
-            id="override-denied",
-        ),
-        pytest.param(
-            Asked("uploads", "", "no json"),
-            "bad",
-            "Rejected, that is moved to queue rejected: not_json",
-            id="not-json",
-        ),
-        pytest.param(
-            Asked("rejected", "", "{}"),
-            "quiet",
-            "It stays there: no route reads queue rejected",
-            id="not-read",
-        ),
-        pytest.param(
-            Asked("uploads", "kind", "{}"),
-            "bad",
-            "This is no message that SQS would take",
-            id="no-equals",
-        ),
-        pytest.param(
-            Asked("uploads", "", ""), "bad", "This is no message that SQS would take", id="no-body"
-        ),
-        pytest.param(
-            Asked("elsewhere", "", "{}"),
-            "bad",
-            "This is no message that SQS would take",
-            id="no-queue",
-        ),
-    ],
-)
-def test_where_a_message_would_go(asked: Asked, tone: str, headline: str) -> None:
-    found = answer(TABLE, asked, WALL)
-
-    assert (found.tone, found.headline) == (tone, headline)
-
-
-def test_each_route_says_why_it_does_not_match() -> None:
-    found = answer(TABLE, Asked("uploads", "kind=video", "{}"), WALL)
-
-    assert found.steps == (
-        Step(
-            "image-uploads",
-            "no",
-            'attributes.kind: "video" is not "image", nor does it start with "img-"',
-        ),
-        Step("video-uploads", "takes it"),
-    )
-
-
-def test_what_the_sender_has_chosen_is_marked() -> None:
-    found = answer(TABLE, Asked("uploads", "kind=image\nsize=performance-2x", "{}"), WALL)
-
-    assert dict(found.facts)["size"] == (
-        "performance-2x (chosen by the sender, instead of shared-cpu-1x)"
-    )
-    assert dict(found.facts)["batch"] == (
-        "up to 25 events; launched when it is full, or 2.0 s after its first event and as soon as "
-        "a launch slot is free"
-    )
-
-
-def test_an_event_that_breaks_the_schema_hears_every_problem(tmp_path: Path) -> None:
-    file = tmp_path / "order.schema.json"
-    file.write_text(
-        '{"type": "object", "required": ["id"], "properties": {"n": {"type": "integer"}}}'
-    )
-    schema = compile_schema(file, Path.read_bytes).schema
-    made = table(route(schema=schema))
-    found = answer(made, Asked("q", "", '{"n": "x"}'), WALL)
-
-    assert found.headline == (
-        "Left on the queue, for its redrive policy to decide: schema_invalid, by route orders"
-    )
-    assert len(found.details) == 2
-    assert found.steps == (Step("orders", "refuses it"),)
-
-
-def test_of_very_many_routes_the_last_step_is_still_the_one_that_counts() -> None:
-    others = (replace(VIDEOS, name=f"r{number}") for number in range(300))
-    made = table(*others, IMAGES, queues=(Queue("uploads", url="u"),))
-    found = answer(made, Asked("uploads", "kind=image", "{}"), WALL)
-
-    assert (len(found.steps), found.more_steps) == (100, 201)
-    assert found.steps[-1] == Step("image-uploads", "takes it")
-
-
-@pytest.mark.parametrize(
-    ("body", "asked"),
-    [
-        (b"queue=q&attributes=a%3D1%0D%0Ab%3D2&body=%7B%7D", Asked("q", "a=1\nb=2", "{}")),
-        (b"", Asked()),
-        (b"queue=q&body=", Asked("q")),
-    ],
-)
-def test_a_form_as_browsers_send_it(body: bytes, asked: Asked) -> None:
-    assert read_form(body) == asked
-
-
-@pytest.mark.parametrize(
-    "body", [b"nothing", b"what=else", b"\xff", b"body=%ff", b"&".join([b"body=1"] * 99)]
-)
-def test_what_is_no_form_of_the_page_is_refused(body: bytes) -> None:
-    with pytest.raises(NotAForm):
-        read_form(body)
-
-
-# Over HTTP
-
-
-def client(scene: Scene) -> httpx.AsyncClient:
-    app = admin_app(Reports(None), more=scene.page.routes())  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(app=app)
-    return httpx.AsyncClient(transport=transport, base_url="http://router")
-
-
-async def test_the_page_is_whole_without_a_script() -> None:
-    async with client(working(WALL)) as http:
-        page = await http.get("/")
-    outline = Outline(page.text)
-
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert page.headers["cache-control"] == "no-store"
-    assert "unsafe" not in page.headers["content-security-policy"]
-    assert len(page.content) < 90_000
-    assert not [attrs for _, attrs in outline.elements if "style" in attrs]
-    assert not [name for _, attrs in outline.elements for name in attrs if name.startswith("on")]
-    for made in TABLE.routes:
-        assert made.name in outline.words
-
-
-async def test_what_the_page_loads_is_kept_for_good_and_small() -> None:
-    async with client(working(WALL)) as http:
-        for address in (assets().style, assets().script, assets().icon, assets().icon_bad):
-            asset = await http.get(address)
-            assert asset.status_code == 200
-            assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
-            assert len(asset.content) < 20_000
-        missing = await http.get("/assets/page.css")
-
-    assert missing.status_code == 404
-
-
-async def test_before_there_is_a_table_the_page_is_there_and_no_message_is_decided_about() -> None:
-    async with client(Scene(WALL)) as http:
-        page = await http.get("/")
-        told = await http.post("/explain", content=urlencode({"queue": "q", "body": "{}"}))
-
-    assert "Starting" in page.text
-    assert "No routing table is in use yet" in told.text
-
-
-@pytest.mark.real_time
-async def test_a_form_that_is_sent_without_a_script_comes_back_as_it_was_with_the_answer() -> None:
-    fields = {"queue": "uploads", "attributes": "kind=image", "body": HOSTILE + "</textarea>"}
-    async with client(working(WALL)) as http:
-        page = await http.post("/explain", content=urlencode(fields))
-    outline = Outline(page.text)
-
-    assert "Rejected, that is moved to queue rejected: not_json" in outline.words
-    assert HOSTILE + "</textarea>" in outline.words
-    assert ("option", {"selected": None}) in outline.elements
-    assert "img" not in outline.tags()
-
-
-@pytest.mark.real_time
-async def test_the_script_gets_the_answer_alone() -> None:
-    fields = urlencode({"queue": "uploads", "attributes": "kind=image", "body": "{}"})
-    async with client(working(WALL)) as http:
-        part = await http.post("/explain", content=fields, headers={"Accept": "text/x-part"})
-
-    assert part.text.startswith('<div class="answer is-good">')
-
-
-@pytest.mark.parametrize(
-    ("headers", "content", "status"),
-    [
-        ({"Sec-Fetch-Site": "cross-site"}, "queue=q&body=1", 403),
-        ({}, "this is no form", 400),
-        ({}, "body=" + "x" * 3_000_000, 413),
-    ],
-    ids=["from-another-site", "no-form", "too-large"],
-)
-async def test_what_is_not_decided_about(
-    headers: dict[str, str], content: str, status: int
-) -> None:
-    async with client(working(WALL)) as http:
-        refused = await http.post("/explain", content=content, headers=headers)
-
-    assert refused.status_code == status
-
-
-async def test_one_more_reader_than_there_may_be_is_told_so() -> None:
-    scene = working(WALL)
-    scene.changes.most = 0
-    async with client(scene) as http:
-        refused = await http.get("/events")
-
-    assert (refused.status_code, refused.headers["retry-after"]) == (503, "30")
-    assert refused.text == "0 pages are open already; close some\n"

@@ -41,6 +41,8 @@ _ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+_PATIENCE = 20_000
+"""Milliseconds; on a busy machine a browser takes its time."""
 _VIOLATIONS = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (it) => violations.push(it.violatedDirective));
@@ -54,6 +56,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
+        expect.set_options(timeout=_PATIENCE)
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
         yield started
         started.close()
@@ -70,7 +73,7 @@ class Reader:
     def open(self, url: str, **context: object) -> Page:
         made = self.browser.new_context(**context)  # type: ignore[arg-type]
         page = made.new_page()
-        page.set_default_timeout(5000)
+        page.set_default_timeout(_PATIENCE)
         page.add_init_script(_VIOLATIONS)
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("console", lambda it: self.wrong.append(f"console: {it.text}"))

@@ -3,7 +3,7 @@
 import pytest
 import reference_matcher
 
-from lambdo_router.events import Unreadable, parse_json
+from lambdo_router.events import Unreadable
 from lambdo_router.patterns import PatternError, compile_pattern
 from lambdo_router.patterns.conditions import (
     AnyOf,
@@ -20,6 +20,7 @@ from lambdo_router.patterns.conditions import (
     Suffix,
     Wildcard,
 )
+from lambdo_router.strict_json import parse_json
 
 
 def matches(pattern: str, event: str) -> bool:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from lambdo_router.events import Unreadable, WideNumber
+from lambdo_router.events import Unreadable
 from lambdo_router.patterns import compile_pattern
+from lambdo_router.strict_json import WideNumber
 
 ABSENT = {"exists": False}
 

@@ -15,10 +15,10 @@ from lambdo_router.config.resolved import (
     unresolved,
 )
 from lambdo_router.config.units import parse_duration
-from lambdo_router.events import WideNumber
 from lambdo_router.patterns import compile_pattern
 from lambdo_router.profiles import Overrides, Profile
 from lambdo_router.routing import Match, Queue, Route
+from lambdo_router.strict_json import WideNumber
 
 _PLACE = Place("routes.yaml", 1, 1)
 
@@ -62,7 +62,14 @@ def test_everything_that_a_profile_has_is_there() -> None:
     assert values["batch_bytes"] == "512kb"
     keys = {key.partition(".")[0] for key in values}
     unset = {field.name for field in fields(Profile) if getattr(made, field.name) is None}
-    assert keys == {field.name for field in fields(Profile)} - {"name", "guest"} - unset
+    assert (
+        keys == {field.name for field in fields(Profile)} - {"name", "guest", "more_apps"} - unset
+    )
+
+
+def test_several_apps_are_a_list_as_in_the_file() -> None:
+    assert profile_values(profile(app="a"))["app"] == "a"
+    assert profile_values(profile(app="a", more_apps=("b", "c")))["app"] == ["a", "b", "c"]
 
 
 def test_a_route_speaks_for_itself_and_not_for_its_profile() -> None:
@@ -129,9 +136,14 @@ def test_what_depends_on_an_unset_variable_is_named() -> None:
     origins = {
         "size": origin("${SIZE}", "${SIZE}"),
         "command": origin(["a", "${B}"], ["a", "${B}"]),
+        "app": origin(["a", "${B}"], ["${A}", "${B}"]),
         "image": origin("x:1", "x:${TAG}"),
         "env.LITERAL": origin("${X}", "$${X}"),
         "batch_size": origin(10, 10),
     }
 
-    assert unresolved(origins) == {"size": "${SIZE}", "command": '["a", "${B}"]'}
+    assert unresolved(origins) == {
+        "size": "${SIZE}",
+        "command": '["a", "${B}"]',
+        "app": '["${A}", "${B}"]',
+    }

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdo_router.config.document import read_document
 from lambdo_router.config.load import load_routes
 from lambdo_router.config.parts import Part
 from lambdo_router.config.places import Place
@@ -25,6 +24,7 @@ from lambdo_router.config.route_tests import (
     routes_of,
 )
 from lambdo_router.config.shape import ROUTES_SCHEMA, schema_text
+from lambdo_router.config.yaml_loader import read_document
 from lambdo_router.profiles import SIZES
 from lambdo_router.routing import Policy, Reason
 
@@ -104,6 +104,7 @@ def test_what_may_be_expected_is_what_there_is() -> None:
             },
             id="machine",
         ),
+        pytest.param("{app: [a, b]}", {"app": ["a", "b"]}, id="several-apps"),
         pytest.param(
             "{command: null, region: null}", {"command": None, "region": None}, id="nothing-set"
         ),

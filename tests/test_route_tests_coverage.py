@@ -20,9 +20,10 @@ from lambdo_router.config.route_tests_coverage import (
     held,
     percent,
 )
-from lambdo_router.events import Attribute, parse_json
+from lambdo_router.events import Attribute
 from lambdo_router.patterns import PatternError, compile_pattern
 from lambdo_router.routing import Match, Queue, Route
+from lambdo_router.strict_json import parse_json
 
 QUEUE = Queue("q", url="q")
 

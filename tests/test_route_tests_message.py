@@ -6,10 +6,10 @@ from textwrap import dedent
 
 import pytest
 
-from lambdo_router.config.document import read_document
 from lambdo_router.config.parts import Part
 from lambdo_router.config.route_tests_message import Findings, read_test_message
 from lambdo_router.config.shape import value_at
+from lambdo_router.config.yaml_loader import read_document
 from lambdo_router.events import Attribute, Message, read_event
 
 

@@ -302,6 +302,13 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
             id="token-of-another-app",
         ),
         pytest.param(
+            ROUTES.replace("app: jobs", "app: [jobs, other]"),
+            {},
+            1,
+            ["403", "the token is not for the app other", "joined by commas"],
+            id="token-of-one-of-two-apps",
+        ),
+        pytest.param(
             ROUTES.replace("name: work", "name: wrok"),
             {},
             1,

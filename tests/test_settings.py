@@ -2,7 +2,7 @@ import pytest
 
 from lambdo_router.errors import SettingsError
 from lambdo_router.router import Limits
-from lambdo_router.settings import Secret, read_settings
+from lambdo_router.settings import Secret, read_settings, without_secrets
 
 
 def test_without_variables_the_defaults_hold() -> None:
@@ -142,3 +142,24 @@ def test_a_token_that_is_weak_or_fits_no_header_is_refused_and_not_told(token: s
     with pytest.raises(SettingsError, match="LAMBDO_ADMIN_TOKEN must have at least 16") as error:
         read_settings({"LAMBDO_ADMIN_TOKEN": token})
     assert token not in str(error.value)
+
+
+def test_what_is_shown_of_the_settings_has_no_secret_in_it() -> None:
+    settings = read_settings(
+        {
+            "LAMBDO_FLY_TOKEN": "planted-fly-token",
+            "LAMBDO_ADMIN_TOKEN": "planted-admin-token",
+            "FLY_API_HOSTNAME": "https://user:planted@fly.internal:1/x@y",
+            "LAMBDO_REPORT_URL": "http://planted@router.internal:9091",
+            "LAMBDO_SQS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/q",
+            "LAMBDO_GRACE": "7",
+        }
+    )
+    shown = without_secrets(settings)
+
+    assert "planted" not in repr(shown)
+    assert (shown["fly_token"], shown["admin_token"]) == ("set", "set")
+    assert shown["fly_api"] == "https://***@fly.internal:1/x@y"
+    assert shown["queue_url"] == "https://sqs.us-east-1.amazonaws.com/1/q"
+    assert shown["grace"] == 7.0
+    assert without_secrets(read_settings({}))["fly_token"] is None

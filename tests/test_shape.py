@@ -10,7 +10,6 @@ from jsonschema import Draft202012Validator
 
 from lambdo_router.config.compile_matches import SYSTEM_ATTRIBUTES
 from lambdo_router.config.document import Path as DocumentPath
-from lambdo_router.config.document import parse_document, read_document
 from lambdo_router.config.load import examine_routes
 from lambdo_router.config.machine_config import _OWNED
 from lambdo_router.config.parts import Part
@@ -23,8 +22,9 @@ from lambdo_router.config.shape import (
     misspelt,
     schema_text,
 )
-from lambdo_router.events import WideNumber
+from lambdo_router.config.yaml_loader import parse_document, read_document
 from lambdo_router.profiles import SIZES
+from lambdo_router.strict_json import WideNumber
 
 ROUTES: dict[str, Any] = json.loads(schema_text(ROUTES_SCHEMA))
 REPOSITORY = Path(__file__).parents[1]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from building import profile, route, table
@@ -365,6 +366,26 @@ async def test_no_more_machines_run_than_max_machines() -> None:
 
     assert most == 3
     assert len(launcher.flown) == 12
+    assert scenario.queue().inner.empty
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 20), (2, None), (20, 2)])
+async def test_a_limit_that_a_reload_changes_counts_for_what_waits_too(
+    before: int, after: int | None
+) -> None:
+    launcher = ScriptedLauncher(runs_for=30.0)
+    old = careful(batch_size=1, max_machines=before)
+    async with running(old, launcher, limits=FAST) as scenario:
+        scenario.put(*["{}"] * 60)
+        await asyncio.sleep(10)
+        new = careful(batch_size=1, max_machines=after)
+        scenario.swap(replace(new, generation="g2"))
+        for _ in range(80):
+            scenario.put("{}")
+            await asyncio.sleep(5)
+        await asyncio.sleep(2000)
+
+    assert len(launcher.flown) == 140
     assert scenario.queue().inner.empty
 
 

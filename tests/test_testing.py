@@ -6,8 +6,8 @@ import pytest
 
 from lambdo_router.cli.testing import Bench, Environments, Result
 from lambdo_router.config.diagnostics import ConfigError
-from lambdo_router.config.document import read_document
 from lambdo_router.config.route_tests import RouteTest, TestsFile, read_tests_file
+from lambdo_router.config.yaml_loader import read_document
 
 # Golden texts for everything that can be expected are in tests/route_tests.
 ROUTES = """\
@@ -34,8 +34,10 @@ A, B = "{queue: orders, body: {paid: true}}", "{queue: orders}"
 ONE = f"name: a, message: {A}, expect: {{route: paid}}"
 
 
-def bench(folder: Path, *entries: str) -> tuple[Bench, tuple[RouteTest, ...], Environments]:
-    (folder / "routes.yaml").write_text(ROUTES, "utf-8")
+def bench(
+    folder: Path, *entries: str, routes: str = ROUTES
+) -> tuple[Bench, tuple[RouteTest, ...], Environments]:
+    (folder / "routes.yaml").write_text(routes, "utf-8")
     text = ", ".join(f"{{{entry}}}" for entry in entries)
     document = read_document(f"tests: [{text}]\n", str(folder / "routes.test.yaml"))
     file = TestsFile(folder / "routes.test.yaml", document, document)
@@ -45,9 +47,9 @@ def bench(folder: Path, *entries: str) -> tuple[Bench, tuple[RouteTest, ...], En
     return Bench(environments, read.tests), read.tests, environments
 
 
-def result_of(folder: Path, *entries: str) -> Result:
+def result_of(folder: Path, *entries: str, routes: str = ROUTES) -> Result:
     """How the first of these tests comes out."""
-    made, tests, _ = bench(folder, *entries)
+    made, tests, _ = bench(folder, *entries, routes=routes)
     return made.result(tests[0])
 
 
@@ -118,6 +120,26 @@ def test_differences(
 
     assert differing(result) == differences
     assert result.passed is (not differences)
+
+
+@pytest.mark.parametrize(
+    ("apps", "expect", "differences"),
+    [
+        pytest.param("[a, b]", "[b, a]", [], id="in-any-order"),
+        pytest.param("a", "[a]", [], id="a-list-of-one"),
+        pytest.param("[a]", "a", [], id="one"),
+        pytest.param("[a, b]", "a", [("app", "a", ["a", "b"])], id="one-of-two"),
+        pytest.param("a", "[a, b]", [("app", ["a", "b"], "a")], id="two-of-one"),
+    ],
+)
+def test_a_machine_may_be_expected_in_several_apps(
+    apps: str, expect: str, differences: list[tuple[str, object, object]], tmp_path: Path
+) -> None:
+    routes = ROUTES.replace('"${LAMBDO_APP:-}${APP:-acme}"', apps)
+    test = f"name: a, message: {A}, expect: {{app: {expect}}}"
+    result = result_of(tmp_path, test, routes=routes)
+
+    assert differing(result) == differences
 
 
 @pytest.mark.parametrize(

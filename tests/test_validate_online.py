@@ -273,6 +273,7 @@ async def test_a_fifo_queue_should_reject_to_one(
     [
         (ROUTES.replace("name: orders,", "name: order,"), "3:18", "queue-not-found"),
         (ROUTES.replace("app: jobs", "app: other"), "7:10", "fly-token-refused"),
+        (ROUTES.replace("app: jobs", "app: [jobs, other]"), "7:17", "fly-token-refused"),
         (ROUTES.replace("iad,us", "xyz"), "8:13", "fly-region-unknown"),
         (ROUTES.replace("fly.io/jobs", "fly.io/gone"), "9:12", "image-app-not-found"),
     ],

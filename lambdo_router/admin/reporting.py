@@ -17,8 +17,8 @@ from starlette.routing import Route
 
 from lambdo_router import journal
 from lambdo_router.admin.answers import bearer, failure
-from lambdo_router.events import parse_json
 from lambdo_router.reports import ReportRefused, Reports
+from lambdo_router.strict_json import parse_json
 
 _LARGEST_REPORT: Final = 256 * 1024
 """Bytes; a thousand message ids take about 60 KiB."""

@@ -96,7 +96,7 @@ def _names(document: "Document", part: str) -> Iterator[str]:
 
 def _documents(path: Path) -> "Iterator[Document]":
     """The routes file and the files that it includes, as far as they are YAML and small."""
-    from lambdo_router.config.document import parse_document
+    from lambdo_router.config.yaml_loader import parse_document
 
     waiting, room = [path], _MOST_READ
     while waiting:

@@ -71,6 +71,9 @@ class MachineToCreate:
 
     name: str
     app: str
+    """The first of `apps`."""
+    apps: tuple[str, ...]
+    """It is created in the one of these that is free first."""
     region: str | None
     image: str
     size: str
@@ -194,6 +197,7 @@ def _machine(batch: Batch, profile: Profile, generation: str) -> MachineToCreate
     return MachineToCreate(
         name=request.name,
         app=request.app,
+        apps=profile.apps,
         region=body.get("region"),
         image=config["image"],
         size=profile.size,

@@ -122,7 +122,10 @@ def _batch(profile: Profile, key: str) -> Iterator[str]:
 
 def _machine(machine: MachineToCreate) -> Iterator[tuple[str, str]]:
     guest = machine.guest
-    yield "app", machine.app or "none yet: write `app`, or set LAMBDO_FLY_APP"
+    if len(machine.apps) > 1:
+        yield "app", f"{', '.join(machine.apps)}: whichever is free first"
+    else:
+        yield "app", machine.app or "none yet: write `app`, or set LAMBDO_FLY_APP"
     yield "region", machine.region or "Fly chooses"
     yield "image", machine.image
     name = machine.size.partition(",")[0]

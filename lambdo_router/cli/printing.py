@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from lambdo_router.config.diagnostics import Diagnostic, escape, parts
-from lambdo_router.config.document import source_lines
+from lambdo_router.config.yaml_loader import source_lines
 
 
 def print_diagnostics(

@@ -174,8 +174,8 @@ def _seconds(option: str, text: str | None) -> float | None:
 
 
 def _pattern(text: str | None) -> "Pattern | None":
-    from lambdo_router.events import parse_json
     from lambdo_router.patterns import PatternError, compile_pattern
+    from lambdo_router.strict_json import parse_json
 
     if text is None:
         return None

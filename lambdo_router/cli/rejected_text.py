@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 
 from lambdo_router.cli.layout import columns
 from lambdo_router.cli.printing import counted
-from lambdo_router.events import Attribute, parse_json
+from lambdo_router.events import Attribute
 from lambdo_router.rejected import QueueFacts, Rejected, outgoing
 from lambdo_router.settlement import REJECTION_ATTRIBUTE
+from lambdo_router.strict_json import parse_json
 
 _FORMAT_VERSION = "1.0"
 _LONGEST_DETAIL = 100

@@ -151,7 +151,7 @@ def found(verdict: Verdict) -> dict[str, object]:
         "memory_mb": profile.guest.memory_mb,
         "command": None if profile.command is None else list(profile.command),
         "env": dict(profile.env),
-        "app": profile.app,
+        "app": list(profile.apps) if profile.more_apps else profile.app,
         "region": profile.region,
     }
 
@@ -188,7 +188,14 @@ def _agree(name: str, expected: object, value: object) -> bool:
     if name == "image" and expected != value:
         full = normalise_image(str(expected))
         return full is not None and full == normalise_image(str(value))
+    if name == "app":
+        return _named(expected) == _named(value)
     return expected == value
+
+
+def _named(apps: object) -> set[object]:
+    """One app or several, in any order."""
+    return set(apps) if isinstance(apps, list) else {apps}
 
 
 def _with_origin(difference: Difference, verdict: Verdict, loaded: LoadedRoutes) -> Difference:

@@ -14,10 +14,11 @@ from pathlib import Path
 import click
 
 from lambdo_router.config.diagnostics import Diagnostic
-from lambdo_router.config.document import Document, parse_document, source_lines
+from lambdo_router.config.document import Document
 from lambdo_router.config.globs import is_glob
 from lambdo_router.config.include import Unreadable, read_bytes
 from lambdo_router.config.route_tests import ENDINGS, ROUTES, TestsFile, no_routes, routes_of
+from lambdo_router.config.yaml_loader import parse_document, source_lines
 
 _DEFAULT = Path(ROUTES)
 

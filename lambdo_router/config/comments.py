@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lambdo_router.config.document import scalar_spans
+from lambdo_router.config.yaml_loader import scalar_spans
 
 _HEADER = re.compile("[|>][-+0-9]*")
 _COMMENT = re.compile(r"(?:^|(?<=[ \t]))#")

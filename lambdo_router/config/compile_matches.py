@@ -7,9 +7,10 @@ from typing import Final
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Draft, Section
-from lambdo_router.events import SYSTEM_NUMBERS, WideNumber
+from lambdo_router.events import SYSTEM_NUMBERS
 from lambdo_router.patterns import Pattern, PatternError, compile_pattern
 from lambdo_router.routing import Match
+from lambdo_router.strict_json import WideNumber
 
 SYSTEM_ATTRIBUTES = (
     "AWSTraceHeader",

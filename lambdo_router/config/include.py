@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Literal
 
 from lambdo_router.config.diagnostics import Diagnostic
-from lambdo_router.config.document import Document, parse_document, source_lines
+from lambdo_router.config.document import Document
 from lambdo_router.config.document import Path as DocumentPath
 from lambdo_router.config.globs import Matches, expand, is_glob, refusal
 from lambdo_router.config.mirror import Mirror
 from lambdo_router.config.parts import Part
 from lambdo_router.config.variables import substitute
+from lambdo_router.config.yaml_loader import parse_document, source_lines
 
 MOST_INCLUDED = 1000
 _MOST_READ = 16 * 1024 * 1024

@@ -70,6 +70,7 @@ def lint_profiles(
             yield from _open_registries(overrides)
             yield from _needless(overrides)
             yield from _without_choice(overrides, route, layer)
+    yield from _volumes_of_one_app(draft, routes, layers)
     yield from _batches_that_never_fill(draft, routes, layers)
     yield from _unused(draft, routes)
 
@@ -182,6 +183,24 @@ def _without_choice(overrides: Section, route: Route, layer: Layer) -> Iterator[
     if guests and not layer.partial and all(guest == profile.guest for guest in guests):
         what = "the only size that senders may name is the profile's own"
         yield _warning(draft, overrides.at("size"), "no-effect", what, "remove it, or allow others")
+
+
+def _volumes_of_one_app(
+    draft: Draft, routes: Sequence[Route], layers: Sequence[Layer]
+) -> Iterator[Diagnostic]:
+    """A volume belongs to an app, and no Machine of another one can mount it."""
+    seen: set[Path] = set()
+    for route, layer in zip(routes, layers, strict=True):
+        written, apps = layer.app, route.profile.apps
+        if written is None or len(apps) == 1 or written.path in seen:
+            continue
+        mounts = json.loads(route.profile.machine).get("mounts")
+        # What has the wrong shape is null here, and was told.
+        if any("volume" in mount for mount in mounts or () if mount is not None):
+            seen.add(written.path)
+            what = f"`app` names {len(apps)} apps, and a volume belongs to one"
+            hint = "name only the app of the volume, or mount none in this profile"
+            yield _warning(draft, written.path, "volume-of-one-app", what, hint)
 
 
 def _batches_that_never_fill(

@@ -24,8 +24,9 @@ from typing import Any, Final
 from lambdo_router.config.diagnostics import closest, escape
 from lambdo_router.config.shape import found
 from lambdo_router.errors import LambdoError
-from lambdo_router.events import Attribute, WideNumber, parse_json
+from lambdo_router.events import Attribute
 from lambdo_router.settlement import MOST_ATTRIBUTES
+from lambdo_router.strict_json import WideNumber, parse_json
 
 MESSAGE_KEYS = ("$schema", "description", "queue", "attributes", "body", "body_text", "expect")
 """The keys of a message file."""

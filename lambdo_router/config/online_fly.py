@@ -10,7 +10,6 @@ they are.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from lambdo_router.config.diagnostics import Diagnostic, Severity, closest
@@ -113,23 +112,23 @@ def _app(
     spot: _Spot, index: int, outcome: LaunchError | str | None, token: TokenFacts | None
 ) -> Iterator[Diagnostic]:
     """What is wrong with one of the profile's apps, that of this index."""
-    finding = partial(spot.finding, "app", item=index)
+    what = str(outcome)
     match outcome:
         case LaunchRejected(code="app_not_found"):
-            yield finding("fly-app-not-found", str(outcome))
+            yield spot.finding("app", "fly-app-not-found", what, item=index)
         case LaunchRejected():
-            yield finding("fly-token-refused", str(outcome), _whose(outcome, token))
+            yield spot.finding("app", "fly-token-refused", what, _whose(outcome, token), item=index)
         case LaunchError():
             hint = "what depends on it was not checked; try again"
-            yield finding("service-unreachable", str(outcome), hint)
+            yield spot.finding("app", "service-unreachable", what, hint, item=index)
         case str():
             hint = "what depends on it was not checked"
-            yield finding("fly-not-checked", outcome, hint, "warning")
+            yield spot.finding("app", "fly-not-checked", what, hint, "warning", item=index)
         case None if token is not None and token.machine:
-            machine = f"the Machine {token.machine}"
-            what = f"the Fly token is restricted to {machine}, and cannot create any"
+            what = f"the Fly token is restricted to the Machine {token.machine}"
+            what += ", and cannot create any"
             hint = f"make one with: fly tokens create deploy -a {spot.route.profile.apps[index]}"
-            yield finding("fly-token-refused", what, hint)
+            yield spot.finding("app", "fly-token-refused", what, hint, item=index)
 
 
 def _whose(error: LaunchError, token: TokenFacts | None) -> str:

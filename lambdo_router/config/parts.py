@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.document import Document, Path
 from lambdo_router.config.shape import Misfit, found, value_at
-from lambdo_router.events import WideNumber
+from lambdo_router.strict_json import WideNumber
 
 
 @dataclass(frozen=True, slots=True)

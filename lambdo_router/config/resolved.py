@@ -135,15 +135,15 @@ def unresolved(origins: Mapping[str, Origin]) -> dict[str, str]:
     return {
         key: json.dumps(origin.written) if not isinstance(origin.written, str) else origin.written
         for key, origin in origins.items()
-        if origin.value == origin.written and _holds_variable(origin.value)
+        if _is_unset(origin.value, origin.written)
     }
 
 
-def _holds_variable(value: object) -> bool:
+def _is_unset(value: object, written: object) -> bool:
     """Whether a `${` is still in there; a literal one is written in another way than it reads."""
-    if isinstance(value, str):
-        return "${" in value
-    return isinstance(value, list) and any(map(_holds_variable, value))
+    if isinstance(value, list) and isinstance(written, list):
+        return any(map(_is_unset, value, written))
+    return value == written and isinstance(value, str) and "${" in value
 
 
 def _written(key: str, value: object, origins: Mapping[str, Origin]) -> object:

@@ -16,17 +16,12 @@ from typing import Any
 
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.places import Place
-from lambdo_router.events import (
-    Message,
-    attribute_document,
-    parse_json,
-    read_event,
-    system_document,
-)
+from lambdo_router.events import Message, attribute_document, read_event, system_document
 from lambdo_router.patterns import Pattern, compile_pattern
 from lambdo_router.patterns.compiling import OR
 from lambdo_router.patterns.wording import cut, label
 from lambdo_router.routing import Part, Queue, Route
+from lambdo_router.strict_json import parse_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
-from lambdo_router.events import WideNumber
 from lambdo_router.schemas import quick_check
+from lambdo_router.strict_json import WideNumber
 
 if TYPE_CHECKING:  # imported where something is wrong: it is slow to load
     from jsonschema import Draft202012Validator

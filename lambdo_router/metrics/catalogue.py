@@ -370,7 +370,7 @@ CONFIG_INFO: Final = _CONFIG.gauge(
 )
 ROUTE_INFO: Final = _CONFIG.gauge(
     "lambdo_route_info",
-    "Always 1 for each route in use and each of its queues; for joins.",
+    "Always 1 for each route in use, each of its queues and each app of its profile; for joins.",
     "queue",
     "route",
     "profile",

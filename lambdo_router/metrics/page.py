@@ -15,8 +15,9 @@ The router's own server, on port 9091 unless `LAMBDO_ADMIN_PORT` says otherwise,
 `GET /metrics` in Prometheus' text format, or in OpenMetrics where it is asked for. On Fly the
 `[metrics]` section of `fly.toml` has it scraped.
 
-In the repository lie [rules for alerts](../ops/alerts.yaml), each of which names what to do in its
-annotation `runbook`, and a [Grafana dashboard](../ops/grafana.json).
+In the repository lie [rules for alerts](../ops/alerts.yaml), each of which names in its annotation
+`runbook` the section of [the runbook](../ops/runbook.md) that says what to do, and a
+[Grafana dashboard](../ops/grafana.json).
 
 ## How to read them
 

@@ -73,10 +73,14 @@ class MachineFold:
                 other.launch_given_up |= refused or pause is None
 
     def gate_closed(self, fact: journal.ProfileFailing, now: float) -> None:
-        """The routes that were just found failing know when they are tried again."""
+        """
+        The routes that were just found failing know when they are tried again.
+
+        Not those with several apps: another one may take their next Machine.
+        """
         for track in self.known.routes.values():
             profile, launch = track.route.profile, track.launch
-            if launch is not None and (profile.name, profile.app) == (fact.profile, fact.app):
+            if launch is not None and (profile.name, profile.apps) == (fact.profile, (fact.app,)):
                 track.launch = replace(launch, next_try=now + fact.pause)
 
     def ended(self, fact: journal.MachineEnded, now: float) -> None:

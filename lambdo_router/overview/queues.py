@@ -11,9 +11,6 @@ from lambdo_router.overview.troubles import Failures, worse
 from lambdo_router.routing import Refused, Routed
 from lambdo_router.settlement import Acknowledge, Leave, Reject, Retry
 
-_FULL_POLL = 10
-"""Messages; SQS hands out no more at a time."""
-
 MessageFact = journal.Received | journal.Redelivered | journal.Decided | journal.Settled
 QueueFact = journal.QueueOpened | journal.QueueClosed | journal.Polled | journal.LeasesRenewed
 LossFact = journal.LeaseLost | journal.SettlementFailed | journal.UnitFailed
@@ -84,9 +81,9 @@ class QueueFold:
                 queue.readers -= 1
                 if queue.leaving_since is not None and queue.readers == 0:
                     del self.known.queues[fact.queue]
-            case journal.Polled(messages=messages):
+            case journal.Polled(messages=messages, limit=limit):
                 queue.worked("receive", now)
-                queue.last_poll, queue.more = now, messages >= _FULL_POLL
+                queue.last_poll, queue.more = now, messages >= limit
             case journal.LeasesRenewed():
                 queue.worked("renew", now)
 

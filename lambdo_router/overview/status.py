@@ -126,6 +126,9 @@ class RouteStatus:
     queues: tuple[str, ...]
     profile: str
     app: str
+    """The first of `apps`."""
+    apps: tuple[str, ...]
+    """Those that its Machines may be created in."""
     acknowledge: str
     state: RouteState
     """`failing`: its last launch or Machine failed; `idle`: nothing came for five minutes."""

@@ -155,6 +155,7 @@ class RouteTrack:
             queues=self.route.queues,
             profile=profile.name,
             app=profile.app,
+            apps=profile.apps,
             acknowledge=profile.acknowledge,
             state=state,
             since=since,

@@ -4,6 +4,7 @@ Failures: in a row, where nothing has succeeded since the first, and one by one,
 A trouble that nobody heard of for half an hour is over: what is retried at all is retried sooner.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,9 @@ LONGEST_TEXT = 500
 FORGOTTEN_AFTER = 1800.0
 """Seconds; the longest delay of a retried message is 900."""
 _FAILURES = 50
+
+_REQUEST = re.compile(r" \(request [^()]*\)")
+"""Fly's id of a request, at the end of what its API said: never the same twice."""
 
 _Alike = tuple[str, str, str | None, str | None, str | None]
 
@@ -68,7 +72,7 @@ class Failures:
         `about` are the fields of a Failure that say what it has to do with.
         """
         made = Failure(kind, cut(text), code, now, now, count, **about)
-        alike = (made.kind, made.text, made.route, made.queue, made.app)
+        alike = (made.kind, _REQUEST.sub("", text), made.route, made.queue, made.app)
         before = self._known.get(alike)
         if before is not None:
             made = replace(made, first=before.first, count=before.count + count)

@@ -107,13 +107,31 @@ def _advice(concern: Concern, trouble: Trouble | None, status: Status) -> str:
             advice = "This does not pass by itself: mend the queue's address, or the rights to it."
         case "queue":
             advice = "It is tried again; nothing is lost meanwhile."
-        case "route" if trouble is not None and trouble.what == "run":
-            advice = "Its Machines end badly: their messages are tried again, with growing pauses."
-        case "route" if lasting:
-            advice = "This does not pass by itself: mend the profile and save the routes file."
         case "route":
-            advice = "It is tried again; its messages wait."
+            advice = _advice_for_route(trouble, status)
     return advice
+
+
+def _advice_for_route(trouble: Trouble | None, status: Status) -> str:
+    if trouble is None:
+        return "It is tried again; its messages wait."
+    if trouble.what == "run":
+        return "Its Machines end badly: their messages are tried again, with growing pauses."
+    if _is_of_an_app(trouble, status):
+        return "It is the app that fails, not this route: it goes on when its app does."
+    if trouble.code == "region_capacity":
+        return (
+            "It is tried again; its messages wait. More regions in its profile help, as in region: "
+            "iad,us,any"
+        )
+    if trouble.refused:
+        return "This does not pass by itself: mend the profile and save the routes file."
+    return "It is tried again; its messages wait."
+
+
+def _is_of_an_app(trouble: Trouble, status: Status) -> bool:
+    troubles = (app.trouble for app in status.apps)
+    return any(other is not None and other.code == trouble.code for other in troubles)
 
 
 def _anchor(concern: Concern, status: Status) -> str:

@@ -66,9 +66,14 @@ class Page:
 
     def observe(self, fact: journal.Fact) -> None:
         """Take a fact into account: an Observer."""
-        if isinstance(fact, journal.TableSwapped) and fact.table is not None:
-            self._table = fact.table
-        self._flows.observe(fact, self.wall())
+        match fact:
+            case journal.Decided():
+                self._flows.decided(fact, self.wall())
+            case journal.TableSwapped(table=table) if table is not None:
+                self._table = table
+                self._flows.adopt(table)
+            case _:
+                pass  # the overview tells of it
 
     def routes(self) -> list[BaseRoute]:
         """For the server."""

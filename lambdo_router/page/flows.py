@@ -22,20 +22,17 @@ class Flows:
     _tallies: _Tallies = field(default_factory=dict)
     """By route, with the queues that it reads."""
 
-    def observe(self, fact: journal.Fact, now: float) -> None:
-        """Take a fact into account; `now` in unix seconds."""
-        match fact:
-            case journal.Decided(queue=queue, decision=Routed(route=route)):
-                queues, tally = self._tallies.get(route.name, ((), None))
-                # Decided under an earlier table, it may be of a queue that this one does not read.
-                if tally is not None and queue in queues:
-                    tally.add(queue, now)
-            case journal.TableSwapped(table=table) if table is not None:
-                self._adopt(table)
-            case _:
-                pass  # no message takes a route by it
+    def decided(self, fact: journal.Decided, now: float) -> None:
+        """A message may have taken a route; `now` in unix seconds."""
+        decision = fact.decision
+        if isinstance(decision, Routed):
+            queues, tally = self._tallies.get(decision.route.name, ((), None))
+            # Decided under an earlier table, it may be of a queue that this one does not read.
+            if tally is not None and fact.queue in queues:
+                tally.add(fact.queue, now)
 
-    def _adopt(self, table: RoutingTable) -> None:
+    def adopt(self, table: RoutingTable) -> None:
+        """Another table is in use; what is still the same keeps its counts."""
         before, self._tallies = self._tallies, {}
         for route in table.routes:
             if len(route.queues) > 1:

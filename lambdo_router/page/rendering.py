@@ -161,7 +161,7 @@ def _route_cards(status: Status, flows: Counts) -> Iterator[_Part]:
         values = {
             "route": route,
             "flows": [[f"={queue}", counts.get(queue, 0)] for queue in route.queues],
-            "group": f"={group_key(route.app, route.profile)}",
+            "group": f"={group_key(route.apps, route.profile)}",
         }
         yield _Part(f"={route.name}", "route_card", values)
     yield from _note(len(status.routes) - len(shown), "more in the table below")

@@ -220,7 +220,8 @@ def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
         return
     profile, own = decision.profile, decision.route.profile
     yield "profile", profile.name
-    yield "app", profile.app or "none"
+    several = f"{', '.join(profile.apps)}: whichever is free first"
+    yield "app", several if profile.more_apps else profile.app or "none"
     yield "region", profile.region or "Fly chooses"
     yield "image", _chosen(profile.image, own.image)
     yield "size", _chosen(profile.size, own.size)

@@ -4,11 +4,13 @@ What the page shows of a status, where that is not one of its values: sums, and 
 Pure. A router may have thousands of routes; the page shows those that matter most, and says so.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lambdo_router.overview import BatchStatus, QueueStatus, RouteStatus, Status, Trouble
 
+_Group = tuple[tuple[str, ...], str]
+"""Apps and profile."""
 _RECENT = 12
 """Batches of a profile whose ends are shown."""
 
@@ -39,10 +41,10 @@ class RecentBatch:
 
 @dataclass(frozen=True, slots=True)
 class MachineGroup:
-    """The Machines of one app and profile."""
+    """The Machines of one profile, in all its apps."""
 
     key: str
-    app: str
+    apps: tuple[str, ...]
     profile: str
     """Empty where Fly's metadata names none."""
     running: int
@@ -77,48 +79,43 @@ def _sum(tracks: Iterable[QueueStatus | RouteStatus], name: str) -> int:
     return sum(track.last_minute.get(name, 0) for track in tracks)
 
 
-def group_key(app: str, profile: str) -> str:
+def group_key(apps: Iterable[str], profile: str) -> str:
     """What the Machines of a route belong to."""
-    return f"{app}/{profile}"
+    return f"{','.join(apps)}/{profile}"
 
 
 def machine_groups(status: Status, routes: Iterable[RouteStatus]) -> tuple[MachineGroup, ...]:
     """Those that these routes launch, in their order, then any others that run."""
-    levels = {(level.app, level.profile): level for level in status.machines}
-    wanted: dict[tuple[str, str], list[RouteStatus]] = {}
+    wanted: dict[_Group, list[RouteStatus]] = {}
     for route in routes:
-        wanted.setdefault((route.app, route.profile), []).append(route)
-    known = {(route.app, route.profile) for route in status.routes}
-    for other in levels:
-        if other not in known:
-            wanted.setdefault(other, [])
-    recent = _recent(status.batches)
-    return tuple(
-        MachineGroup(
-            key=group_key(app, profile),
-            app=app,
-            profile=profile,
-            running=level.running if (level := levels.get((app, profile))) else 0,
-            launching=level.launching if level else 0,
-            launches=_sum(of, "launches"),
-            trouble=next((route.trouble for route in of if _does_not_launch(route)), None),
-            recent=tuple(reversed(recent.get((app, profile), []))),
-        )
-        for (app, profile), of in wanted.items()
+        wanted.setdefault((route.apps, route.profile), []).append(route)
+    known = {(app, route.profile) for route in status.routes for app in route.apps}
+    for level in status.machines:
+        if (level.app, level.profile) not in known:
+            wanted.setdefault(((level.app,), level.profile), [])
+    return tuple(_machine_group(status, group, of) for group, of in wanted.items())
+
+
+def _machine_group(status: Status, group: _Group, routes: Sequence[RouteStatus]) -> MachineGroup:
+    apps, profile = group
+    levels = [it for it in status.machines if it.profile == profile and it.app in apps]
+    batches = [it for it in status.batches if it.profile == profile and it.app in apps]
+    return MachineGroup(
+        key=group_key(apps, profile),
+        apps=apps,
+        profile=profile,
+        running=sum(level.running for level in levels),
+        launching=sum(level.launching for level in levels),
+        launches=_sum(routes, "launches"),
+        trouble=next((route.trouble for route in routes if _does_not_launch(route)), None),
+        recent=tuple(
+            RecentBatch(end_of(batch), batch.event_count) for batch in reversed(batches[:_RECENT])
+        ),
     )
 
 
 def _does_not_launch(route: RouteStatus) -> bool:
     return route.state == "failing" and route.trouble is not None and route.trouble.what == "launch"
-
-
-def _recent(newest_first: Iterable[BatchStatus]) -> Mapping[tuple[str, str], list[RecentBatch]]:
-    found: dict[tuple[str, str], list[RecentBatch]] = {}
-    for batch in newest_first:
-        of = found.setdefault((batch.app, batch.profile), [])
-        if len(of) < _RECENT:
-            of.append(RecentBatch(end_of(batch), batch.event_count))
-    return found
 
 
 def foremost_routes(routes: Sequence[RouteStatus], most: int) -> tuple[RouteStatus, ...]:

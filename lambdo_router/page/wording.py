@@ -6,6 +6,7 @@ from typing import Final
 
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_HARDLY: Final = 0.005
 _TEN: Final = 10.0
 _KILO: Final = 1000
 
@@ -63,12 +64,10 @@ def tone(state: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.35 s`, `7.2 s`, `48 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`."""
-    if seconds < 1:
-        return f"{max(seconds, 0):.2f} s"
-    if seconds < _TEN:
-        return f"{seconds:.1f} s"
+    """`0 s`, `0.35 s`, `7.2 s`, `48 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`."""
     whole = round(seconds)
+    if seconds < _TEN:
+        return _under_ten(seconds)
     if whole < _MINUTE:
         return f"{whole} s"
     if whole < _HOUR:
@@ -76,6 +75,12 @@ def duration(seconds: float) -> str:
     if whole < _DAY:
         return _of_two(whole, _HOUR, "h", _MINUTE, "min")
     return _of_two(whole, _DAY, "d", _HOUR, "h")
+
+
+def _under_ten(seconds: float) -> str:
+    if seconds < _HARDLY:
+        return "0 s"
+    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _of_two(whole: int, large: int, large_unit: str, small: int, small_unit: str) -> str:

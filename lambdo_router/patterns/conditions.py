@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from lambdo_router.events import Unreadable, WideNumber, comparable
+from lambdo_router.events import Unreadable
 from lambdo_router.patterns.addresses import Address, parse_address
+from lambdo_router.strict_json import WideNumber, comparable
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from lambdo_router.events import WideNumber
 from lambdo_router.patterns.conditions import AnyOf, AnythingBut, Condition, ExactNumber, ExactText
 from lambdo_router.patterns.numbers import comparable_number
 from lambdo_router.patterns.problems import PatternError, Where, refused
 from lambdo_router.patterns.texts import ignoring_case, prefix, suffix, wildcard
 from lambdo_router.patterns.wording import cut, described, label, shown
+from lambdo_router.strict_json import WideNumber
 
 
 def anything_but(argument: object, where: Where) -> Condition:

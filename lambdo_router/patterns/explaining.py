@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, assert_never
 
-from lambdo_router.events import WideNumber
 from lambdo_router.patterns.compiling import Clause, SubRule
 from lambdo_router.patterns.conditions import (
     AnythingBut,
@@ -30,6 +29,7 @@ from lambdo_router.patterns.conditions import (
 from lambdo_router.patterns.problems import Where
 from lambdo_router.patterns.walking import found_at, way_along
 from lambdo_router.patterns.wording import cut, either, label, shown
+from lambdo_router.strict_json import WideNumber
 
 _MOST_READ: Final = 10_000
 """Values at one path that are read for an explanation."""

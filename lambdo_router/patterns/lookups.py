@@ -10,7 +10,7 @@ a value finds is a superset of whom it satisfies; they have to be asked, but the
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from lambdo_router.events import Unreadable, comparable
+from lambdo_router.events import Unreadable
 from lambdo_router.patterns.addresses import parse_address
 from lambdo_router.patterns.conditions import (
     Cidr,
@@ -26,6 +26,7 @@ from lambdo_router.patterns.conditions import (
     Wildcard,
     folded_text,
 )
+from lambdo_router.strict_json import comparable
 
 Kind = Literal[
     "text",

@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
-from lambdo_router.events import comparable
 from lambdo_router.patterns.conditions import (
     AnyOf,
     Condition,
@@ -18,6 +17,7 @@ from lambdo_router.patterns.conditions import (
     Suffix,
     folded_text,
 )
+from lambdo_router.strict_json import comparable
 
 
 class Many:

@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from lambdo_router.events import WideNumber, comparable
 from lambdo_router.patterns.conditions import Numeric, number_text
 from lambdo_router.patterns.problems import PatternError, Where, refused
 from lambdo_router.patterns.wording import described, shown
+from lambdo_router.strict_json import WideNumber, comparable
 
 
 def checked_number(value: float | WideNumber, where: Where) -> int | float | WideNumber:

@@ -9,7 +9,6 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from lambdo_router.events import WideNumber
 from lambdo_router.patterns.addresses import parse_address
 from lambdo_router.patterns.conditions import (
     AnyOf,
@@ -25,6 +24,7 @@ from lambdo_router.patterns.numbers import checked_number, numeric
 from lambdo_router.patterns.problems import EXAMPLES, PatternError, Where, refused
 from lambdo_router.patterns.texts import cidr, exactly, ignoring_case, prefix, suffix, wildcard
 from lambdo_router.patterns.wording import described, either, shown
+from lambdo_router.strict_json import WideNumber
 
 
 def read_conditions(values: Sequence[object], where: Where) -> AnyOf:

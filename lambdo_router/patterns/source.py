@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping
 
-from lambdo_router.events import WideNumber
 from lambdo_router.patterns.conditions import number_text
+from lambdo_router.strict_json import WideNumber
 
 
 def canonical_source(pattern: Mapping[str, object]) -> str:

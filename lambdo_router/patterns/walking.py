@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol, Self, TypeVar
 
-from lambdo_router.events import comparable
 from lambdo_router.patterns.conditions import AnyOf
+from lambdo_router.strict_json import comparable
 
 
 class Place(Protocol):

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from lambdo_router.events import Unreadable, WideNumber
+from lambdo_router.events import Unreadable
+from lambdo_router.strict_json import WideNumber
 
 _LONGEST: Final = 60
 """Characters of a value that are shown."""

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lambdo_router.events import plain
 from lambdo_router.schemas.keywords import short
 from lambdo_router.schemas.sources import (
     Pattern,
@@ -24,6 +23,7 @@ from lambdo_router.schemas.sources import (
     SchemaSources,
     read_sources,
 )
+from lambdo_router.strict_json import plain
 
 __all__ = [
     "CompiledSchema",

@@ -240,12 +240,16 @@
     }
   });
 
+  function start() {
+    new ResizeObserver(draw).observe(one("[data-map]")); // draws at once, too
+    setInterval(tick, 1000);
+    tick();
+    connect();
+  }
+
   live.hidden = false;
   one("[data-stale]").remove();
   one("footer time").dataset.at = body.dataset.at;
-  new ResizeObserver(draw).observe(one("[data-map]"));
-  setInterval(tick, 1000);
-  tick();
-  draw();
-  connect();
+  if (document.hidden) start();
+  else requestAnimationFrame(() => setTimeout(start)); // first let the page be seen
 })();

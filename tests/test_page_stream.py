@@ -1,0 +1,212 @@
+"""What a page that is open is told: what has changed, how often, and until when."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from page_scene import (
+    IMAGES,
+    VIDEOS,
+    working,
+)
+from scenario import WALL, now
+from starlette.types import Message
+
+from lambdo_router.page.rendering import Renderer, patch
+from lambdo_router.page.stream import events, send_events
+from lambdo_router.page.watching import Watching, change
+
+# What has changed
+
+
+def test_a_state_that_is_the_same_again_is_rendered_once() -> None:
+    scene, renderer = working(WALL), Renderer()
+    before = renderer.regions(scene.status(), {})
+    after = renderer.regions(scene.status(), {})
+
+    assert patch(before, after) == {}
+    assert after["routes"]["=audit"] is before["routes"]["=audit"]
+
+
+def test_a_patch_has_the_parts_that_are_different_and_no_others() -> None:
+    scene, renderer = working(WALL), Renderer()
+    before = renderer.regions(scene.status(), {})
+    scene.launch(scene.batch(VIDEOS, "uploads", 1))
+    found = patch(before, renderer.regions(scene.status(), {}))
+
+    assert set(found) == {
+        *("figures", "queues", "routes", "machines"),
+        *("route-rows", "queue-rows", "batch-rows"),
+    }
+    assert set(found["routes"]["parts"]) == {"=video-uploads"}
+    assert "order" not in found["routes"]
+    assert len(found["batch-rows"]["order"]) == 25
+    assert len(found["batch-rows"]["parts"]) == 1
+
+
+def test_who_has_seen_a_state_that_is_not_known_any_more_is_told_everything() -> None:
+    scene = working(WALL)
+    watching = Watching(scene.status, scene.page._flows.last_minute)
+    first = watching.now(0.0)
+    for at in range(1, 6):
+        scene.ten_seconds(at)
+        last = watching.now(float(at))
+
+    assert watching.seen(last.version) is last
+    assert watching.seen(first.version) is None
+    told = change(None, last)["regions"]
+    assert set(told) == {name for name, region in last.regions.items() if region}
+
+
+def test_a_state_serves_everybody_for_half_a_second() -> None:
+    scene = working(WALL)
+    watching = Watching(scene.status, scene.page._flows.last_minute)
+    first = watching.now(10.0)
+    scene.ten_seconds(1)
+
+    assert watching.now(10.4) is first
+    assert watching.now(10.5) is not first
+
+
+# The stream
+
+
+async def taken(stream: AsyncGenerator[str, None], count: int) -> list[tuple[float, str]]:
+    return [(now(), await anext(stream)) for _ in range(count)]
+
+
+def parsed(event: str) -> dict[str, object]:
+    found = re.fullmatch(r"id: (\S+)\ndata: (.+)\n\n", event)
+    assert found is not None
+    data: dict[str, object] = json.loads(found[2])
+    return data
+
+
+async def test_a_reader_is_told_at_most_twice_a_second_however_much_happens() -> None:
+    scene = working(WALL)
+    watching = Watching(scene.status, scene.page._flows.last_minute)
+    times: list[float] = []
+
+    async def flood() -> None:
+        while True:
+            scene.batch(IMAGES, "uploads", 1)
+            await asyncio.sleep(0.01)
+
+    flooding = asyncio.create_task(flood())
+    with scene.changes.watched() as watcher:
+        async with aclosing(events(watching, watcher, None)) as stream:
+            assert await anext(stream) == "retry: 2000\n\n"
+            for _ in range(5):
+                parsed(await anext(stream))
+                times.append(now())
+    flooding.cancel()
+
+    assert times == [0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+async def test_a_slow_reader_gets_one_event_of_all_that_has_happened_meanwhile() -> None:
+    scene = working(WALL)
+    watching = Watching(scene.status, scene.page._flows.last_minute)
+    with scene.changes.watched() as watcher:
+        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
+            await anext(stream)
+            await asyncio.sleep(100)
+            for _ in range(3):
+                scene.launch(scene.batch(VIDEOS, "uploads", 1))
+            found = parsed(await anext(stream))
+
+    regions = found["regions"]
+    assert isinstance(regions, dict)
+    assert len(regions["batch-rows"]["parts"]) == 3
+
+
+async def test_a_change_is_told_at_once_where_nothing_happened_before() -> None:
+    scene = working(WALL)
+    watching = Watching(scene.status, scene.page._flows.last_minute)
+    with scene.changes.watched() as watcher:
+        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
+            await anext(stream)
+            told = asyncio.create_task(anext(stream))
+            await asyncio.sleep(3)
+            scene.launch(scene.batch(VIDEOS, "uploads", 1))
+            parsed(await told)
+
+    assert now() == 3.0
+
+
+async def test_a_state_that_was_rendered_for_another_reader_just_before_is_looked_at_again() -> (
+    None
+):
+    scene = working(WALL)
+    watching = Watching(scene.status, scene.page._flows.last_minute)
+    with scene.changes.watched() as watcher:
+        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
+            await anext(stream)
+            told = asyncio.create_task(anext(stream))
+            await asyncio.sleep(3)
+            watching.now(3.0)
+            await asyncio.sleep(0.1)
+            scene.launch(scene.batch(VIDEOS, "uploads", 1))
+            parsed(await told)
+
+    assert now() == 3.6
+
+
+async def test_a_quiet_stream_is_kept_alive() -> None:
+    scene = working(WALL)
+    watching = Watching(scene.status, scene.page._flows.last_minute)
+    with scene.changes.watched() as watcher:
+        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
+            await anext(stream)
+            assert await anext(stream) == ": still here\n\n"
+
+    assert now() == 16.5
+
+
+def request_of(aborts: list[float]) -> dict[str, object]:
+    return {"type": "http", "extensions": {"lambdo.cut": lambda: aborts.append(now())}}
+
+
+async def nothing_more() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError("an event that is never set")
+
+
+async def test_a_reader_who_takes_nothing_is_cut_off_after_half_a_minute() -> None:
+    scene, aborts = working(WALL), list[float]()
+    watching = Watching(scene.status, scene.page._flows.last_minute)
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    with scene.changes.watched() as watcher:
+        source = events(watching, watcher, None)
+        await send_events(request_of(aborts), nothing_more, send, source)
+
+    assert aborts == [30.0]
+
+
+async def test_a_reader_who_leaves_ends_the_stream() -> None:
+    scene, aborts, sent = working(WALL), list[float](), list[Message]()
+    watching = Watching(scene.status, scene.page._flows.last_minute)
+
+    async def receive() -> Message:
+        await asyncio.sleep(7)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with scene.changes.watched() as watcher:
+        source = events(watching, watcher, None)
+        await send_events(request_of(aborts), receive, send, source)
+
+    assert (now(), aborts) == (7.0, [])
+    assert [message["type"] for message in sent] == [
+        "http.response.start",
+        "http.response.body",
+        "http.response.body",
+    ]
