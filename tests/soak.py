@@ -61,7 +61,7 @@ from lambdo_router.settlement import REJECTION_ATTRIBUTE
 VISIBILITY = 4
 CHAOS = 12.0
 """Seconds in which messages come and everything goes wrong."""
-PATIENCE = 150.0
+PATIENCE = 300.0
 """Seconds of quiet after which what is not settled counts as left."""
 SOURCES = ("work", "orders.fifo")
 TOKEN = "soak-token"
