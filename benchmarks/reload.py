@@ -75,19 +75,21 @@ class Traffic:
     queue: MemoryQueue
     sent: dict[str, float] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
-    """Of each message, from the queue to Fly's answer."""
+    """Of each message, from when it was to be sent to Fly's answer."""
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Send until cancelled. A message that is sent late, for a stall, has waited for it."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
-            sent = self.queue.put(_BODY)
-            self.sent[sent] = time.perf_counter()
-            await asyncio.sleep(_MESSAGE_EVERY)
+            self.sent[self.queue.put(_BODY)] = due
+            due += _MESSAGE_EVERY
+            await asyncio.sleep(due - loop.time())
 
     def observe(self, fact: journal.Fact) -> None:
-        """Note what is launched; and a message that is not, which must not be."""
+        """Note what is launched."""
         if isinstance(fact, journal.Launched):
-            now = time.perf_counter()
+            now = asyncio.get_running_loop().time()
             self.seconds += [now - self.sent.pop(it) for it in fact.batch.message_ids]
 
 
