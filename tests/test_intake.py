@@ -79,3 +79,25 @@ async def test_polls_that_fail_come_back_one_by_one() -> None:
     # Only the line that goes on for ever tells of it: an outage is not said eight times.
     assert len(scenario.of(journal.QueueFailed)) == 1
     assert queue.inner.empty
+
+
+async def test_while_events_wait_for_their_batch_a_receive_brings_what_came_meanwhile() -> None:
+    async with running(roomy(), limits=Limits(launch_rate=1.0, launch_burst=1)) as scenario:
+        for _ in range(500):
+            scenario.put("{}")
+            await asyncio.sleep(0.04)
+        polls = [fact.messages for fact in scenario.of(journal.Polled)]
+
+    # 25 events a second for 20 seconds; with a receive for each it would be five hundred.
+    assert len(polls) <= 20 * 7
+    assert sum(polls) >= 480
+
+
+async def test_an_event_that_comes_alone_is_received_at_once() -> None:
+    async with running(roomy(), limits=FAST) as scenario:
+        for _ in range(20):
+            await asyncio.sleep(3.3)
+            scenario.put("{}")
+
+    expected = [3.3 * number for number in range(1, 21)]
+    assert scenario.when(journal.Received) == pytest.approx(expected, abs=0.002)

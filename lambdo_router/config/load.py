@@ -181,7 +181,9 @@ def _collector_paused() -> Iterator[None]:
     For a while, leave garbage lying.
 
     A large file becomes a million objects that all stay, and the collector of cycles would go over
-    them again and again: a third of the time.
+    them again and again: a third of the time. Nor does it go over them afterwards, which would hold
+    up a running router by 0.16 s at 1,000 routes. They are still freed when nobody refers to them
+    any more: a table has no cycles.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -189,6 +191,7 @@ def _collector_paused() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            gc.freeze()
             gc.enable()
 
 

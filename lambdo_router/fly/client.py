@@ -42,6 +42,10 @@ _CONNECT: Final = 10.0
 _PAGES: Final = 200
 """More than an app can fill: what is created in 48 hours at one a second takes 173 full pages."""
 _AT_ONCE: Final = 16
+_CONNECTIONS: Final = 1000
+"""Creates of many apps may be under way at once; each takes seconds."""
+_KEPT: Final = 16
+"""Idle connections: httpx looks at each of them before every request."""
 _PIECE: Final = 64 * 1024
 """Characters; a token is far shorter, or no header would carry it."""
 _NO_SUCH_ENDPOINT: Final = (
@@ -121,6 +125,7 @@ class FlyClient:
                 "User-Agent": f"lambdo-router/{__version__}",
             },
             timeout=httpx.Timeout(timeout, connect=min(_CONNECT, timeout)),
+            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_KEPT),
             transport=transport,
             trust_env=not is_private(self._address),
         )
