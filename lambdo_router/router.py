@@ -156,6 +156,7 @@ class Router:
             previous, self._table = self._table, table
             if table.generation != previous.generation:
                 self._swapped(previous.generation)
+                await asyncio.sleep(0)  # thousands of routes: messages get a turn in between
                 self._reconcile(tasks)
 
     def _swapped(self, previous: str | None) -> None:

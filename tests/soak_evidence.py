@@ -75,7 +75,7 @@ class Evidence:
 
     def _take(self, router: int, at: float, fact: dict[str, Any]) -> None:
         match fact["event"]:
-            case "message.received":
+            case "message.received" | "message.redelivered":
                 self.received[router, fact["message"]].append(at)
             case "batch.closed":
                 self.closed[fact["batch"]] = (router, at)

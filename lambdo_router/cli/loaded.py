@@ -23,8 +23,12 @@ def places(loaded: LoadedRoutes) -> Mapping[str, str]:
 async def loaded_fact(before: LoadedRoutes, loaded: LoadedRoutes) -> journal.RoutesLoaded:
     """The fact that `loaded` is fit to run, with what is different from the table `before` it."""
     # In a thread: ten thousand routes take a while to compare, and messages do not wait for it.
-    changes = await asyncio.to_thread(_changes, before, loaded)
+    return await asyncio.to_thread(_loaded_fact, before, loaded)
+
+
+def _loaded_fact(before: LoadedRoutes, loaded: LoadedRoutes) -> journal.RoutesLoaded:
     warnings = tuple(map(str, loaded.warnings))
+    changes = _changes(before, loaded)
     return journal.RoutesLoaded(loaded.generation, warnings, places(loaded), changes)
 
 

@@ -88,6 +88,7 @@ async def told(
         match change:
             case Reloaded(loaded=loaded):
                 observe(await loaded_fact(before, loaded))
+                await asyncio.sleep(0)  # thousands of routes: messages get a turn in between
                 before = loaded
                 yield loaded.table
             case ReloadFailed(diagnostics=diagnostics):
