@@ -285,12 +285,39 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("variable", "said", "until"),
+    [
+        pytest.param("AWS_ENDPOINT_URL", "`work`", b"queue.failed", id="no-aws"),
+        pytest.param("FLY_API_HOSTNAME", "Machines API", b"queue.opened", id="no-fly"),
+    ],
+)
+async def test_what_does_not_answer_at_the_start_is_waited_for(
+    tmp_path: Path, variable: str, said: str, until: bytes
+) -> None:
+    async with world(tmp_path) as here:
+        router = await here.start(**{variable: CLOSED})
+        assert router.stderr is not None
+        seen = b""
+        async for line in router.stderr:
+            seen += line
+            if until in line:
+                break
+        router.send_signal(signal.SIGTERM)
+        code, _ = await here.end(router)
+
+    warnings = [line for line in seen.decode().splitlines() if line.startswith("warning: ")]
+    assert code == 0
+    assert any(
+        said in warning
+        and CLOSED in warning
+        and warning.endswith("it is asked again while the router runs")
+        for warning in warnings
+    )
+
+
+@pytest.mark.parametrize(
     ("routes", "changes", "expected", "said"),
     [
-        pytest.param(ROUTES, {"AWS_ENDPOINT_URL": CLOSED}, 1, ["`work`", CLOSED], id="no-aws"),
-        pytest.param(
-            ROUTES, {"FLY_API_HOSTNAME": CLOSED}, 1, ["Machines API", CLOSED], id="no-fly"
-        ),
         pytest.param(
             ROUTES, {"LAMBDO_FLY_TOKEN": "fm2_planted-wrong"}, 1, ["401", "token"], id="wrong-token"
         ),

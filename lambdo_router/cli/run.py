@@ -14,7 +14,13 @@ from lambdo_router import __version__
 from lambdo_router.cli.printing import print_error, print_warning
 from lambdo_router.cli.running import EndedAtOnce, signals
 from lambdo_router.cli.source import RoutesPlace, Source, source_of
-from lambdo_router.errors import LaunchError, QueueError, SettingsError
+from lambdo_router.errors import (
+    LaunchError,
+    LaunchUnavailable,
+    QueueError,
+    QueueUnavailable,
+    SettingsError,
+)
 from lambdo_router.journal import all_of
 from lambdo_router.logs import Logs, configure_logs
 from lambdo_router.origin.address import Address
@@ -156,8 +162,9 @@ async def _all_reachable(
     """
     Ask for every queue and app once, before anything is taken; `tell` hears of problems at once.
 
-    At the start somebody is looking on: a typo is said at once, with all others. Later the same
-    failures are logged and tried again.
+    At the start somebody is looking on: a typo is said at once, with all others, and is the end.
+    What does not answer is only warned of: a router that starts during an outage is there when it
+    is over. Later both are logged and tried again.
     """
     used = {queue.name for queue in table.sources()}
     used |= {queue.reject_to for queue in table.sources() if queue.reject_to is not None}
@@ -169,7 +176,9 @@ async def _all_reachable(
     fine = True
     answers = (_telling(question, tell) for question in questions)
     for answer in await asyncio.gather(*answers, return_exceptions=True):
-        if isinstance(answer, QueueError | LaunchError):
+        if isinstance(answer, QueueUnavailable | LaunchUnavailable):
+            print_warning(f"{answer}; it is asked again while the router runs")
+        elif isinstance(answer, QueueError | LaunchError):
             print_error(str(answer))
             fine = False
         elif isinstance(answer, BaseException):
@@ -185,6 +194,8 @@ async def _telling(
 ) -> tuple[str, ...]:
     try:
         return await question
+    except (QueueUnavailable, LaunchUnavailable):
+        raise
     except (QueueError, LaunchError) as error:
         tell(str(error))
         raise
