@@ -13,6 +13,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -333,35 +334,32 @@ def test_a_lost_connection_is_said_and_found_again(reader: Reader) -> None:
     reader.wrong = [it for it in reader.wrong if "ERR_" not in it]
 
 
-def _picture(page: Page, name: str) -> None:
-    path = IMAGES_FOLDER / f"{name}.png"
+def _picture(page: Page, path: Path) -> None:
     page.screenshot(path=path)
     assert path.stat().st_size < 150_000
 
 
-@pytest.mark.skipif(
-    not os.environ.get("UPDATE_SCREENSHOTS"), reason="UPDATE_SCREENSHOTS is not set"
-)
 def test_pictures_for_the_documentation(
-    well: InThread[Shown], ill: InThread[Shown], reader: Reader
+    well: InThread[Shown], ill: InThread[Shown], reader: Reader, tmp_path: Path
 ) -> None:
-    IMAGES_FOLDER.mkdir(exist_ok=True)
+    """Those in the docs are replaced with UPDATE_SCREENSHOTS=1; they are made at every run."""
+    folder = IMAGES_FOLDER if os.environ.get("UPDATE_SCREENSHOTS") else tmp_path
     screen = {"width": 1120, "height": 780}
     page = reader.open(well.value.url, viewport=screen, reduced_motion="reduce")
     expect(page.locator("[data-live-text]")).to_have_text("live")
-    _picture(page, "page-working")
+    _picture(page, folder / "page-working.png")
     taller = {"width": 1120, "height": 840}
     page = reader.open(ill.value.url, viewport=taller, color_scheme="dark", reduced_motion="reduce")
     expect(page.locator("[data-live-text]")).to_have_text("live")
-    _picture(page, "page-failing")
+    _picture(page, folder / "page-failing.png")
     phone = {"width": 390, "height": 844}
     page = reader.open(ill.value.url, viewport=phone, reduced_motion="reduce")
     expect(page.locator("[data-live-text]")).to_have_text("live")
-    _picture(page, "page-phone")
+    _picture(page, folder / "page-phone.png")
     page = reader.open(well.value.url, viewport=screen, reduced_motion="reduce")
     page.fill("#try-attributes", "kind=video")
     page.fill("#try-body", '{"object": {"key": "holiday.mp4", "size": 48211}}')
     page.click("#try button")
     page.wait_for_selector(".answer")
     page.locator("#try").evaluate("it => it.scrollIntoView()")
-    _picture(page, "page-try")
+    _picture(page, folder / "page-try.png")
