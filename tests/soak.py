@@ -15,11 +15,12 @@ import json
 import os
 import random
 import signal
+import socket
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -240,8 +241,8 @@ class Soak:
                 serve(machines_app(self.machines, self.plan))
             )
             routers = [
-                Router(number, self.folder, environment(sqs_url, fly_url, number, self.seed))
-                for number in (1, 2)
+                Router(number, self.folder, environment(sqs_url, fly_url, port))
+                for number, port in enumerate(free_ports(2), 1)
             ]
             for router in routers:
                 await router.start()
@@ -360,8 +361,16 @@ async def report(env: dict[str, str], body: object) -> bool:
     return answer.status_code == httpx.codes.OK
 
 
-def environment(sqs_url: str, fly_url: str, number: int, seed: int) -> dict[str, str]:
-    port = str(20_000 + (seed * 2 + number) % 20_000)
+def free_ports(count: int) -> list[int]:
+    """Where the routers can listen, each again after a restart."""
+    with ExitStack() as held:
+        listeners = [held.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
+
+
+def environment(sqs_url: str, fly_url: str, port: int) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
@@ -371,7 +380,7 @@ def environment(sqs_url: str, fly_url: str, number: int, seed: int) -> dict[str,
         "AWS_SECRET_ACCESS_KEY": "soak",
         "FLY_API_HOSTNAME": fly_url,
         "LAMBDO_FLY_TOKEN": TOKEN,
-        "LAMBDO_ADMIN_PORT": port,
+        "LAMBDO_ADMIN_PORT": str(port),
         "LAMBDO_REPORT_URL": f"http://127.0.0.1:{port}",
         "LAMBDO_SQS_LONG_POLL_SECONDS": "1",
         "LAMBDO_LAUNCH_RATE": "50",
