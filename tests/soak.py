@@ -245,6 +245,7 @@ class Soak:
                 for number, port in enumerate(free_ports(2), 1)
             ]
             for router in routers:
+                running.push_async_callback(router.end, signal.SIGKILL)  # whatever happens here
                 await router.start()
             for router in routers:
                 await router.reading()
