@@ -19,7 +19,7 @@ class Tally:
     minute, and only one for longer.
     """
 
-    __slots__ = ("_at", "_chart", "_minute", "_names", "_totals")
+    __slots__ = ("_at", "_chart", "_counts", "_minute", "_names", "_slot", "_totals")
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
@@ -30,20 +30,24 @@ class Tally:
         """By slot, round and round."""
         self._at = 0
         """The newest slot of the chart."""
+        self._slot = -1
+        self._counts: list[int] = []
+        """Of the slot that was counted in last: nearly always it is this one's turn again."""
 
     def add(self, name: str, now: float, count: int = 1) -> None:
         """Count something; ValueError for a name that was not given."""
         place, slot = self._names.index(name), int(now // SLOT)
-        self._totals[place] += count
-        if not self._minute or self._minute[-1][0] != slot:
-            self._minute.append((slot, [0] * len(self._names)))
-        self._minute[-1][1][place] += count
-        if place == 0 and slot > self._at - SLOTS:  # else the clock was set back
+        if slot != self._slot:
             self._go_on(slot)
+        self._totals[place] += count
+        self._counts[place] += count
+        if place == 0 and slot > self._at - SLOTS:  # else the clock was set back
             self._chart[slot % SLOTS] += count
 
     def _go_on(self, slot: int) -> None:
-        """What the chart had of earlier rounds is over."""
+        """Another slot: what the chart had of earlier rounds is over."""
+        self._slot, self._counts = slot, [0] * len(self._names)
+        self._minute.append((slot, self._counts))
         for over in range(max(self._at + 1, slot - SLOTS + 1), slot + 1):
             self._chart[over % SLOTS] = 0
         self._at = max(self._at, slot)
