@@ -262,11 +262,15 @@ class Holdings:
 
     async def _retry(self, message_ids: tuple[str, ...], route: str | None, retry: Retry) -> None:
         settled = [self._settled(message_id, route, retry) for message_id in message_ids]
-        await self._hide(message_ids, retry.delay, "retry")
+        failed = await self._hide(message_ids, retry.delay, "retry")
         for fact in settled:
-            self.observe(fact)
+            if fact.message_id not in failed:
+                self.observe(fact)
 
-    async def _hide(self, message_ids: tuple[str, ...], seconds: float, action: str) -> None:
+    async def _hide(
+        self, message_ids: tuple[str, ...], seconds: float, action: str
+    ) -> frozenset[str]:
+        """Hold them no more, and change their visibility; those for which SQS did not do it."""
         # Released first: from here on no renewal may overwrite the delay.
         async with self._visibility:
             receipts = self._leases.receipts(message_ids)
@@ -275,9 +279,10 @@ class Holdings:
                 refused = await self.queue.set_visibility(tuple(receipts), seconds)
             except QueueError as error:
                 self._failed(message_ids, action, str(error))
-                return
+                return frozenset(message_ids)
             for receipt, why in refused.items():
                 self._failed((receipts[receipt],), action, why)
+            return frozenset(receipts[receipt] for receipt in refused)
 
     def _report_lost(
         self, message_ids: tuple[str, ...], why: str, on_lost: Callable[[str], bool]

@@ -58,6 +58,20 @@ async def test_messages_that_end_alike_go_to_sqs_together() -> None:
     assert calls == [("delete", 5), ("visibility", 5)]
 
 
+async def test_a_retry_that_sqs_refuses_is_no_settlement() -> None:
+    launcher = ScriptedLauncher(runs_for=20.0, ends=[MachineEnd(1)])
+    async with running(careful(), launcher) as scenario:
+        scenario.put("{}")
+        await asyncio.sleep(10)
+        scenario.queue().refusing = True
+        await asyncio.sleep(15)
+        scenario.queue().refusing = False
+        retried = [f for f in scenario.of(journal.Settled) if isinstance(f.settlement, Retry)]
+
+    assert retried == []
+    assert [fact.action for fact in scenario.of(journal.SettlementFailed)] == ["retry"]
+
+
 @pytest.mark.parametrize(
     ("end", "said"),
     [
