@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Never
 
 import yaml
@@ -353,11 +354,24 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 300
 """Digits and all: beyond, no float holds a whole number, and reading it takes ever longer."""
 _LONGEST_SHOWN = 60
+_TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
+"""Of libyaml 0.2.6, over 1,000 deep; the ones before it, and Python's parser, have no such limit."""
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
     """libyaml's, if PyYAML was built with it; else the same from Python, ten times slower."""
-    return yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    told = 0
+    try:
+        for event in yaml.parse(text, loader):
+            yield event
+            told += 1
+    except yaml.MarkedYAMLError as error:
+        mark: Any = error.problem_mark
+        if error.problem != _TOO_DEEP_FOR_LIBYAML:
+            raise
+        # libyaml has looked ahead, and kept to itself what stands before that place.
+        yield from islice(yaml.parse(text[: mark.index], loader), told, None)
 
 
 def scalar_spans(text: str) -> list[tuple[int, int, int, int]] | None:
