@@ -141,7 +141,7 @@ def _facts() -> list[journal.Fact]:
 
 def _observed(observe: journal.Observer) -> Callable[[], object]:
     made = table(route(), queues=(Queue("q", url="q"),))
-    observe(journal.TableSwapped("g1", None, 1, 1, made))
+    observe(journal.TableSwapped(made, None))
     facts = _facts()
 
     def work() -> None:

@@ -16,11 +16,15 @@ import secrets
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+from virtual import Countdown
 
 from lambdo_router import journal
 from lambdo_router.batching import Batch, BatchKey, Entry
+from lambdo_router.cli.running import no_changes
 from lambdo_router.dev.local import LOCAL_KEYS
 from lambdo_router.dev.machines_server import (
     Access,
@@ -79,20 +83,6 @@ async def run_servers(token: str) -> None:
 # Throughput
 
 
-@dataclass(slots=True)
-class Countdown:
-    """Notes when all messages of a round are settled."""
-
-    left: int
-    done: asyncio.Event
-
-    def observe(self, fact: journal.Fact) -> None:
-        if isinstance(fact, journal.Settled):
-            self.left -= 1
-            if self.left == 0:
-                self.done.set()
-
-
 @dataclass(frozen=True, slots=True)
 class Servers:
     process: asyncio.subprocess.Process
@@ -125,10 +115,19 @@ async def start_servers() -> Servers:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class Taken:
+    """What every round has."""
+
     cpu: float
     """CPU seconds of this process."""
     seconds: float
+
+
+_R = TypeVar("_R", bound=Taken)
+
+
+@dataclass(frozen=True, slots=True)
+class Round(Taken):
     metrics: float
     """CPU seconds that were spent in metrics."""
 
@@ -151,7 +150,7 @@ class Timed:
         self.spent += time.thread_time() - began
 
 
-async def one_round(servers: Servers, *, with_metrics: bool) -> Round:
+async def one_round(servers: Servers, with_metrics: bool) -> Round:  # noqa: FBT001 - a side
     """What a router takes for a round of messages."""
     await servers.send_a_round()
     route = Route("orders", ("q",), profile("worker"))
@@ -181,33 +180,41 @@ async def one_round(servers: Servers, *, with_metrics: bool) -> Round:
     return Round(spent, seconds, timed.spent)
 
 
-async def no_changes() -> AsyncIterator[RoutingTable]:
-    later: tuple[RoutingTable, ...] = ()
-    for table in later:
-        yield table
+async def compared(
+    rounds: int,
+    one_round: Callable[[Servers, bool], Awaitable[_R]],
+    names: tuple[str, str],
+) -> list[_R]:
+    """
+    Print rounds without something and with it, which take turns; those with it.
 
-
-async def throughput(rounds: int) -> float:
-    """Print both, and return what part of the CPU time goes into metrics."""
+    `names` is what both are called. One more round comes first, after which everything is
+    imported and warm.
+    """
     servers = await start_servers()
-    taken: dict[bool, list[Round]] = {False: [], True: []}
+    taken: dict[bool, list[_R]] = {False: [], True: []}
     try:
-        await one_round(servers, with_metrics=True)  # everything is imported and warm after it
+        await one_round(servers, True)
         for number in range(rounds):
-            for with_metrics in (False, True) if number % 2 else (True, False):
-                taken[with_metrics].append(await one_round(servers, with_metrics=with_metrics))
+            for side in (False, True) if number % 2 else (True, False):
+                taken[side].append(await one_round(servers, side))
     finally:
         servers.process.terminate()
         await servers.process.wait()
     print(f"{'router on the embedded stack':32}{'CPU/message':>14}{'messages/s':>12}")
-    for with_metrics, results in taken.items():
+    for side, results in taken.items():
         cpu = min(it.cpu for it in results) / MESSAGES
         rate = MESSAGES / min(it.seconds for it in results)
-        name = "with metrics" if with_metrics else "without metrics"
-        print(f"{name:32}{cpu * 1e6:11.0f} us{rate:12,.0f}")
+        print(f"{names[side]:32}{cpu * 1e6:11.0f} us{rate:12,.0f}")
     best = {it: min(round_.cpu for round_ in results) for it, results in taken.items()}
     print(f"{'ratio':32}{best[True] / best[False]:14.3f}")
-    return statistics.median(it.metrics / it.cpu for it in taken[True])
+    return taken[True]
+
+
+async def throughput(rounds: int) -> float:
+    """Print both, and return what part of the CPU time goes into metrics."""
+    taken = await compared(rounds, one_round, ("without metrics", "with metrics"))
+    return statistics.median(it.metrics / it.cpu for it in taken)
 
 
 # One message, and a scrape of a thousand routes
@@ -242,7 +249,7 @@ def at_a_thousand_routes(profiles: int) -> None:
     )
     table = RoutingTable("benchmark", {"q": Queue("q")}, routes)
     metrics = Metrics(None)
-    metrics.observe(journal.TableSwapped("benchmark", None, 1, ROUTES, table))
+    metrics.observe(journal.TableSwapped(table, None))
     facts = [fact for n, route in enumerate(routes) for fact in facts_of(route, n, 10)]
     messages = sum(isinstance(fact, journal.Received) for fact in facts)
     spent = min(cpu_seconds(metrics, facts) for _ in range(4))

@@ -25,16 +25,17 @@ from metrics import (
     FAST,
     MESSAGES,
     ROUTES,
-    Countdown,
     Servers,
+    Taken,
+    compared,
     facts_of,
-    no_changes,
     profile,
-    start_servers,
 )
+from virtual import Countdown
 
 from lambdo_router import journal
 from lambdo_router.admin import Changes, admin_app
+from lambdo_router.cli.running import no_changes
 from lambdo_router.dev.local import LOCAL_KEYS
 from lambdo_router.fly import FlyMachines
 from lambdo_router.levels import Levels
@@ -61,10 +62,7 @@ _PAINTED = """() => new Promise((painted) => {
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    cpu: float
-    """CPU seconds of this process."""
-    seconds: float
+class Round(Taken):
     overview: float
     """Of the CPU seconds, those that were spent in it."""
     page: float
@@ -119,7 +117,7 @@ class Looking:
                 await reader.wait()
 
 
-async def one_round(servers: Servers, *, with_page: bool) -> Round:
+async def one_round(servers: Servers, with_page: bool) -> Round:  # noqa: FBT001 - a side
     """What a router takes for a round of messages."""
     await servers.send_a_round()
     table = RoutingTable(
@@ -153,27 +151,10 @@ async def one_round(servers: Servers, *, with_page: bool) -> Round:
 
 async def throughput(rounds: int) -> tuple[float, float]:
     """Print both, and return what parts of the CPU time go into the overview and the page."""
-    servers = await start_servers()
-    taken: dict[bool, list[Round]] = {False: [], True: []}
-    try:
-        await one_round(servers, with_page=True)  # everything is imported and warm after it
-        for number in range(rounds):
-            for with_page in (False, True) if number % 2 else (True, False):
-                taken[with_page].append(await one_round(servers, with_page=with_page))
-    finally:
-        servers.process.terminate()
-        await servers.process.wait()
-    print(f"{'router on the embedded stack':32}{'CPU/message':>14}{'messages/s':>12}")
-    for with_page, results in taken.items():
-        cpu = min(it.cpu for it in results) / MESSAGES
-        rate = MESSAGES / min(it.seconds for it in results)
-        name = "with the page open" if with_page else "without it"
-        print(f"{name:32}{cpu * 1e6:11.0f} us{rate:12,.0f}")
-    best = {it: min(round_.cpu for round_ in results) for it, results in taken.items()}
-    print(f"{'ratio':32}{best[True] / best[False]:14.3f}")
+    taken = await compared(rounds, one_round, ("without it", "with the page open"))
     return (
-        statistics.median(it.overview / it.cpu for it in taken[True]),
-        statistics.median(it.page / it.cpu for it in taken[True]),
+        statistics.median(it.overview / it.cpu for it in taken),
+        statistics.median(it.page / it.cpu for it in taken),
     )
 
 
@@ -194,7 +175,7 @@ def looked_at(routes: int) -> tuple[Looking, list[journal.Fact]]:
         Route(f"route-{at}", ("q",), profile(f"profile-{at % 20}")) for at in range(routes)
     )
     table = RoutingTable("benchmark", {"q": Queue("q")}, made)
-    looking.observe(journal.TableSwapped("benchmark", None, 1, routes, table))
+    looking.observe(journal.TableSwapped(table, None))
     facts = [fact for at, route in enumerate(made) for fact in facts_of(route, at, 3)]
     for fact in facts:
         looking.observe(fact)

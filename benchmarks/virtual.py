@@ -24,6 +24,7 @@ from conftest import VirtualLoop
 from scenario import WALL, ScriptedLauncher, SpiedQueue
 
 from lambdo_router import journal
+from lambdo_router.cli.running import no_changes
 from lambdo_router.dev.memory_queue import MemoryQueue
 from lambdo_router.events import Message
 from lambdo_router.launching import Machine, MachineRequest
@@ -145,15 +146,9 @@ async def routing(
 
     router = Router(*(table, opened, fly, observe), limits=limits, jitter=lambda: 1.0, wall=wall)
     stop = asyncio.Event()
-    running = asyncio.create_task(router.run(stop, _no_tables()))
+    running = asyncio.create_task(router.run(stop, no_changes()))
     try:
         yield router
     finally:
         stop.set()
         await running
-
-
-async def _no_tables() -> AsyncIterator[RoutingTable]:
-    """No reload ever."""
-    for made in ():
-        yield made

@@ -127,18 +127,14 @@ class Batcher:
 
     def waiting(self, route: str) -> int:
         """How many events of one route wait."""
-        return sum(
-            len(batch.entries)
-            for key, waiting in self._waiting.items()
-            if key.route.name == route
-            for batch in waiting.batches
-        )
+        return self.waiting_by_route().get(route, 0)
 
     def waiting_by_route(self) -> dict[str, int]:
         """How many events wait, by the names of their routes."""
         counts: dict[str, int] = {}
-        for key in self._key_of.values():
-            counts[key.route.name] = counts.get(key.route.name, 0) + 1
+        for key, waiting in self._waiting.items():
+            events = sum(len(batch.entries) for batch in waiting.batches)
+            counts[key.route.name] = counts.get(key.route.name, 0) + events
         return counts
 
     def ripe_at(self, key: BatchKey) -> float | None:

@@ -49,8 +49,6 @@ class Gates:
         circuit = self._circuits.get(profile) if self._circuits else None
         if circuit is not None and circuit.wait(asyncio.get_running_loop().time()) > 0.0:
             return 0
-        if self.completion.limit_of(profile) is None and self.machines_per_app is None:
-            return None
         return self.completion.room(profile, self.machines_per_app)
 
     async def enter(self, profile: Profile) -> None:

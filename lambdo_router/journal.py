@@ -176,12 +176,14 @@ class UnitFailed:
 class TableSwapped:
     """The router runs on another routing table."""
 
-    generation: str
+    table: RoutingTable = field(repr=False)
     previous: str | None
-    queues: int
-    routes: int
-    table: RoutingTable | None = field(default=None, repr=False, compare=False)
-    """The table itself, for who must know the names of what there is."""
+    """The generation of the one before; None for the first."""
+
+    @property
+    def generation(self) -> str:
+        """The table's."""
+        return self.table.generation
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class Router:
         loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
             async with asyncio.timeout(None) as patience, asyncio.TaskGroup() as tasks:
-                self._swapped(None)
+                self._observe(journal.TableSwapped(self._table, None))
                 self._reconcile(tasks)
                 watching = tasks.create_task(self._completion.run())
                 following = tasks.create_task(self._follow(tables, tasks))
@@ -155,17 +155,9 @@ class Router:
         async for table in tables:
             previous, self._table = self._table, table
             if table.generation != previous.generation:
-                self._swapped(previous.generation)
+                self._observe(journal.TableSwapped(table, previous.generation))
                 await asyncio.sleep(0)  # thousands of routes: messages get a turn in between
                 self._reconcile(tasks)
-
-    def _swapped(self, previous: str | None) -> None:
-        table = self._table
-        self._observe(
-            journal.TableSwapped(
-                table.generation, previous, len(table.sources()), len(table.routes), table
-            )
-        )
 
     def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
         """Open the queues that came, drain those that went."""

@@ -4,9 +4,10 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import structlog
-from building import entry, key, message, route
+from building import entry, key, message, route, table
 
 from lambdo_router import journal
 from lambdo_router.batching import Batch
@@ -17,6 +18,7 @@ from lambdo_router.profiles import Profile
 from lambdo_router.routing import Refused, Routed
 from lambdo_router.settlement import Acknowledge, Leave, Reject, Rejection, Retry
 
+TABLE = table(route("orders"), route("refunds"))
 BATCH = Batch(key(), (entry("m1", '{"secret":"body"}'),))
 UNAVAILABLE = LaunchUnavailable("503", code="unavailable")
 PROFILE: Profile = BATCH.key.profile
@@ -83,8 +85,8 @@ FACTS: list[Case] = [
     _case(journal.TakenOver("q", "m1", "id"), "info message.taken_over"),
     _case(journal.ProfileFailing("p", "jobs", UNAVAILABLE, 15.0), "error profile.failing"),
     _case(journal.ProfileRecovered("p", "jobs"), "info profile.recovered"),
-    _case(journal.TableSwapped("g1", None, 1, 2), "debug routes.swapped"),
-    _case(journal.TableSwapped("g2", "g1", 1, 2), "info routes.swapped"),
+    _case(journal.TableSwapped(TABLE, None), "debug routes.swapped"),
+    _case(journal.TableSwapped(replace(TABLE, generation="g2"), "g1"), "info routes.swapped"),
     _case(journal.RoutesLoaded("g2", ("routes.yaml:1:1: warning: odd [x]",)), "info routes.loaded"),
     _case(journal.RoutesRefused(("routes.yaml:1:1: bad [x]",)), "error routes.refused"),
     _case(journal.Stopping(25.0), "info router.stopping"),

@@ -178,7 +178,7 @@ FACTS: Final[list[tuple[str, journal.Fact, dict[str, float]]]] = [
     ),
     (
         "table swapped",
-        journal.TableSwapped("g2", "g1", 1, 1, table(_ROUTE)),
+        journal.TableSwapped(table(_ROUTE, generation="g2"), "g1"),
         {
             "lambdo_config_last_reload_successful": 1,
             "lambdo_config_last_reload_success_timestamp_seconds": SENT + 20.0,

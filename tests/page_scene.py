@@ -98,8 +98,7 @@ class Scene:
             self.changes.observe(fact)
 
     def start(self, made: RoutingTable = TABLE, queues: Sequence[str] = QUEUES) -> None:
-        routes = len(made.routes)
-        self.tell(journal.TableSwapped(made.generation, None, len(queues), routes, made))
+        self.tell(journal.TableSwapped(made, None))
         for name in queues:
             self.tell(journal.QueueOpened(name), journal.Polled(name, 0, 20.0))
 
@@ -179,7 +178,7 @@ def working(until: float) -> Scene:
         scene.ten_seconds(step)
         if step == 16:
             loaded = journal.RoutesLoaded(TABLE.generation, (), PLACES, CHANGES)
-            swapped = journal.TableSwapped(TABLE.generation, "77aa11bb22cc", 4, 5, TABLE)
+            swapped = journal.TableSwapped(TABLE, "77aa11bb22cc")
             scene.tell(loaded, swapped)
     scene.at = until
     scene.launch(scene.batch(IMAGES, "uploads", 7))

@@ -15,16 +15,16 @@ import json
 import os
 import random
 import signal
-import socket
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from processes import free_ports, peak_rss
 from soak_books import HEAD, Account, Books
 from soak_evidence import Evidence, Freeze
 
@@ -169,10 +169,7 @@ class Router:
     def measure(self) -> None:
         if self.process is None or self.process.returncode is not None:
             return
-        status = Path(f"/proc/{self.process.pid}/status")
-        for line in status.read_text().splitlines() if status.exists() else ():
-            if line.startswith("VmHWM"):
-                self.peak_rss = max(self.peak_rss, int(line.split()[1]))
+        self.peak_rss = max(self.peak_rss, peak_rss(self.process.pid))
 
 
 @dataclass
@@ -360,15 +357,6 @@ async def report(env: dict[str, str], body: object) -> bool:
     except httpx.HTTPError:
         return False
     return answer.status_code == httpx.codes.OK
-
-
-def free_ports(count: int) -> list[int]:
-    """Where the routers can listen, each again after a restart."""
-    with ExitStack() as held:
-        listeners = [held.enter_context(socket.socket()) for _ in range(count)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in listeners]
 
 
 def environment(sqs_url: str, fly_url: str, port: int) -> dict[str, str]:

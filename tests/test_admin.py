@@ -50,7 +50,7 @@ class Server:
 
     def start(self) -> None:
         made = table(route(profile=profile(acknowledge="success")))
-        swapped = journal.TableSwapped("g1", None, 1, 1, made)
+        swapped = journal.TableSwapped(made, None)
         self.observe(swapped, journal.QueueOpened("q"))
 
 
@@ -309,7 +309,7 @@ def refused(reloading: Reloading) -> None:
 def accepted(reloading: Reloading) -> None:
     changes = ("~ route `orders`",)
     reloading.observe(journal.RoutesLoaded("g2", ("odd",), {}, changes))
-    reloading.observe(journal.TableSwapped("g2", "g1", 1, 1))
+    reloading.observe(journal.TableSwapped(table(route(), generation="g2"), "g1"))
 
 
 def mended(reloading: Reloading) -> None:

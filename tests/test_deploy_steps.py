@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 import time
 import tomllib
@@ -26,6 +25,7 @@ import pytest
 from cloud_shell import CloudShell
 from moto.server import ThreadedMotoServer
 from pages import ROOT, read_page
+from processes import free_port
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lambdo_router.dev.machines_server import Access, MachinesServer, ProcessRunner, machines_app
@@ -149,9 +149,7 @@ async def router(
     text = (folder / "fly.toml").read_text()
     fly = tomllib.loads(re.sub('AWS_ROLE_ARN = ".*"', f'AWS_ROLE_ARN = "{role}"', text))
     (folder / "oidc_token").write_text("a.b.c")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "FLY_APP_NAME": fly["app"],

@@ -3,13 +3,13 @@
 import asyncio
 import json
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from processes import free_port, peak_rss
 from test_run import ROUTES, World, world
 
 from lambdo_router.dev.sqs_server import Outgoing
@@ -115,19 +115,6 @@ def rejected(here: World) -> Iterator[str]:
     while deliveries := here.sqs.receive("rejected", 10, 600, time.time(), long=True):
         for delivery in deliveries:
             yield json.loads(str(delivery.attributes[REJECTION_ATTRIBUTE].value))["message_id"]
-
-
-def peak_rss(pid: int) -> int:
-    """KiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def flood() -> AsyncIterator[bytes]:

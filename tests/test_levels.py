@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
 
 import pytest
 from building import profile, route, table
@@ -10,6 +9,7 @@ from scenario import ScriptedLauncher, now, running
 
 from lambdo_router import journal
 from lambdo_router.batching import Batch
+from lambdo_router.cli.running import no_changes
 from lambdo_router.dev.memory_queue import MemoryQueue
 from lambdo_router.launching import Machine, MachineRequest
 from lambdo_router.levels import Levels, MachineLevel, QueueLevel
@@ -47,7 +47,7 @@ async def test_a_queue_that_is_not_reached_yet_is_opening() -> None:
 
     router = Router(made, never, ScriptedLauncher(), lambda _: None)
     stop = asyncio.Event()
-    running_router = asyncio.create_task(router.run(stop, _no_tables()))
+    running_router = asyncio.create_task(router.run(stop, no_changes()))
     await asyncio.sleep(1)
     states = {level.queue: level.state for level in router.levels().queues}
     stop.set()
@@ -87,7 +87,7 @@ async def test_the_bodies_of_a_batch_are_let_go_while_its_machine_runs(name: str
     )
     router = Router(made, _opening(queue), launcher, lambda _: None, limits=FAST)
     stop = asyncio.Event()
-    running_router = asyncio.create_task(router.run(stop, _no_tables()))
+    running_router = asyncio.create_task(router.run(stop, no_changes()))
     for number in range(20):
         queue.put('{"marked": true}', group=f"g{number}" if queue.fifo else None)
         await asyncio.sleep(1)
@@ -129,9 +129,3 @@ def _opening(queue: MemoryQueue) -> QueueOpener:
         return queue
 
     return opened
-
-
-async def _no_tables() -> AsyncIterator[RoutingTable]:
-    later: tuple[RoutingTable, ...] = ()
-    for made in later:
-        yield made

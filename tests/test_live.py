@@ -4,7 +4,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from building import entry, key, message, profile, route
+from building import entry, key, message, profile, route, table
 from rich.console import Console
 
 from lambdo_router import journal
@@ -19,6 +19,7 @@ from lambdo_router.settlement import Acknowledge, Leave, Reject, Rejection, Retr
 
 _ID = "5f3c2a1b-77d0-4f5e-9a51-0a4d3c9e8b61"
 _MACHINE = Machine("3d8d7000c52d78", "lambdo-orders-x", "iad")
+_TABLE = table(route("images"), route("orders"), generation="abc")
 _BATCH = Batch(key(size="performance-2x"), (entry("m1"), entry("m2")))
 _ROUTE = route("images")
 _REJECTION = Rejection("unmatched", "no route matches", None, "q", _ID, 1, 0.0)
@@ -142,12 +143,12 @@ def settled(settlement: Acknowledge | Leave | Reject | Retry) -> journal.Settled
             id="defect",
         ),
         pytest.param(
-            journal.TableSwapped("abc", None, 1, 2),
+            journal.TableSwapped(_TABLE, None),
             "routes    loaded: 2 routes, 1 queue abc",
             id="loaded",
         ),
         pytest.param(
-            journal.TableSwapped("abc", "old", 1, 2),
+            journal.TableSwapped(_TABLE, "old"),
             "routes    reloaded: 2 routes, 1 queue abc",
             id="reloaded",
         ),

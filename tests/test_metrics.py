@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -154,7 +155,7 @@ def test_seconds_of_a_machine_cost_by_its_size_and_region() -> None:
 
 
 def _swapped(made: RoutingTable, previous: str | None = None) -> journal.TableSwapped:
-    return journal.TableSwapped("g", previous, 1, 1, made)
+    return journal.TableSwapped(replace(made, generation="g"), previous)
 
 
 def _of_route(name: str) -> journal.Settled:

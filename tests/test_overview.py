@@ -54,8 +54,7 @@ class Watched:
 
 
 def swapped(made: RoutingTable, previous: str | None = None) -> journal.TableSwapped:
-    sources = len(made.sources())
-    return journal.TableSwapped(made.generation, previous, sources, len(made.routes), made)
+    return journal.TableSwapped(made, previous)
 
 
 def started(*routes: object, generation: str = "g1") -> Watched:

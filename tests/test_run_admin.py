@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from processes import free_port
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,13 +29,6 @@ SECRET = "planted-secret-of-a-job"
 WITH_SECRET = ROUTES.replace(
     '"registry.fly.io/jobs:1"', '"registry.fly.io/jobs:1", env: {S: "${S}"}'
 )
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
 import time
@@ -16,17 +15,10 @@ import pytest
 from click.testing import CliRunner
 from files_server import Files, files_server
 from sqs_backends import Backend
+from test_run import world as clouds
 
 from lambdo_router.cli import cli
-from lambdo_router.dev.machines_server import (
-    Access,
-    MachinesServer,
-    RateLimits,
-    ScriptedRunner,
-    machines_app,
-)
-from lambdo_router.dev.sqs_server import Sqs, sqs_app
-from lambdo_router.serving import serve
+from lambdo_router.dev.sqs_server import Sqs
 
 pytest_plugins = ["sqs_backends"]
 pytestmark = pytest.mark.real_time
@@ -112,35 +104,17 @@ class World:
 
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
-    sqs = Sqs()
-    for name in ("work", "rejected"):
-        sqs.create_queue(name, {}, time.time())
-    machines = MachinesServer(
-        ScriptedRunner(), Access({TOKEN: {"jobs"}}), limits=RateLimits(enabled=False)
-    )
     with files_server() as files:
-        async with (
-            serve(sqs_app(sqs)) as sqs_url,
-            machines.running(),
-            serve(machines_app(machines)) as fly_url,
-        ):
+        async with clouds(folder, routes=None) as there:
             environment = {
-                "PATH": os.environ["PATH"],
-                "AWS_ENDPOINT_URL": sqs_url,
-                "AWS_REGION": "us-east-1",
-                "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
-                "AWS_SECRET_ACCESS_KEY": "planted-secret",
-                "FLY_API_HOSTNAME": fly_url,
-                "LAMBDO_FLY_TOKEN": TOKEN,
+                **there.environment,
                 "LAMBDO_SQS_LONG_POLL_SECONDS": "0",
-                "LAMBDO_LOG_FORMAT": "json",
-                "LAMBDO_LOG_LEVEL": "debug",
                 "LAMBDO_ROUTES_CACHE": str(folder / "cache"),
                 "LAMBDO_ROUTES_POLL": "1",
             }
             files.user = "user:planted"
             files.put("a/schemas/any.json", "{}")
-            here = World(folder, files, sqs, environment)
+            here = World(folder, files, there.sqs, environment)
             here.put("first")
             yield here
 

@@ -44,7 +44,7 @@ def document(*, failing: bool = True, routes: int = 2, text: str = "exit 1") -> 
     overview = Overview(lambda: clock[0], {"route-1": "routes.yaml:12"})
     of = Batch(BatchKey("q", made[1], made[1].profile), (entry(),))
     facts: list[journal.Fact] = [
-        journal.TableSwapped("g1", None, 1, routes, table(*made)),
+        journal.TableSwapped(table(*made), None),
         journal.QueueOpened("q"),
         journal.Polled("q", 1, 0.1),
     ]

@@ -68,6 +68,15 @@ class RouterUrl(click.ParamType):  # type: ignore[type-arg] # generic for type c
         return url.rstrip("/")
 
 
+url_option = click.option(
+    "--url",
+    type=RouterUrl(),
+    default=own_url,
+    show_default="http://127.0.0.1:9091, by LAMBDO_ADMIN_HOST and LAMBDO_ADMIN_PORT",
+    help="Where the router's own server is.",
+)
+
+
 def ask(url: str, path: str, timeout: float) -> Answer:
     """`GET` this path of a router. Raises NoAnswer."""
     parts = urllib.parse.urlsplit(url)

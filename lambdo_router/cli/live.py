@@ -265,9 +265,10 @@ class LiveView:
         self, fact: journal.TableSwapped | journal.RoutesLoaded | journal.RoutesRefused
     ) -> None:
         match fact:
-            case journal.TableSwapped():
+            case journal.TableSwapped(table=table):
                 done = "loaded" if fact.previous is None else "reloaded"
-                size = f"{counted(fact.routes, 'route')}, {counted(fact.queues, 'queue')}"
+                queues, routes = len(table.sources()), len(table.routes)
+                size = f"{counted(routes, 'route')}, {counted(queues, 'queue')}"
                 self.say("routes", (done, _GOOD), (f": {size} ", ""), (fact.generation, _QUIET))
             case journal.RoutesLoaded(warnings=warnings):
                 for warning in warnings:

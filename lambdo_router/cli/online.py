@@ -2,7 +2,7 @@
 Asks AWS and Fly what a routes file depends on: for `validate --online`, and at the start of `run`.
 
 The questions go out side by side and change nothing. `validate` waits for every answer. `run` has
-made sure of queues and apps already, and waits a few seconds at most: what comes later, or not at
+asked for queues and apps already, and waits a few seconds at most: what comes later, or not at
 all, is no reason not to start.
 """
 
@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from lambdo_router.cli.printing import print_diagnostics
+from lambdo_router.cli.running import fly_machines
 from lambdo_router.config.load import Examined, LoadedRoutes
 from lambdo_router.config.online import Answers, Questions, findings, questions
 from lambdo_router.config.online_fly import FlyAnswers
@@ -50,13 +51,7 @@ async def _examined_online(files: Sequence[Examined], settings: Settings) -> lis
     fly = None
     try:
         if settings.fly_token is not None:
-            limits = settings.limits
-            fly = FlyMachines(
-                token=settings.fly_token.reveal(),
-                base_url=settings.fly_api,
-                rate=limits.launch_rate,
-                burst=limits.launch_burst,
-            )
+            fly = fly_machines(settings, settings.fly_token)
         return [await _with_answers(one, sqs, fly) for one in files]
     finally:
         await sqs.aclose()
@@ -83,7 +78,8 @@ async def warn_online(loaded: LoadedRoutes, sqs: SqsConnector, fly: FlyMachines)
     """
     Print what AWS and Fly say against the routes, as warnings.
 
-    For a router that has reached its queues and apps. Never fails.
+    For a router that has asked for its queues and apps, and has said what refuses or does not
+    answer. Never fails.
     """
     asked = questions(loaded.table)
     try:

@@ -12,7 +12,7 @@ import click
 
 from lambdo_router import __version__
 from lambdo_router.cli.printing import print_error, print_warning
-from lambdo_router.cli.running import EndedAtOnce, signals
+from lambdo_router.cli.running import EndedAtOnce, fly_machines, signals
 from lambdo_router.cli.source import RoutesPlace, Source, source_of
 from lambdo_router.errors import (
     LaunchError,
@@ -136,7 +136,6 @@ async def _run(settings: Settings, source: Source, logs: Logs, *, admin: bool) -
 
 
 async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyMachines]":
-    from lambdo_router.fly import FlyMachines
     from lambdo_router.sqs import SqsConnector, SqsSettings
 
     if settings.fly_token is None:
@@ -146,12 +145,7 @@ async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnec
         )
     sqs = SqsConnector(SqsSettings(wait_seconds=settings.long_poll_seconds))
     ends.push_async_callback(sqs.aclose)
-    fly = FlyMachines(
-        token=settings.fly_token.reveal(),
-        base_url=settings.fly_api,
-        rate=settings.limits.launch_rate,
-        burst=settings.limits.launch_burst,
-    )
+    fly = fly_machines(settings, settings.fly_token)
     ends.push_async_callback(fly.aclose)
     return sqs, fly
 
@@ -194,10 +188,9 @@ async def _telling(
 ) -> tuple[str, ...]:
     try:
         return await question
-    except (QueueUnavailable, LaunchUnavailable):
-        raise
     except (QueueError, LaunchError) as error:
-        tell(str(error))
+        if not isinstance(error, QueueUnavailable | LaunchUnavailable):
+            tell(str(error))
         raise
 
 

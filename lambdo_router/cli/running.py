@@ -4,12 +4,17 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING
 
 from lambdo_router import journal
 from lambdo_router.cli.loaded import loaded_fact
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.watch import Reloaded, ReloadFailed, follow
 from lambdo_router.routing import RoutingTable
+from lambdo_router.settings import Secret, Settings
+
+if TYPE_CHECKING:  # imported where it is used: it is slow to load
+    from lambdo_router.fly import FlyMachines
 
 
 class EndedAtOnce(Exception):
@@ -18,6 +23,18 @@ class EndedAtOnce(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
+
+
+def fly_machines(settings: Settings, token: Secret) -> "FlyMachines":
+    """The Machines API as the environment has it. Raises SettingsError."""
+    from lambdo_router.fly import FlyMachines
+
+    return FlyMachines(
+        token=token.reveal(),
+        base_url=settings.fly_api,
+        rate=settings.limits.launch_rate,
+        burst=settings.limits.launch_burst,
+    )
 
 
 async def no_changes() -> AsyncIterator[RoutingTable]:

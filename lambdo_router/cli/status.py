@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from lambdo_router.cli.asking import NoAnswer, RouterUrl, ask, ask_status, own_url
+from lambdo_router.cli.asking import NoAnswer, ask, ask_status, url_option
 from lambdo_router.cli.status_tables import Cell, Document, Table, concerns, headline, shown, tables
 
 _MOST: Final = 15
@@ -17,13 +17,7 @@ _COLOURS: Final = {"good": "green", "poor": "yellow", "bad": "red", "quiet": "br
 
 
 @click.command()
-@click.option(
-    "--url",
-    type=RouterUrl(),
-    default=own_url,
-    show_default="http://127.0.0.1:9091, by LAMBDO_ADMIN_HOST and LAMBDO_ADMIN_PORT",
-    help="Where the router's own server is.",
-)
+@url_option
 @click.option(
     "--check",
     type=click.Choice(list(_CHECKS)),
@@ -57,7 +51,9 @@ def command(url: str, check: str | None, form: str, *, everything: bool, timeout
             else ask(url, _CHECKS[check], timeout).document
         )
     except NoAnswer as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        from lambdo_router.cli.printing import print_error
+
+        print_error(str(error))
         raise SystemExit(1) from None
     if form == "json":
         click.echo(json.dumps(document, indent=2))

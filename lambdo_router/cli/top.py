@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from lambdo_router.cli.asking import NoAnswer, RouterUrl, ask_status, own_url
+from lambdo_router.cli.asking import NoAnswer, ask_status, url_option
 from lambdo_router.cli.status_tables import Document
 from lambdo_router.cli.top_screen import Screen
 
@@ -13,13 +13,7 @@ _TIMEOUT: Final = 5.0
 
 
 @click.command()
-@click.option(
-    "--url",
-    type=RouterUrl(),
-    default=own_url,
-    show_default="http://127.0.0.1:9091, by LAMBDO_ADMIN_HOST and LAMBDO_ADMIN_PORT",
-    help="Where the router's own server is.",
-)
+@url_option
 @click.option(
     "--every",
     type=click.FloatRange(0.5, 3600),
@@ -43,7 +37,9 @@ def command(url: str, every: float) -> None:
     try:
         status: Document = ask_status(url, _TIMEOUT)
     except NoAnswer as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        from lambdo_router.cli.printing import print_error
+
+        print_error(str(error))
         raise SystemExit(1) from None
     screen = Screen(url)
     if not screen.is_live:

@@ -9,9 +9,9 @@ calls are newer than those that launches need, and an API that lacks one is good
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Final
 
+from lambdo_router.clock_skew import ahead_of
 from lambdo_router.errors import LaunchError
 from lambdo_router.fly.answers import Answer
 from lambdo_router.fly.client import Fields, FlyClient, text_of
@@ -57,7 +57,7 @@ class FlyInspector(FlyClient):
         """Raises LaunchUnavailable if nothing answers."""
         started = time.time()
         regions = await self._call("GET", _REGIONS)
-        ahead = _ahead(regions, started)
+        ahead = ahead_of(regions.headers.get("date", ""), started, time.time())
         try:
             token = await self._call("GET", _TOKEN)
         except LaunchError:
@@ -91,18 +91,6 @@ def _regions(answer: Answer) -> RegionFacts | None:
         return None
     closing = frozenset(code for code, deprecated in rows if deprecated is True)
     return RegionFacts(frozenset(code for code, _ in rows) - closing, closing)
-
-
-def _ahead(answer: Answer, started: float) -> float:
-    """The Date header has whole seconds, and was written between the request and now."""
-    ended = time.time()
-    try:
-        theirs = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    if started - 1 <= theirs <= ended:
-        return 0.0
-    return started - theirs if theirs < started else ended - theirs
 
 
 def _objects(value: object) -> Iterator[Fields]:

@@ -331,8 +331,8 @@ def _of_routes(
             fields = {
                 "generation": fact.generation,
                 "previous": fact.previous,
-                "queues": fact.queues,
-                "routes": fact.routes,
+                "queues": len(fact.table.sources()),
+                "routes": len(fact.table.routes),
             }
             # The first one is in `router.started`.
             return Line("debug" if fact.previous is None else "info", "routes.swapped", fields)

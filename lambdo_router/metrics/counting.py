@@ -236,7 +236,7 @@ class Counting:
                 self._reloads.add(("loaded",))
             case journal.RoutesRefused():
                 self._reloads.add(("refused",))
-            case journal.TableSwapped(table=table) if table is not None:
+            case journal.TableSwapped(table=table):
                 self._take(table)
 
     def _take(self, table: RoutingTable) -> None:

@@ -26,7 +26,6 @@ class State:
     """What the last facts of their kind have said."""
 
     table: RoutingTable | None = None
-    generation: str | None = None
     taken_at: float = 0.0
     refused: bool = False
     stopping: bool = False
@@ -35,8 +34,7 @@ class State:
         """Take one of these facts into account; `now` in unix seconds."""
         match fact:
             case journal.TableSwapped():
-                self.table, self.generation = fact.table, fact.generation
-                self.taken_at, self.refused = now, False
+                self.table, self.taken_at, self.refused = fact.table, now, False
             case journal.RoutesLoaded():
                 self.taken_at, self.refused = now, False
             case journal.RoutesRefused():
@@ -70,10 +68,9 @@ class Gauges(Collector):
         state = self._state
         if state.table is not None:
             yield from _of_table(state.table)
-        if state.generation is not None:
             yield family_of(catalogue.RELOAD_SUCCESSFUL, [((), 0.0 if state.refused else 1.0)])
             yield family_of(catalogue.RELOAD_SUCCESS_TIME, [((), state.taken_at)])
-            yield family_of(catalogue.CONFIG_INFO, [((state.generation,), 1.0)])
+            yield family_of(catalogue.CONFIG_INFO, [((state.table.generation,), 1.0)])
         yield family_of(catalogue.STOPPING, [((), float(state.stopping))])
         yield family_of(catalogue.BUILD_INFO, [((__version__,), 1.0)])
         yield family_of(catalogue.PRICES, [((self._prices_of,), 1.0)])

@@ -165,8 +165,7 @@ class Overview:
                     self._state, self._since = "running", now
                 if self._loaded is not None and self._loaded.generation == generation:
                     self._places = dict(self._loaded.places)
-                if fact.table is not None:
-                    self._known.adopt(fact.table, self._places, now)
+                self._known.adopt(fact.table, self._places, now)
                 if previous is not None:
                     self._accepted(generation, previous, now)
             case unreachable:

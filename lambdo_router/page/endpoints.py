@@ -69,7 +69,7 @@ class Page:
         match fact:
             case journal.Decided():
                 self._flows.decided(fact, self.wall())
-            case journal.TableSwapped(table=table) if table is not None:
+            case journal.TableSwapped(table=table):
                 self._table = table
                 self._flows.adopt(table)
             case _:

@@ -9,11 +9,11 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from lambdo_router.clock_skew import ahead_of
 from lambdo_router.sqs.failures import is_denied
 from lambdo_router.sqs.policy import Caller
 
@@ -99,13 +99,5 @@ def _redrive(text: str) -> Redrive | None:
 
 
 def _ahead(answer: Mapping[str, Any], started: float) -> float:
-    """The Date header has whole seconds, and was written between the request and now."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    try:
-        theirs = parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    ended = time.time()
-    if started - 1 <= theirs <= ended:
-        return 0.0
-    return started - theirs if theirs < started else ended - theirs
+    return ahead_of(headers.get("date", ""), started, time.time())

@@ -8,7 +8,6 @@ Machine has ended, and stops when it is told to: from a read-only filesystem, wi
 import asyncio
 import json
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from images.containers import Container
 from images.engine import Engine
 from images.findings import Findings, say
 from images.locks import pinned
+from processes import free_port
 
 from lambdo_router import __version__
 from lambdo_router.dev.local import LOCAL_KEYS, LOCAL_REGION
@@ -191,8 +191,7 @@ def _routes(stack: Stack) -> str:
 
 
 def _settings(stack: Stack) -> dict[str, str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     return {
         "AWS_ENDPOINT_URL": stack.sqs_url,
         "AWS_REGION": LOCAL_REGION,
