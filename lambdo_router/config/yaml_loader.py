@@ -355,7 +355,7 @@ _LONGEST_NUMBER = 300
 """Digits and all: beyond, no float holds a whole number, and reading it takes ever longer."""
 _LONGEST_SHOWN = 60
 _TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
-"""Of libyaml 0.2.6, over 1,000 deep; the ones before it, and Python's parser, have no such limit."""
+"""Of libyaml 0.2.6, over 1,000 deep; what came before it, and Python's parser, know no limit."""
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
