@@ -10,7 +10,7 @@ and per Machine where one is. So lists wait here for their turn, app by app; cal
 Machines go out as they come, no more than sixteen at a time, and leave the other connections to
 launches.
 
-This is the only importer of httpx.
+Only this and `connections` import httpx.
 """
 
 import asyncio
@@ -19,7 +19,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final, NamedTuple, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -33,6 +34,7 @@ from lambdo_router.fly.address import (
     secret_parts,
 )
 from lambdo_router.fly.answers import Answer, failure, shown
+from lambdo_router.fly.connections import Connections
 from lambdo_router.fly.lists import ElementsOfArray
 from lambdo_router.fly.pace import Pace
 
@@ -44,8 +46,6 @@ _PAGES: Final = 200
 _AT_ONCE: Final = 16
 _CONNECTIONS: Final = 1000
 """Creates of many apps may be under way at once; each takes seconds."""
-_KEPT: Final = 16
-"""Idle connections: httpx looks at each of them before every request."""
 _PIECE: Final = 64 * 1024
 """Characters; a token is far shorter, or no header would carry it."""
 _NO_SUCH_ENDPOINT: Final = (
@@ -118,17 +118,16 @@ class FlyClient:
         self._timeout = timeout
         self._rate, self._burst = rate, burst
         self._secrets = secret_parts(token)
-        self._client = httpx.AsyncClient(
-            headers={
+        self._headers = httpx.Headers(
+            {
                 "Authorization": authorization(token),
                 "Accept": "application/json",
                 "User-Agent": f"lambdo-router/{__version__}",
-            },
-            timeout=httpx.Timeout(timeout, connect=min(_CONNECT, timeout)),
-            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_KEPT),
-            transport=transport,
-            trust_env=not is_private(self._address),
+            }
         )
+        wait = httpx.Timeout(timeout, connect=min(_CONNECT, timeout))
+        self._extensions = {"timeout": wait.as_dict()}
+        self._transport = transport or _transport_to(self._address)
         self._paces: dict[str, Pace] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._new_until: dict[str, float] = {}
@@ -144,7 +143,7 @@ class FlyClient:
 
     async def aclose(self) -> None:
         """Close the connections; calls under way fail."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def _call(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: str = ""
@@ -288,19 +287,24 @@ class FlyClient:
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: str = ""
     ) -> AsyncIterator[httpx.Response]:
         """A request under way, whose answer is still to be read."""
+        request = httpx.Request(
+            method,
+            self._address + path,
+            params=query,
+            headers=self._headers,
+            content=body.encode() if body else None,
+            extensions=self._extensions,
+        )
+        if body:
+            request.headers["Content-Type"] = "application/json"
         try:
-            # httpx counts its timeout anew with every byte that comes; this one does not.
-            async with (
-                asyncio.timeout(_CONNECT + 2 * self._timeout),
-                self._client.stream(
-                    method,
-                    self._address + path,
-                    params=query,
-                    content=body.encode() if body else None,
-                    headers={"Content-Type": "application/json"} if body else None,
-                ) as response,
-            ):
-                yield response
+            # The transport counts its timeouts anew with every byte that comes; this one does not.
+            async with asyncio.timeout(_CONNECT + 2 * self._timeout):
+                response = await self._transport.handle_async_request(request)
+                try:
+                    yield response
+                finally:
+                    await response.aclose()
         except (httpx.RequestError, OSError) as error:
             # OSError: that timeout, and TLS errors in mid-stream, which httpx lets through.
             raise self._lost(error) from error
@@ -320,6 +324,19 @@ class FlyClient:
             code="connection",
             ambiguous=lost.sent,
         )
+
+
+def _transport_to(address: str) -> httpx.AsyncBaseTransport:
+    """Straight to the server, or through the proxy that the environment names for it."""
+    parts = urlsplit(address)
+    if not is_private(address) and not proxy_bypass(parts.hostname or ""):
+        proxies = getproxies()
+        if proxy := proxies.get(parts.scheme) or proxies.get("all"):
+            limits = httpx.Limits(max_connections=_CONNECTIONS)
+            full = proxy if "://" in proxy else f"http://{proxy}"
+            return httpx.AsyncHTTPTransport(proxy=full, limits=limits)
+    context = httpx.create_ssl_context() if parts.scheme == "https" else None
+    return Connections(most=_CONNECTIONS, context=context)
 
 
 async def _in_pieces(response: httpx.Response) -> AsyncIterator[str]:
