@@ -198,16 +198,17 @@ class Holdings:
         asked = self._leases.receipts(message_ids)
         refused = await self.queue.delete(tuple(asked))
         current = self._leases.receipts(message_ids)
-        again = []
+        again, over = [], []
         for receipt, message_id in asked.items():
+            if receipt in refused and receipt not in current:
+                again.append(message_id)
+                continue
+            over.append(message_id)
             if receipt not in refused:
                 self.observe(self._settled(message_id, route, settlement))
-                self._release((message_id,))
-            elif receipt not in current:
-                again.append(message_id)
             else:
-                self._release((message_id,))
                 self._failed((message_id,), "delete", refused[receipt])
+        self._release(over)
         return tuple(again)
 
     async def _reject(self, message: Message, route: str | None, reject: Reject) -> None:

@@ -31,6 +31,7 @@ _READABLE = 0o644
 _LONGEST_URL = 200
 _TRANSIT = 0.25
 """Seconds that a create may be on its way to Fly, with the first connection to be made."""
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _LONGEST_TRACE = TraceContext("f" * 32, "f" * 16, "01", "x" * LONGEST_STATE)
 
 
@@ -60,7 +61,7 @@ class Machine:
 def entry_of(message: Message, event: Event) -> Entry:
     """The event as an entry of a batch, with the room it takes."""
     raw = len(event.text.encode())
-    described = json.dumps(_described(message, event), separators=(",", ":"))
+    described = _compact(_described(message, event))
     # Each piece is followed by a comma, then both files become base64; 11 is the message's digest.
     rendered = _base64_bytes(raw + 1) + _base64_bytes(len(described) + 1) + 11
     return Entry(message, event, raw, rendered, described)
@@ -116,7 +117,7 @@ def machine_request(
     }
     if profile.region is not None:
         body["region"] = profile.region
-    return MachineRequest(profile.app, name, batch_id, json.dumps(body, separators=(",", ":")))
+    return MachineRequest(profile.app, name, batch_id, _compact(body))
 
 
 def machine_name(route: str, message_ids: tuple[str, ...]) -> str:
@@ -220,7 +221,7 @@ def _batch_file(batch: Batch, batch_id: str, generation: str) -> str:
     }
     # What is said of each message was written when its room was measured.
     messages = ",".join(entry.described for entry in batch.entries)
-    return json.dumps(about, separators=(",", ":"))[:-1] + f',"messages":[{messages}]}}'
+    return _compact(about)[:-1] + f',"messages":[{messages}]}}'
 
 
 def _described(message: Message, event: Event) -> dict[str, Any]:
