@@ -161,7 +161,7 @@ class Router:
 
     def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
         """Open the queues that came, drain those that went."""
-        profiles = frozenset(route.profile for route in self._table.routes)
+        profiles = self._table.profiles
         self._completion.oversee(app for profile in profiles for app in profile.apps)
         self._completion.limit(profiles)
         self._gates.forget_all_but(profiles)

@@ -5,7 +5,7 @@ Routes, and the one function that decides where a message goes.
 wrote. It serves the running router and every tool, so that no tool can disagree with it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -93,13 +93,23 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
-    """All that a routes file says, compiled. Shared and never changed: a reload replaces it."""
+    """
+    All that a routes file says, compiled. Shared and never changed: a reload replaces it.
+
+    What takes long to find out about thousands of routes is found out here, where the table is
+    made: in a thread, and not on the event loop that swaps it.
+    """
 
     generation: str
     """Digest of the file, its schemas and the values of its variables."""
     queues: Mapping[str, Queue]
     routes: tuple[Route, ...]
+    profiles: frozenset[Profile] = field(init=False, repr=False, compare=False)
+    """All different profiles of its routes."""
+    ways: frozenset[tuple[str, str, str]] = field(init=False, repr=False, compare=False)
+    """Every queue, route and app that a message can go by."""
     _by_queue: Mapping[str, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
+    _by_profile: Mapping[Profile, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
     _profiles: Mapping[str, tuple[Profile, ...]] = field(init=False, repr=False, compare=False)
     _indexes: Mapping[str, Index] = field(init=False, repr=False, compare=False)
 
@@ -112,10 +122,21 @@ class RoutingTable:
             name: Index([route.match.parts().items() for route in routes])
             for name, routes in by_queue.items()
         }
-        object.__setattr__(self, "_by_queue", {n: tuple(r) for n, r in by_queue.items()})
-        profiles = {n: tuple(dict.fromkeys(r.profile for r in of)) for n, of in by_queue.items()}
-        object.__setattr__(self, "_profiles", profiles)
-        object.__setattr__(self, "_indexes", indexes)
+        found = {
+            "profiles": frozenset(route.profile for route in self.routes),
+            "ways": frozenset(
+                (n, r.name, app) for r in self.routes for n in r.queues for app in r.profile.apps
+            ),
+            "_by_queue": {n: tuple(routes) for n, routes in by_queue.items()},
+            "_by_profile": _by_profile(self.routes),
+            "_profiles": {
+                n: tuple(dict.fromkeys(route.profile for route in routes))
+                for n, routes in by_queue.items()
+            },
+            "_indexes": indexes,
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
 
     def routes_of(self, queue: str) -> tuple[Route, ...]:
         """The routes that read this queue, in file order."""
@@ -124,6 +145,10 @@ class RoutingTable:
     def profiles_of(self, queue: str) -> tuple[Profile, ...]:
         """The different profiles of these routes."""
         return self._profiles.get(queue, ())
+
+    def routes_with(self, profile: Profile) -> tuple[Route, ...]:
+        """The routes that launch this profile, which is one as `within` one of its apps."""
+        return self._by_profile.get(profile, ())
 
     def index_of(self, queue: str) -> Index:
         """An index of `routes_of` this queue, by their places there. KeyError for no queue."""
@@ -142,6 +167,14 @@ class RoutingTable:
     def sources(self) -> tuple[Queue, ...]:
         """The queues that some route reads; the others are only written to."""
         return tuple(queue for name, queue in self.queues.items() if self._by_queue[name])
+
+
+def _by_profile(routes: Iterable[Route]) -> dict[Profile, tuple[Route, ...]]:
+    found: dict[Profile, list[Route]] = {}
+    for route in routes:
+        for app in route.profile.apps:
+            found.setdefault(route.profile.within(app), []).append(route)
+    return {profile: tuple(sharing) for profile, sharing in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,3 +163,19 @@ def test_only_routes_that_a_message_may_match_are_candidates() -> None:
     assert found == ["orders", "no-kind"]
     assert asked == ["attributes"]
     assert list(reads_no_system.candidates("unknown", reading_of)) == []
+
+
+def test_a_table_knows_its_profiles_who_launches_them_and_every_way_through_it() -> None:
+    both, one = profile(name="both", app="a", more_apps=("b",)), profile(name="one", app="a")
+    first, second = route("first", queues=("p", "q"), profile=both), route("second", profile=one)
+    third = route("third", profile=both)
+    made = table(first, second, third, queues=(Queue("p", url="p"), Queue("q", url="q")))
+
+    assert made.profiles == {both, one}
+    assert made.routes_with(both) == made.routes_with(both.within("b")) == (first, third)
+    assert made.routes_with(one) == (second,)
+    assert made.routes_with(profile(name="another")) == ()
+    assert made.ways == {
+        *(("p", "first", "a"), ("p", "first", "b"), ("q", "first", "a"), ("q", "first", "b")),
+        *(("q", "second", "a"), ("q", "third", "a"), ("q", "third", "b")),
+    }

@@ -24,6 +24,9 @@ class Counting:
     def __init__(self, prices: Prices) -> None:
         self.shelf = Shelf()
         self._names: Names = {}
+        self._kept: Names = {}
+        self._sources: frozenset[str] = frozenset()
+        self._ways: frozenset[tuple[str, str, str]] = frozenset()
         self._spending = Spending(self.shelf, prices)
         make, distributions = self.shelf.numbers, self.shelf.distributions
         self._received = make(catalogue.RECEIVED)
@@ -242,30 +245,38 @@ class Counting:
     def _take(self, table: RoutingTable) -> None:
         """Forget what left the table before the last one, and let what came begin at zero."""
         names, before = names_of(table), self._names
-        self.shelf.keep({label: it | before.get(label, frozenset()) for label, it in names.items()})
-        self._names = names
+        kept = {label: it | before.get(label, frozenset()) for label, it in names.items()}
+        if any(it - kept.get(label, frozenset()) for label, it in self._kept.items()):
+            self.shelf.keep(kept)
+        self._names, self._kept = names, kept
         self._spending.take(table)
         # A series that appears with its first failure shows no increase: there was nothing before.
-        for queue in table.sources():
-            for series in (self._redelivered, self._leases_lost, self._unit_failures):
-                series.add((queue.name,), 0)
-            for action in ("delete", "retry", "send"):
-                self._settlement_failures.add((queue.name, action), 0)
-        for route in table.routes:
-            for kind in ("succeeded", "failed"):
-                self._ended.add((route.name, kind), 0)
-            for app in route.profile.apps:
-                self._launches.add((route.name, app), 0)
-            for name in route.queues:
-                self._routed.add((name, route.name), 0)
-                self._retried.add((name, route.name), 0)
+        sources = frozenset(queue.name for queue in table.sources())
+        for queue in sources - self._sources:
+            self._begin_queue(queue)
+        for queue, route, app in table.ways - self._ways:
+            self._begin_way(queue, route, app)
+        self._sources, self._ways = sources, table.ways
+
+    def _begin_queue(self, queue: str) -> None:
+        for series in (self._redelivered, self._leases_lost, self._unit_failures):
+            series.add((queue,), 0)
+        for action in ("delete", "retry", "send"):
+            self._settlement_failures.add((queue, action), 0)
+
+    def _begin_way(self, queue: str, route: str, app: str) -> None:
+        for kind in ("succeeded", "failed"):
+            self._ended.add((route, kind), 0)
+        self._launches.add((route, app), 0)
+        self._routed.add((queue, route), 0)
+        self._retried.add((queue, route), 0)
 
 
 def names_of(table: RoutingTable) -> Names:
     """What a table's series are labelled with."""
     return {
-        "app": frozenset(app for route in table.routes for app in route.profile.apps),
-        "profile": frozenset(route.profile.name for route in table.routes),
+        "app": frozenset(app for profile in table.profiles for app in profile.apps),
+        "profile": frozenset(profile.name for profile in table.profiles),
         "queue": frozenset(table.queues),
         "route": frozenset(route.name for route in table.routes),
     }

@@ -20,8 +20,6 @@ class Known:
     apps: dict[str, AppTrack] = field(default_factory=dict)
     sends: dict[str, Trouble] = field(default_factory=dict)
     """Reject queues that take nothing."""
-    _by_profile: dict[Profile, list[RouteTrack]] = field(default_factory=dict)
-    """By the profile in each of its apps."""
 
     def sign(self, route: str, now: float) -> RouteTrack | None:
         """Something happens with a route; None if it is of an earlier table."""
@@ -32,7 +30,8 @@ class Known:
 
     def sharing(self, track: RouteTrack | None, profile: Profile) -> list[RouteTrack]:
         """The routes whose batches wait for the same profile, and the one that launches now."""
-        sharing = self._by_profile.get(profile, [])
+        routes = self.table.routes_with(profile) if self.table is not None else ()
+        sharing = [self.routes[route.name] for route in routes]
         return sharing if track is None or track in sharing else [track, *sharing]
 
     def adopt(self, table: RoutingTable, places: Mapping[str, str], now: float) -> None:
@@ -48,11 +47,6 @@ class Known:
             track.leaving_since = track.leaving_since or now
         self.queues = {**kept, **leaving}
         self.routes = {r.name: self._track_of(r, places, now) for r in table.routes}
-        self._by_profile = {}
-        for route_track in self.routes.values():
-            profile = route_track.route.profile
-            for app in profile.apps:  # what is told of a launch is the profile in one of its apps
-                self._by_profile.setdefault(profile.within(app), []).append(route_track)
         apps = dict.fromkeys(app for route in table.routes for app in route.profile.apps)
         self.apps = {name: self.apps.get(name) or AppTrack(name) for name in apps}
         self.sends = {name: t for name, t in self.sends.items() if name in table.queues}
@@ -66,7 +60,8 @@ class Known:
         place, before = places.get(route.name, ""), self.routes.get(route.name)
         if before is None:
             return RouteTrack(route, place, now)
-        if before.route != route:  # perhaps it was mended
+        # Perhaps it was mended. Routes are compared only then: 10,000 of them take 0.07 s.
+        if (before.launch is not None or before.run is not None) and before.route != route:
             before.launch_works(now)
             before.run_works(now)
         before.route, before.place = route, place
