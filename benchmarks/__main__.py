@@ -24,7 +24,7 @@ ROOMS = frozenset({"__main__", "measuring", "real_router", "sample_routes", "vir
 LAST = ("limit", "costs", "latency", "memory", "drain")
 """The long ones."""
 ARGUMENTS: dict[str, list[str]] = full_or_quick(
-    {"metrics": ["3"], "page": ["3"], "drain": ["10000", "2"]},
+    {"metrics": ["3"], "page": ["3"]},
     {"metrics": ["1"], "page": ["1"], "logs_and_traces": ["500"]},
 )
 """Of those that would take longer by themselves."""

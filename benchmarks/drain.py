@@ -45,6 +45,8 @@ class Drained:
     """Messages a second."""
     cpu: float
     """Of the process, in seconds for each message."""
+    events: float | None
+    """In each create: without a window a batch goes as soon as there is a slot for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Bench:
     async def drained(self, command: Sequence[str]) -> Drained:
         """Fill the queue, and let a process empty it."""
         self.services.send("work", BODY, self.messages)
+        before = len(self.services.machines.machines())
         self.deleted, self.first_at = 0, 0.0
         self.done.clear()
         environment = self.services.environment(
@@ -105,7 +108,9 @@ class Bench:
         await ended
         if not complete:
             raise SystemExit((self.folder / "said").read_text()[-2000:])
-        return Drained(self.messages / seconds, cpu / self.messages)
+        machines = len(self.services.machines.machines()) - before
+        events = self.messages / machines if machines else None
+        return Drained(self.messages / seconds, cpu / self.messages, events)
 
 
 FLOOR = """
@@ -180,9 +185,10 @@ async def measure(messages: int, rounds: int, folder: Path) -> dict[Case, list[P
 def row(case: Case, pairs: Sequence[Pair]) -> tuple[object, ...]:
     """One line of the table."""
     floors, routers = zip(*pairs, strict=True)
+    events = [it.events for it in routers if it.events is not None]
     cpu = [median([it.cpu for it in side]) * 1e6 for side in (floors, routers)]
     return (
-        *(case.batch_size, case.latency),
+        *(case.batch_size, median(events), case.latency),
         *(median([it.speed for it in side]) for side in (floors, routers)),
         *(ratio(pairs), *cpu, cpu[1] / cpu[0] if cpu[0] else None),
     )
@@ -198,7 +204,8 @@ def main(messages: int, rounds: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         found = asyncio.run(measure(messages, rounds, Path(folder)))
     columns = (
-        Column("batch", ","),
+        Column("batch of", ","),
+        Column("events a create", ",.0f"),
         Column("Fly answers in s", "g"),
         Column("floor msg/s", ",.0f"),
         Column("router msg/s", ",.0f"),
