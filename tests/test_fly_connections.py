@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from lambdo_router.errors import SettingsError
 from lambdo_router.fly import FlyLauncher
 from lambdo_router.fly import connections as module
 from lambdo_router.fly.connections import Connections
@@ -491,3 +492,14 @@ async def test_no_proxy_for_what_is_private_or_excepted(base_url: str) -> None:
     assert asked == []
     assert said is not None
     assert "cannot connect" in said
+
+
+@pytest.mark.parametrize(
+    "proxy", ["ftp://user:planted@proxy:1", "socks5://user:planted@proxy", "http://[::1"]
+)
+async def test_a_proxy_that_is_none(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(SettingsError, match="HTTPS_PROXY") as caught:
+        FlyLauncher(token="fm2_x")
+
+    assert "planted" not in str(caught.value)

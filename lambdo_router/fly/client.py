@@ -19,8 +19,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final, NamedTuple, Self, TypeVar
-from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote
 
 import httpx
 
@@ -30,11 +29,10 @@ from lambdo_router.fly.address import (
     PUBLIC_API,
     authorization,
     full_address,
-    is_private,
     secret_parts,
 )
 from lambdo_router.fly.answers import Answer, failure, shown
-from lambdo_router.fly.connections import Connections
+from lambdo_router.fly.connections import transport_to
 from lambdo_router.fly.lists import ElementsOfArray
 from lambdo_router.fly.pace import Pace
 
@@ -112,7 +110,7 @@ class FlyClient:
         for an answer, in seconds; a create takes 1 to 3 as a rule. `rate` lists a second go out
         per app, `burst` at once. `transport` carries the requests in place of TCP.
 
-        Raises SettingsError for an address or a token that cannot be right.
+        Raises SettingsError for an address, a token or a proxy that cannot be right.
         """
         self._address = full_address(base_url)
         self._timeout = timeout
@@ -127,7 +125,7 @@ class FlyClient:
         )
         wait = httpx.Timeout(timeout, connect=min(_CONNECT, timeout))
         self._extensions = {"timeout": wait.as_dict()}
-        self._transport = transport or _transport_to(self._address)
+        self._transport = transport or transport_to(self._address, most=_CONNECTIONS)
         self._paces: dict[str, Pace] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._new_until: dict[str, float] = {}
@@ -324,19 +322,6 @@ class FlyClient:
             code="connection",
             ambiguous=lost.sent,
         )
-
-
-def _transport_to(address: str) -> httpx.AsyncBaseTransport:
-    """Straight to the server, or through the proxy that the environment names for it."""
-    parts = urlsplit(address)
-    if not is_private(address) and not proxy_bypass(parts.hostname or ""):
-        proxies = getproxies()
-        if proxy := proxies.get(parts.scheme) or proxies.get("all"):
-            limits = httpx.Limits(max_connections=_CONNECTIONS)
-            full = proxy if "://" in proxy else f"http://{proxy}"
-            return httpx.AsyncHTTPTransport(proxy=full, limits=limits)
-    context = httpx.create_ssl_context() if parts.scheme == "https" else None
-    return Connections(most=_CONNECTIONS, context=context)
 
 
 async def _in_pieces(response: httpx.Response) -> AsyncIterator[str]:

@@ -15,9 +15,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import h11
 import httpx
+
+from lambdo_router.errors import SettingsError
+from lambdo_router.fly.address import is_private
 
 _IDLE_FOR: Final = 5.0
 """Seconds; servers and what stands before them close idle connections without a word."""
@@ -26,6 +31,32 @@ _LARGEST_HEAD: Final = 100 * 1024
 """Bytes of all the headers of an answer."""
 _HAPPY_EYEBALLS: Final = 0.25
 """Seconds until another address of the host is tried beside one that does not answer (RFC 8305)."""
+
+
+def transport_to(address: str, *, most: int) -> httpx.AsyncBaseTransport:
+    """
+    Straight to a server, or through the proxy that the environment names for it, which is httpx's.
+
+    At most `most` connections at once. Raises SettingsError for a proxy that is none.
+    """
+    parts = urlsplit(address)
+    if not is_private(address) and not proxy_bypass(parts.hostname or ""):
+        proxies = getproxies()
+        if proxy := proxies.get(parts.scheme) or proxies.get("all"):
+            return _through(proxy if "://" in proxy else f"http://{proxy}", most)
+    context = httpx.create_ssl_context() if parts.scheme == "https" else None
+    return Connections(most=most, context=context)
+
+
+def _through(proxy: str, most: int) -> httpx.AsyncBaseTransport:
+    try:
+        return httpx.AsyncHTTPTransport(proxy=proxy, limits=httpx.Limits(max_connections=most))
+    except (ValueError, ImportError, httpx.InvalidURL):
+        # What they say repeats the address, which may have a password in it.
+        raise SettingsError(
+            "the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names is none that can be used: "
+            "write http://HOST:PORT, or leave the API's host out with NO_PROXY"
+        ) from None
 
 
 class Connections(httpx.AsyncBaseTransport):
