@@ -7,8 +7,8 @@ The floor is a bare loop of boto3 on the same server in the same run: receive te
 router does the same work and routes, checks, batches and launches besides, with `acknowledge:
 launch` and no launch limit; Fly answers at once, after 0.3 s, or after 1 s. The router is a process
 of its own, as is the floor; the servers are in this one. The clock runs from the first receive to
-the last delete. In each round the floor is measured anew before every batch size, and the table has
-the medians: of the speeds, and of the ratios within a round.
+the last delete. The floor is measured anew before every drain, since a shared machine is not the
+same a minute later, and the table has the medians: of the speeds, and of the ratios of such pairs.
 """
 
 import asyncio
@@ -173,12 +173,11 @@ async def measure(messages: int, rounds: int, folder: Path) -> dict[Case, list[P
     router = (sys.executable, "-m", "lambdo_router", "run", "routes.yaml")
     async with bench.services.running():
         for _ in range(rounds):
-            for size in BATCH_SIZES:
+            for case, pairs in found.items():
                 floor = await bench.drained((sys.executable, "-c", FLOOR, str(messages)))
-                (folder / "routes.yaml").write_text(json.dumps(routes(size)))
-                for wait in LATENCIES:
-                    bench.services.plan.latency = wait
-                    found[Case(size, wait)].append((floor, await bench.drained(router)))
+                (folder / "routes.yaml").write_text(json.dumps(routes(case.batch_size)))
+                bench.services.plan.latency = case.latency
+                pairs.append((floor, await bench.drained(router)))
     return found
 
 
@@ -195,7 +194,7 @@ def row(case: Case, pairs: Sequence[Pair]) -> tuple[object, ...]:
 
 
 def ratio(pairs: Sequence[Pair]) -> float:
-    """The router's speed, as part of the floor's of the same round."""
+    """The router's speed, as part of the floor's right before."""
     return median([router.speed / floor.speed for floor, router in pairs])
 
 
