@@ -37,7 +37,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile runtimes/*/Dockerfile runtimes/*/sample-project/Dockerfile
 
-# About ten minutes; QUICK=1 only shows that everything runs. Some of them: make bench BENCH="drain reload"
+# About a quarter of an hour; QUICK=1 only shows that everything runs. Some of them: make bench BENCH="drain reload"
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks $(BENCH)
 
