@@ -69,6 +69,8 @@ def command(routes: Path | Address | None, grace: float | None, *, admin: bool) 
       LAMBDO_FLY_APP, FLY_APP_NAME      the app of profiles that name none
       LAMBDO_FLY_REGION, FLY_REGION     the region of profiles that name none
       FLY_API_HOSTNAME                  another Machines API than https://api.machines.dev
+      HTTPS_PROXY, NO_PROXY, ...        the way there, if it is not a private address;
+                                        SSL_CERT_FILE: certificates to trust instead
       AWS_REGION, AWS_ROLE_ARN, ...     as for every AWS client; AWS_ENDPOINT_URL: another SQS
       LAMBDO_ROUTES                     ROUTES, where it is not on the command line
       LAMBDO_ROUTES_CACHE               where copies of routes from an address are kept
