@@ -16,6 +16,7 @@ from lambdo_router.completion import Completion
 from lambdo_router.errors import LaunchError
 from lambdo_router.levels import FailingLevel
 from lambdo_router.profiles import Profile
+from lambdo_router.routing import RoutingTable
 
 _REMEMBERED = 1000
 """Failing profiles; senders who name images can make any number of them."""
@@ -89,8 +90,8 @@ class Gates:
         for (app, profile), variants in sorted(refused.items()):
             yield FailingLevel(app, profile, variants)
 
-    def forget_all_but(self, profiles: frozenset[Profile]) -> None:
+    def forget_all_but(self, table: RoutingTable) -> None:
         """After a reload: a profile that was changed has a clean record."""
-        kept = {profile.within(app) for profile in profiles for app in profile.apps}
-        for profile in self._circuits.keys() - kept:
-            del self._circuits[profile]
+        for profile in tuple(self._circuits):
+            if not table.routes_with(profile):
+                del self._circuits[profile]

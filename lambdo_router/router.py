@@ -164,7 +164,7 @@ class Router:
         profiles = self._table.profiles
         self._completion.oversee(app for profile in profiles for app in profile.apps)
         self._completion.limit(profiles)
-        self._gates.forget_all_but(profiles)
+        self._gates.forget_all_but(self._table)
         wanted = {_address(queue): queue for queue in self._table.sources()}
         for address, running in tuple(self._running.items()):
             if address not in wanted and not running.stopping:

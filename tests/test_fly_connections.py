@@ -154,10 +154,7 @@ async def never(peer: Peer) -> None:
         pytest.param([OK], 200, b"ok", id="plain"),
         pytest.param([bytes([byte]) for byte in OK], 200, b"ok", id="byte-by-byte"),
         pytest.param(
-            [
-                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n",
-                b"1\r\nk\r\n0\r\n\r\n",
-            ],
+            [IN_CHUNKS, b"1\r\nk\r\n0\r\n\r\n"],
             200,
             b"ok",
             id="chunked",
@@ -208,9 +205,7 @@ async def test_a_request_arrives_whole() -> None:
 async def test_an_answer_that_comes_before_the_request_was_read_is_heard() -> None:
     async def serve(peer: Peer) -> None:
         await peer.reader.readuntil(b"\r\n\r\n")
-        await peer.answer(
-            b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        )
+        await peer.answer(LAST.replace(b"200 OK", b"413 Too Large"))
         with suppress(asyncio.IncompleteReadError):
             await peer.reader.readexactly(100_000_000)
 
@@ -240,30 +235,20 @@ async def test_requests_at_once_have_a_connection_each_and_leave_them_to_the_nex
 
 
 @pytest.mark.parametrize(
-    "pieces",
+    "serve",
     [
-        pytest.param(
-            [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"], id="says-so"
-        ),
-        pytest.param([b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"], id="1.0"),
-        pytest.param([OK, b"HTTP/1.1 408 Request Timeout\r\n\r\n"], id="speaks-unasked"),
-        pytest.param([OK + b"HTTP/1.1 408 Request Timeout\r\n\r\n"], id="says-too-much"),
+        pytest.param(always(LAST), id="said-to-be-the-last"),
+        pytest.param(always(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"), id="1.0"),
+        pytest.param(always(OK, b"HTTP/1.1 408 Request Timeout\r\n\r\n"), id="speaks-unasked"),
+        pytest.param(always(OK + b"HTTP/1.1 408 Request Timeout\r\n\r\n"), id="says-too-much"),
+        pytest.param(once(OK), id="closed-while-idle"),
     ],
 )
-async def test_what_is_not_to_be_used_again_is_not(pieces: list[bytes]) -> None:
-    async with serving(always(*pieces)) as server, connected() as connections:
+async def test_a_connection_that_is_no_good_any_more_is_not_used_again(serve: Serve) -> None:
+    async with serving(serve) as server, connected() as connections:
         for _ in range(3):
             assert (await ask(connections, server.url)).status_code == 200
-            await turns()  # what was said unasked is here
-
-    assert server.accepted == 3
-
-
-async def test_a_connection_that_the_server_closed_while_it_was_idle_is_not_used() -> None:
-    async with serving(once(OK)) as server, connected() as connections:
-        for _ in range(3):
-            assert (await ask(connections, server.url)).status_code == 200
-            await turns()  # the end of the connection is here
+            await turns()  # what was said unasked, or the end, is here
 
     assert server.accepted == 3
 
