@@ -18,6 +18,7 @@ from functools import partial
 from lambdo_router import journal
 from lambdo_router.batching import Batcher, BatchKey
 from lambdo_router.events import Message
+from lambdo_router.intake import Current
 from lambdo_router.launching import entry_of, room_for_entries
 from lambdo_router.ports import MessageQueue
 from lambdo_router.reading import QueueReader
@@ -32,8 +33,8 @@ class Consumer(QueueReader):
 
     MOST_POLLS = 8
 
-    def __init__(self, queue: MessageQueue, around: Surroundings) -> None:
-        super().__init__(queue, around)
+    def __init__(self, queue: MessageQueue, around: Surroundings, current: Current) -> None:
+        super().__init__(queue, around, current)
         self._batcher = Batcher(room_for_entries)
         self._serving: dict[BatchKey, asyncio.Task[None]] = {}
         self._grown: dict[BatchKey, asyncio.Event] = {}
@@ -63,8 +64,8 @@ class Consumer(QueueReader):
     def _take(
         self,
         work: asyncio.TaskGroup,
-        queue: Queue,
         table: RoutingTable,
+        queue: Queue,
         messages: Sequence[Message],
     ) -> None:
         for message in messages:

@@ -11,11 +11,13 @@ the sequence, since SQS may then have given it to others.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lambdo_router import journal
 from lambdo_router.batching import Batch, Batcher, BatchKey, Entry
 from lambdo_router.events import Message
 from lambdo_router.flights import Aloft
+from lambdo_router.intake import Current
 from lambdo_router.launching import entry_of, room_for_entries
 from lambdo_router.ports import MessageQueue
 from lambdo_router.reading import QueueReader
@@ -25,14 +27,23 @@ from lambdo_router.surroundings import Surroundings
 from lambdo_router.waiting import unless
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A message with the table, and the queue in it, that decide it."""
+
+    table: RoutingTable
+    queue: Queue
+    message: Message
+
+
 class FifoConsumer(QueueReader):
     """Reads one FIFO queue until told to stop."""
 
     MOST_POLLS = 1  # what comes of one group must come in order
 
-    def __init__(self, queue: MessageQueue, around: Surroundings) -> None:
-        super().__init__(queue, around)
-        self._sequences: dict[str, deque[Message]] = {}
+    def __init__(self, queue: MessageQueue, around: Surroundings, current: Current) -> None:
+        super().__init__(queue, around, current)
+        self._sequences: dict[str, deque[_Arrival]] = {}
         """What is still to be done of each message group, in order."""
 
     async def run(self) -> None:
@@ -49,8 +60,8 @@ class FifoConsumer(QueueReader):
     def _take(
         self,
         work: asyncio.TaskGroup,
-        queue: Queue,
         table: RoutingTable,
+        queue: Queue,
         messages: Sequence[Message],
     ) -> None:
         for message in messages:
@@ -58,43 +69,41 @@ class FifoConsumer(QueueReader):
             if group in self._sequences:
                 # SQS hands these out only after a lease of the group ran out; the messages before
                 # them are still on their way here, and come first all the same.
-                self._sequences[group].append(message)
+                self._sequences[group].append(_Arrival(table, queue, message))
             else:
-                self._sequences[group] = deque([message])
-                work.create_task(self._guarded(queue, table, group))
+                self._sequences[group] = deque([_Arrival(table, queue, message)])
+                work.create_task(self._guarded(group))
 
-    async def _guarded(self, queue: Queue, table: RoutingTable, group: str) -> None:
+    async def _guarded(self, group: str) -> None:
         """A defect in the handling of one sequence costs that sequence only."""
         rest = self._sequences[group]
         under_way: tuple[str, ...] = ()
         try:
             while rest:
-                under_way = tuple(message.id for message in rest)
-                step = await self._advance(queue, table, rest)
+                under_way = tuple(arrival.message.id for arrival in rest)
+                step = await self._advance(rest)
                 if isinstance(step, Aloft):
                     step = await self._flights.see_through(step)
                 if not step:
                     break
         except Exception as error:  # noqa: BLE001 - the boundary that the docstring speaks of
             self._around.observe(journal.UnitFailed(self._name, under_way, error))
-            waiting = {message.id for message in rest}
+            waiting = {arrival.message.id for arrival in rest}
             self._holdings.forget(tuple(i for i in under_way if i not in waiting))
         finally:
             del self._sequences[group]
-        await self._holdings.give_back(message.id for message in rest)
+        await self._holdings.give_back(arrival.message.id for arrival in rest)
 
-    async def _advance(
-        self, queue: Queue, table: RoutingTable, rest: deque[Message]
-    ) -> Aloft | bool:
+    async def _advance(self, rest: deque[_Arrival]) -> Aloft | bool:
         """
         Settle or launch the next of a sequence, one message or a batch; False: go no further.
 
         What is aloft is handed back, so that nothing here keeps its bodies while its Machine runs.
         """
-        if self._stopping.is_set() or any(self._holdings.is_lost(m.id) for m in rest):
+        if self._stopping.is_set() or any(self._holdings.is_lost(a.message.id) for a in rest):
             return False
-        message = rest[0]
-        decision = decide(table, queue, message)
+        queue, message = rest[0].queue, rest[0].message
+        decision = decide(rest[0].table, queue, message)
         self._around.observe(journal.Decided(queue.name, message.id, decision))
         if isinstance(decision, Refused):
             rest.popleft()
@@ -110,7 +119,7 @@ class FifoConsumer(QueueReader):
                 rest.popleft()
                 return settled
         entry = entry_of(message, decision.event)
-        batch = await self._batch(queue, table, key, entry, rest)
+        batch = await self._batch(key, entry, rest)
         if batch is None:
             rest.popleft()
             too_large = of_too_large(key, entry, queue, self._around.wall())
@@ -118,22 +127,15 @@ class FifoConsumer(QueueReader):
             return isinstance(too_large, Reject)
         return await self._launch(batch)
 
-    async def _batch(
-        self,
-        queue: Queue,
-        table: RoutingTable,
-        key: BatchKey,
-        first: Entry,
-        rest: deque[Message],
-    ) -> Batch | None:
+    async def _batch(self, key: BatchKey, first: Entry, rest: deque[_Arrival]) -> Batch | None:
         """Take what follows and may share a Machine; None if not even the first fits."""
         batcher = Batcher(room_for_entries)
         if not batcher.add(key, first, 0.0):
             return None
         taken = 1
         while taken < min(len(rest), key.profile.batch_size):
-            message = rest[taken]
-            decision = decide(table, queue, message)
+            queue, message = rest[taken].queue, rest[taken].message
+            decision = decide(rest[taken].table, queue, message)
             if isinstance(decision, Refused):
                 break
             if BatchKey(queue.name, decision.route, decision.profile) != key:

@@ -29,7 +29,9 @@ Seconds from one receive to the next while events wait for their batch anyway, a
 more at the moment: one receive then brings what five would, and SQS counts each.
 """
 
-Take = Callable[[Queue, RoutingTable, Sequence[Message]], None]
+Current = Callable[[], tuple[RoutingTable, Queue] | None]
+"""The current table and this queue in it, as one value; None if no route reads the queue now."""
+Take = Callable[[RoutingTable, Queue, Sequence[Message]], None]
 """Sends newly leased messages on their way. Does not wait, and does not raise."""
 
 
@@ -46,6 +48,7 @@ class Intake:
     queue: MessageQueue
     holdings: Holdings
     around: Surroundings
+    current: Current
     stopping: asyncio.Event
     most_polls: int = 1
     _lines: int = 1
@@ -88,11 +91,11 @@ class Intake:
 
     async def _poll(self, take: Take, others: asyncio.TaskGroup) -> int | None:
         """One receive; how many messages it brought, None if there was no room for any."""
-        table = self.around.table()
-        queue = table.queues.get(self.queue.name)
-        limit = min(MOST_PER_RECEIVE, self._room(table, queue) if queue is not None else 0)
-        if queue is None or limit <= 0:
+        current = self.current()
+        limit = min(MOST_PER_RECEIVE, self._room(*current)) if current is not None else 0
+        if current is None or limit <= 0:
             return None
+        _, queue = current
         asked_at = asyncio.get_running_loop().time()
         self._asked += limit
         try:
@@ -102,25 +105,31 @@ class Intake:
         seconds = asyncio.get_running_loop().time() - asked_at
         self.around.observe(journal.Polled(queue.name, len(messages), seconds, limit))
         if messages:
-            await self._hold(queue, messages, take)
+            await self._hold(queue.visibility, messages, take)
         if len(messages) == MOST_PER_RECEIVE and self._lines < self.most_polls:
             self._lines += 1
             others.create_task(self._poll_while_full(take, others))
         return len(messages)
 
-    async def _hold(self, queue: Queue, messages: Sequence[Message], take: Take) -> None:
-        """Lease what came and hand it on; when stopping, give it back instead."""
-        new = []
+    async def _hold(self, visibility: float, messages: Sequence[Message], take: Take) -> None:
+        """
+        Lease what came and hand it on; give it back if the router or this queue is stopping.
+
+        One table decides all that a receive brings: the one that is current when it comes. A
+        receive may have begun 20 s before, under a table whose routes are gone.
+        """
+        name, new = self.queue.name, []
         for message in messages:
-            if self.holdings.hold(message, queue.visibility):
+            if self.holdings.hold(message, visibility):
                 new.append(message)
-                self.around.observe(journal.Received(queue.name, message))
+                self.around.observe(journal.Received(name, message))
             else:
-                self.around.observe(journal.Redelivered(queue.name, message.id))
-        if self.stopping.is_set():
+                self.around.observe(journal.Redelivered(name, message.id))
+        current = self.current()
+        if self.stopping.is_set() or current is None:
             await self.holdings.give_back(message.id for message in new)
         else:
-            take(queue, self.around.table(), new)
+            take(*current, new)
 
     def _room(self, table: RoutingTable, queue: Queue) -> int:
         """

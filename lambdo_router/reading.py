@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from lambdo_router.flights import Flights
 from lambdo_router.holding import Holdings
-from lambdo_router.intake import Intake
+from lambdo_router.intake import Current, Intake
 from lambdo_router.levels import QueueLevel, QueueState
 from lambdo_router.lookback import LookBack
 from lambdo_router.ports import MessageQueue
@@ -20,12 +20,14 @@ class QueueReader(ABC):
     MOST_POLLS: ClassVar[int]
     """Receives under way at once, while there is a backlog."""
 
-    def __init__(self, queue: MessageQueue, around: Surroundings) -> None:
+    def __init__(self, queue: MessageQueue, around: Surroundings, current: Current) -> None:
         self._name = queue.name
         self._around = around
         self._holdings = Holdings(queue, around.reject_queue, around.observe, around.jitter)
         self._stopping = asyncio.Event()
-        self._intake = Intake(queue, self._holdings, around, self._stopping, self.MOST_POLLS)
+        self._intake = Intake(
+            queue, self._holdings, around, current, self._stopping, self.MOST_POLLS
+        )
         self._flights = Flights(self._holdings, around, self._stopping)
         self._look_back = LookBack(self._flights)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from lambdo_router import journal
 from lambdo_router.backoff import backoff
@@ -183,12 +184,20 @@ class Router:
         try:
             opened = await self._open_at_last(queue)
             kind = FifoConsumer if opened.fifo else Consumer
-            me.consumer = kind(opened, self._surroundings)
+            me.consumer = kind(opened, self._surroundings, partial(self._current, address))
             await me.consumer.run()
         finally:
             self._abandoned += me.consumer.held if me.consumer is not None else 0
             if self._running.get(address) is me:  # else the queue has come back meanwhile
                 del self._running[address]
+
+    def _current(self, address: _Address) -> tuple[RoutingTable, Queue] | None:
+        """The current table and the queue at this address in it, if a route still reads it."""
+        table, name = self._table, address[0]
+        queue = table.queues.get(name)
+        if queue is None or not table.routes_of(name) or _address(queue) != address:
+            return None
+        return table, queue
 
     async def _open_at_last(self, queue: Queue) -> MessageQueue:
         failures = 0

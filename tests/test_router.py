@@ -16,6 +16,7 @@ from lambdo_router.settlement import Acknowledge
 
 BUSY = LaunchUnavailable("Machines API: 503", code="unavailable")
 A, B = Queue("a", url="a"), Queue("b", url="b")
+FIFO = Queue("f.fifo", url="f.fifo")
 
 
 def both(**changes: object) -> RoutingTable:
@@ -298,3 +299,69 @@ async def test_cancelling_ends_at_once() -> None:
 
     assert task.cancelled()
     assert now() == 10.0
+
+
+# One table decides all that a receive brings
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_message_that_comes_while_a_reload_takes_its_route_away_is_given_back(
+    steps: int,
+) -> None:
+    """Wherever in the reload the receive returns: `on_unmatched: drop` would delete it."""
+    dropping = Queue("q", url="q", on_unmatched="drop")
+    before = table(route(), queues=(dropping,))
+    async with running(before) as scenario:
+        await asyncio.sleep(1)
+        scenario.swap(table(queues=(dropping,), generation="g2"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        (sent,) = scenario.put("{}")
+        await asyncio.sleep(60)
+
+    assert scenario.settled().get(sent, Acknowledge("launched")) == Acknowledge("launched")
+    assert scenario.launched() or not scenario.queue().inner.empty
+
+
+async def test_an_envelope_that_changes_in_a_reload_is_that_of_the_routes_beside_it() -> None:
+    """A poll is under way for 20 s: what it brings is unwrapped and routed by one table."""
+    asking = Match(attributes=compile_pattern({"kind": ["order"]}))
+    plain = table(route("plain"))
+    wrapped = table(
+        route("wrapped", match=asking),
+        queues=(Queue("q", url="q", envelope="sns"),),
+        generation="g2",
+    )
+    notification = (
+        '{"Type":"Notification","Message":"{}",'
+        '"MessageAttributes":{"kind":{"Type":"String","Value":"order"}}}'
+    )
+    async with running(plain) as scenario:
+        await asyncio.sleep(1)
+        scenario.swap(wrapped)
+        await asyncio.sleep(1)
+        (sent,) = scenario.put(notification)
+        await asyncio.sleep(1)
+
+    assert scenario.settled() == {sent: Acknowledge("launched")}
+    assert [fact.batch.key.route.name for fact in scenario.of(journal.Launched)] == ["wrapped"]
+
+
+async def test_in_fifo_queues_a_message_is_decided_by_the_table_it_came_under() -> None:
+    async with running(table(route("old", queues=("f.fifo",)), queues=(FIFO,))) as scenario:
+        queue = scenario.queue("f.fifo").inner
+        queue.put("{}", group="g")
+        await asyncio.sleep(1)
+
+        scenario.launcher.takes = 30.0
+        first = queue.put("{}", group="g")
+        await asyncio.sleep(1)
+        new = table(route("new", queues=("f.fifo",)), queues=(FIFO,), generation="g2")
+        scenario.swap(new)
+        await asyncio.sleep(1)
+        queue.show(first)  # and so its group: SQS may deliver inside a lease
+        queue.put("{}", group="g")
+        await asyncio.sleep(120)
+
+    names = [fact.batch.key.route.name for fact in scenario.of(journal.Launched)]
+    assert names == ["old", "old", "new"]
