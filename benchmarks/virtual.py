@@ -107,10 +107,10 @@ class LightQueue(SpiedQueue):
         self.counts["delete"] += math.ceil(len(receipts) / _PER_CALL)
         return await super().delete(receipts)
 
-    async def set_visibility(self, receipts: Sequence[str], seconds: float) -> Mapping[str, str]:
+    async def set_visibility(self, seconds: Mapping[str, float]) -> Mapping[str, str]:
         """One call for ten."""
-        self.counts["change visibility"] += math.ceil(len(receipts) / _PER_CALL)
-        return await super().set_visibility(receipts, seconds)
+        self.counts["change visibility"] += math.ceil(len(seconds) / _PER_CALL)
+        return await super().set_visibility(seconds)
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from lambdo_router.launching import entry_of, room_for_entries
 from lambdo_router.ports import MessageQueue
 from lambdo_router.reading import QueueReader
 from lambdo_router.routing import Queue, Refused, RoutingTable, decide
-from lambdo_router.settlement import Acknowledge, Reject, of_refusal, of_too_large
+from lambdo_router.settlement import of_refusal, of_too_large
 from lambdo_router.surroundings import Surroundings
 from lambdo_router.waiting import unless
 
@@ -109,9 +109,8 @@ class FifoConsumer(QueueReader):
             rest.popleft()
             route = decision.route.name if decision.route is not None else None
             settlement = of_refusal(decision, queue, message, self._around.wall())
-            await self._holdings.settle(message, route, settlement)
-            # What was left comes back, and what follows it must not run before.
-            return isinstance(settlement, Acknowledge | Reject)
+            # What the queue still has comes back, and what follows it must not run before.
+            return await self._holdings.settle(message, route, settlement)
         key = BatchKey(queue.name, decision.route, decision.profile)
         if message.receive_count > 1:
             settled = await self._look_back.settle(key, message)
@@ -123,8 +122,7 @@ class FifoConsumer(QueueReader):
         if batch is None:
             rest.popleft()
             too_large = of_too_large(key, entry, queue, self._around.wall())
-            await self._holdings.settle(message, key.route.name, too_large)
-            return isinstance(too_large, Reject)
+            return await self._holdings.settle(message, key.route.name, too_large)
         return await self._launch(batch)
 
     async def _batch(self, key: BatchKey, first: Entry, rest: deque[_Arrival]) -> Batch | None:

@@ -97,7 +97,7 @@ class Flights:
         """
         Launch a batch after `enter`, and settle its messages.
 
-        True if all of them were acknowledged.
+        True if the queue has none of them any more.
         """
         flown = await self.launch(batch, clearance)
         del batch  # the bodies are at Fly now
@@ -107,8 +107,8 @@ class Flights:
         """
         The first half of `fly`: what is to be handed to `see_through`.
 
-        Where the launch settles the messages already: whether all were acknowledged. Messages whose
-        leases have run out are forgotten, and False if none is left.
+        Where the launch settles the messages already: whether the queue has none of them any more.
+        Messages whose leases have run out are forgotten, and False if none is left.
         """
         lost = self.holdings.shed(batch.message_ids)
         held = tuple(entry for entry in batch.entries if entry.message.id not in lost)
@@ -126,8 +126,7 @@ class Flights:
             return False
         if profile.acknowledge == "launch":
             done = Acknowledge("launched")
-            await self.holdings.acknowledge(batch.message_ids, batch.key.route.name, done)
-            return True
+            return await self.holdings.acknowledge(batch.message_ids, batch.key.route.name, done)
         return Aloft(_lightened(batch), batch_id, outcome.id, deadline, outcome.region)
 
     async def _launch(self, batch: Batch, batch_id: str, deadline: float) -> Machine | NotLaunched:
@@ -192,8 +191,7 @@ class Flights:
             (message, self.verdict(key, message, ended, reported=message.id in reported))
             for message in (entry.message for entry in batch.entries)
         ]
-        await self.holdings.settle_all(settlements, key.route.name)
-        return all(isinstance(settlement, Acknowledge) for _, settlement in settlements)
+        return await self.holdings.settle_all(settlements, key.route.name)
 
     async def end_of(
         self, key: BatchKey, message_ids: Iterable[str], machine_id: str, deadline: float

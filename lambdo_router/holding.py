@@ -7,7 +7,7 @@ queue first.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -15,7 +15,8 @@ from lambdo_router import journal
 from lambdo_router.backoff import backoff
 from lambdo_router.errors import QueueError
 from lambdo_router.events import Message
-from lambdo_router.leases import LeaseBook, Renewal
+from lambdo_router.lease_keeper import LeaseKeeper
+from lambdo_router.leases import LeaseBook
 from lambdo_router.ports import MessageQueue
 from lambdo_router.settlement import (
     Acknowledge,
@@ -25,10 +26,7 @@ from lambdo_router.settlement import (
     Settlement,
     rejected_attributes,
 )
-from lambdo_router.waiting import set_by
 
-_RENEWED_AT_ONCE = 100
-_RAN_OUT = "its time ran out"
 _SENDS = 5
 """Tries to send a rejected message, before it is left to the queue."""
 
@@ -44,13 +42,14 @@ class Holdings:
     jitter: Callable[[], float]
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something is held no more."""
-    _leases: LeaseBook = field(default_factory=LeaseBook)
+    _keeper: LeaseKeeper = field(init=False)
+    _leases: LeaseBook = field(init=False)
     _sent_at: dict[str, float | None] = field(default_factory=dict)
     _aloft: set[str] = field(default_factory=set)
-    _deleting: set[str] = field(default_factory=set)
-    _held: asyncio.Event = field(default_factory=asyncio.Event)
-    # A renewal that is under way must not land on top of a later change of visibility.
-    _visibility: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._keeper = LeaseKeeper(self.queue, self.observe, self.jitter, self._release)
+        self._leases = self._keeper.leases
 
     def __len__(self) -> int:
         return len(self._leases)
@@ -62,10 +61,8 @@ class Holdings:
 
     def hold(self, message: Message, seconds: float) -> bool:
         """Lease a message from now on; False for a redelivery of one that is held already."""
-        now = asyncio.get_running_loop().time()
-        self._held.set()
         self._sent_at[message.id] = message.sent_at
-        return self._leases.hold(message.id, message.receipt, now, seconds)
+        return self._keeper.hold(message.id, message.receipt, seconds)
 
     def margin(self, message_ids: tuple[str, ...]) -> float:
         """Seconds until the first of these leases runs out; negative if one has."""
@@ -87,9 +84,7 @@ class Holdings:
         up to the slot that it waited for before it has had a look at its leases.
         """
         ids, now = tuple(message_ids), asyncio.get_running_loop().time()
-        over = [i for i in ids if i in self._leases and self._leases.margin((i,), now) <= 0.0]
-        if newly := self._leases.lose(over):
-            self.observe(journal.LeaseLost(self.queue.name, newly, _RAN_OUT))
+        self._keeper.lose(i for i in ids if not self._leases.is_healthy(i, now))
         lost = frozenset(filter(self.is_lost, ids))
         self._release(lost)
         return lost
@@ -100,78 +95,89 @@ class Holdings:
 
     async def keep_alive(self, on_lost: Callable[[str], bool]) -> None:
         """
-        Renew every lease at half-life, until cancelled.
+        Renew every lease at half-life, and carry out delays, until cancelled.
 
         A message whose lease was lost is handed to `on_lost`; if that returns True it was not
         launched yet and is forgotten, else it stays to be settled as well as may be.
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            self._held.clear()
-            await set_by(self._held, self._leases.next_due())
-            now = loop.time()
-            self._report_lost(self._leases.expire(now), _RAN_OUT, on_lost)
-            for renewal in self._leases.due(now, _RENEWED_AT_ONCE):
-                await self._renew(renewal, on_lost)
+        await self._keeper.run(on_lost)
 
-    async def settle(self, message: Message, route: str | None, settlement: Settlement) -> None:
-        """Carry out what was decided for one message."""
+    async def settle(self, message: Message, route: str | None, settlement: Settlement) -> bool:
+        """
+        Carry out what was decided for one message.
+
+        True if the queue has it no more: it was deleted, after a copy was sent where it is
+        rejected.
+        """
         match settlement:
             case Acknowledge():
-                await self.acknowledge((message.id,), route, settlement)
+                return await self.acknowledge((message.id,), route, settlement)
             case Retry():
-                await self._retry((message.id,), route, settlement)
+                await self._retry({message.id: settlement}, route)
             case Leave():
                 self.observe(self._settled(message.id, route, settlement))
                 self._release((message.id,))
             case Reject():
-                await self._reject(message, route, settlement)
+                return await self._reject(message, route, settlement)
             case unreachable:
                 assert_never(unreachable)
+        return False
 
     async def settle_all(
         self, settlements: Iterable[tuple[Message, Settlement]], route: str
-    ) -> None:
-        """Settle the messages of one batch; those to be settled alike go to SQS together."""
+    ) -> bool:
+        """
+        Settle the messages of one batch; those to be settled alike go to SQS together.
+
+        True if the queue has none of them any more.
+        """
         done: dict[Acknowledge, list[str]] = {}
-        again: dict[Retry, list[str]] = {}
-        async with asyncio.TaskGroup() as settling:
+        again: dict[str, Retry] = {}
+        settling: list[asyncio.Task[bool]] = []
+        async with asyncio.TaskGroup() as tasks:
             for message, settlement in settlements:
                 match settlement:
                     case Acknowledge():
                         done.setdefault(settlement, []).append(message.id)
                     case Retry():
-                        again.setdefault(settlement, []).append(message.id)
+                        again[message.id] = settlement
                     case _:
-                        settling.create_task(self.settle(message, route, settlement))
+                        one = self.settle(message, route, settlement)
+                        settling.append(tasks.create_task(one))
             for acknowledge, message_ids in done.items():
-                settling.create_task(self.acknowledge(tuple(message_ids), route, acknowledge))
-            for retry, message_ids in again.items():
-                settling.create_task(self._retry(tuple(message_ids), route, retry))
+                all_of_them = self.acknowledge(tuple(message_ids), route, acknowledge)
+                settling.append(tasks.create_task(all_of_them))
+            if again:
+                tasks.create_task(self._retry(again, route))
+        return not again and all(task.result() for task in settling)
 
     async def acknowledge(
         self, message_ids: tuple[str, ...], route: str | None, settlement: Acknowledge | Reject
-    ) -> None:
+    ) -> bool:
         """
         Delete messages; goes on until SQS has said of each that it is deleted or can't be.
+
+        True if all of them were deleted.
 
         The messages stay held meanwhile: a delete that is refused or unanswered must not end in a
         second launch by the next delivery, as long as this router lives.
         """
         pending = message_ids
-        failures = 0
-        self._deleting.update(message_ids)
+        failures, all_deleted = 0, True
+        self._keeper.deleting.update(message_ids)
         try:
             while pending:
                 try:
-                    pending = await self._delete(pending, route, settlement)
+                    pending, refused = await self._delete(pending, route, settlement)
+                    all_deleted = all_deleted and not refused
                 except QueueError as error:
                     failures += 1
                     pause = backoff(failures, first=0.5, longest=30.0, jitter=self.jitter())
                     self.observe(journal.QueueFailed(self.queue.name, "delete", error, pause))
                     await asyncio.sleep(pause)
         finally:
-            self._deleting.difference_update(message_ids)
+            self._keeper.deleting.difference_update(message_ids)
+        return all_deleted
 
     def grow(self, message_ids: Iterable[str], longest: float) -> None:
         """Their Machine runs: renew them less and less often, with leases up to `longest` s."""
@@ -182,10 +188,11 @@ class Holdings:
 
     async def give_back(self, message_ids: Iterable[str], delay: float = 0.0) -> None:
         """Make messages visible again, at once or after `delay` seconds."""
-        ids = tuple(message_ids)
-        if ids:
-            await self._hide(ids, delay, "give back")
-            self.observe(journal.GivenBack(self.queue.name, ids))
+        wanted = dict.fromkeys(message_ids, delay)
+        failed = await self._keeper.hide(wanted)
+        self._report_failed(failed, "give back")
+        if given_back := tuple(i for i in wanted if i not in failed):
+            self.observe(journal.GivenBack(self.queue.name, given_back))
 
     def forget(self, message_ids: tuple[str, ...]) -> None:
         """Hold these no more: their leases run out by themselves."""
@@ -193,12 +200,17 @@ class Holdings:
 
     async def _delete(
         self, message_ids: tuple[str, ...], route: str | None, settlement: Acknowledge | Reject
-    ) -> tuple[str, ...]:
-        """One call for all; returns those that a redelivery gave a new receipt meanwhile."""
+    ) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """
+        One call for all.
+
+        Returns the messages that a redelivery gave a new receipt meanwhile, to be deleted again,
+        and those that SQS refuses to delete, each with its reason.
+        """
         asked = self._leases.receipts(message_ids)
         refused = await self.queue.delete(tuple(asked))
         current = self._leases.receipts(message_ids)
-        again, over = [], []
+        again, over, failed = [], [], {}
         for receipt, message_id in asked.items():
             if receipt in refused and receipt not in current:
                 again.append(message_id)
@@ -207,11 +219,12 @@ class Holdings:
             if receipt not in refused:
                 self.observe(self._settled(message_id, route, settlement))
             else:
-                self._failed((message_id,), "delete", refused[receipt])
+                failed[message_id] = refused[receipt]
+        self._report_failed(failed, "delete")
         self._release(over)
-        return tuple(again)
+        return tuple(again), failed
 
-    async def _reject(self, message: Message, route: str | None, reject: Reject) -> None:
+    async def _reject(self, message: Message, route: str | None, reject: Reject) -> bool:
         attributes = rejected_attributes(message, reject.rejection)
         if attributes is None:
             raise AssertionError("a message that cannot be rejected is settled as one to be left")
@@ -228,69 +241,20 @@ class Holdings:
                 failures += 1
                 if failures == _SENDS:
                     self._release((message.id,))
-                    self._failed((message.id,), f"send to {reject.to}", str(error))
-                    return
+                    self._report_failed({message.id: str(error)}, f"send to {reject.to}")
+                    return False
                 pause = backoff(failures, first=1.0, longest=30.0, jitter=self.jitter())
                 self.observe(journal.QueueFailed(reject.to, "send", error, pause))
                 await asyncio.sleep(pause)
-        await self.acknowledge((message.id,), route, reject)
+        return await self.acknowledge((message.id,), route, reject)
 
-    async def _renew(self, renewal: Renewal, on_lost: Callable[[str], bool]) -> None:
-        async with self._visibility:
-            asked = self._leases.receipts(renewal.message_ids)
-            asked_at = asyncio.get_running_loop().time()
-            if not asked:
-                return
-            try:
-                refused = await self.queue.set_visibility(tuple(asked), renewal.seconds)
-            except QueueError as error:
-                pause = backoff(1, first=2.0, longest=2.0, jitter=self.jitter())
-                self.observe(journal.QueueFailed(self.queue.name, "renew", error, pause))
-                self._leases.postpone(asked.values(), asked_at + pause)
-                return
-            kept = [message_id for receipt, message_id in asked.items() if receipt not in refused]
-            if kept:
-                margin = self.margin(tuple(kept))
-                self.observe(journal.LeasesRenewed(self.queue.name, len(kept), margin))
-            self._leases.renewed(kept, asked_at, renewal.seconds)
-            current = self._leases.receipts(asked.values())
-            for receipt, why in refused.items():
-                # Deleted by ourselves just now, or delivered anew: refused, and nothing is lost.
-                if receipt in current and current[receipt] not in self._deleting:
-                    self._report_lost(self._leases.lose((current[receipt],)), why, on_lost)
-                elif receipt in current:
-                    self._leases.postpone((current[receipt],), asked_at + renewal.seconds / 2)
-
-    async def _retry(self, message_ids: tuple[str, ...], route: str | None, retry: Retry) -> None:
-        settled = [self._settled(message_id, route, retry) for message_id in message_ids]
-        failed = await self._hide(message_ids, retry.delay, "retry")
+    async def _retry(self, retries: Mapping[str, Retry], route: str | None) -> None:
+        settled = [self._settled(message_id, route, each) for message_id, each in retries.items()]
+        failed = await self._keeper.hide({i: each.delay for i, each in retries.items()})
+        self._report_failed(failed, "retry")
         for fact in settled:
             if fact.message_id not in failed:
                 self.observe(fact)
-
-    async def _hide(
-        self, message_ids: tuple[str, ...], seconds: float, action: str
-    ) -> frozenset[str]:
-        """Hold them no more, and change their visibility; those for which SQS did not do it."""
-        # Released first: from here on no renewal may overwrite the delay.
-        async with self._visibility:
-            receipts = self._leases.receipts(message_ids)
-            self._release(message_ids)
-            try:
-                refused = await self.queue.set_visibility(tuple(receipts), seconds)
-            except QueueError as error:
-                self._failed(message_ids, action, str(error))
-                return frozenset(message_ids)
-            for receipt, why in refused.items():
-                self._failed((receipts[receipt],), action, why)
-            return frozenset(receipts[receipt] for receipt in refused)
-
-    def _report_lost(
-        self, message_ids: tuple[str, ...], why: str, on_lost: Callable[[str], bool]
-    ) -> None:
-        if message_ids:
-            self.observe(journal.LeaseLost(self.queue.name, message_ids, why))
-            self._release([i for i in message_ids if on_lost(i)])
 
     def _release(self, message_ids: Iterable[str]) -> None:
         ids = tuple(message_ids)
@@ -313,5 +277,8 @@ class Holdings:
             self.held_for(message_id),
         )
 
-    def _failed(self, message_ids: tuple[str, ...], action: str, why: str) -> None:
-        self.observe(journal.SettlementFailed(self.queue.name, message_ids, action, why))
+    def _report_failed(self, failed: Mapping[str, str], action: str) -> None:
+        """Tell of messages that could not be settled: one fact for all with the same reason."""
+        for why in dict.fromkeys(failed.values()):
+            message_ids = tuple(i for i in failed if failed[i] == why)
+            self.observe(journal.SettlementFailed(self.queue.name, message_ids, action, why))

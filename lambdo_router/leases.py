@@ -131,6 +131,14 @@ class LeaseBook:
             if lease is not None:
                 lease.grows_to = longest
 
+    def suspend(self, message_ids: Iterable[str]) -> None:
+        """A renewal of these is under way: none is due until `renewed` or `postpone`."""
+        for message_id in message_ids:
+            lease = self._leases.get(message_id)
+            if lease is not None:
+                lease.renew_at = inf
+                self._set_alarm(message_id, lease)
+
     def postpone(self, message_ids: Iterable[str], until: float) -> None:
         """A renewal failed and may pass: try it again at `until`."""
         for message_id in message_ids:
@@ -155,6 +163,11 @@ class LeaseBook:
         """Whether the message is held here, but perhaps by others too."""
         lease = self._leases.get(message_id)
         return lease is not None and lease.lost
+
+    def is_healthy(self, message_id: str, now: float) -> bool:
+        """Whether the message is held, and hidden from others as far as is known."""
+        lease = self._leases.get(message_id)
+        return lease is not None and not lease.lost and lease.expires_at > now
 
     def held_for(self, message_id: str, now: float) -> float:
         """Seconds since the receive; 0.0 if it is not held."""

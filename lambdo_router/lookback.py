@@ -34,8 +34,8 @@ class LookBack:
         """
         Settle the message by an earlier Machine, if there is one that decides.
 
-        True: it was acknowledged. False: it was given back or rejected. None: nothing was launched
-        for it, or what was has failed, and it is to be launched.
+        True: the queue has it no more. False: it was given back, or will come again. None: nothing
+        was launched for it, or what was has failed, and it is to be launched.
         """
         around, holdings = self.flights.around, self.flights.holdings
         try:
@@ -45,15 +45,13 @@ class LookBack:
             around.observe(journal.TakenOver(key.queue, message.id, holder.machine_id))
             if key.profile.acknowledge == "launch":
                 done = Acknowledge("launched")
-                await holdings.acknowledge((message.id,), key.route.name, done)
-                return True
+                return await holdings.acknowledge((message.id,), key.route.name, done)
             if holder.end is None:
                 return await self._take_over(key, message, holder)
             settlement = await self._by_the_past(key, message, holder, holder.end)
             if settlement is None:
                 return None
-            await holdings.settle(message, key.route.name, settlement)
-            return isinstance(settlement, Acknowledge)
+            return await holdings.settle(message, key.route.name, settlement)
         except LaunchError as error:
             held_for = holdings.held_for(message.id)
             delay = retry_delay(message.receive_count, jitter=around.jitter(), held_for=held_for)
@@ -105,8 +103,7 @@ class LookBack:
             return False
         reported = await self._reported(holder, ended, message)
         settlement = self.flights.verdict(key, message, ended, reported=reported)
-        await self.flights.holdings.settle(message, key.route.name, settlement)
-        return isinstance(settlement, Acknowledge)
+        return await self.flights.holdings.settle(message, key.route.name, settlement)
 
     async def _by_the_past(
         self, key: BatchKey, message: Message, holder: Holder, end: MachineEnd

@@ -44,9 +44,9 @@ class MessageQueue(Protocol):
         """
         ...
 
-    async def set_visibility(self, receipts: Sequence[str], seconds: float) -> Mapping[str, str]:
+    async def set_visibility(self, seconds: Mapping[str, float]) -> Mapping[str, str]:
         """
-        Hide the messages for `seconds` (0 to 43,200) from now; 0 gives them back at once.
+        Hide the message of each receipt for its seconds (0 to 43,200) from now; 0 gives it back.
 
         Returns the receipts that SQS refused, each with its reason: their leases are lost.
         """

@@ -316,7 +316,7 @@ def of_calls_to_sqs() -> Counts:
     many = [f"r{number}" for number in range(25)]
     asyncio.run(made("receive", lambda queue: queue.receive(_PER_CALL, 60.0)))
     asyncio.run(made("delete 25", lambda queue: queue.delete(many)))
-    asyncio.run(made("hide 25", lambda queue: queue.set_visibility(many, 60.0)))
+    asyncio.run(made("hide 25", lambda queue: queue.set_visibility(dict.fromkeys(many, 60.0))))
     return hops | calls
 
 

@@ -43,7 +43,9 @@ class SpiedQueue:
     failing: dict[str, QueueError] = field(default_factory=dict)
     refusing: bool = False
     """Whether SQS refuses every change of visibility: the leases are lost."""
+    refusing_deletes: bool = False
     delete_takes: float = 0.0
+    hiding_takes: float = 0.0
     receive_takes: float = 0.0
     receiving: int = 0
     most_receiving: int = 0
@@ -70,14 +72,19 @@ class SpiedQueue:
         self.calls.append((now(), "delete", tuple(receipts), 0.0))
         self._fail("delete")
         await asyncio.sleep(self.delete_takes)
+        if self.refusing_deletes:
+            return dict.fromkeys(receipts, "ReceiptHandleIsInvalid")
         return await self.inner.delete(receipts)
 
-    async def set_visibility(self, receipts: Sequence[str], seconds: float) -> Mapping[str, str]:
-        self.calls.append((now(), "visibility", tuple(receipts), round(seconds, 3)))
+    async def set_visibility(self, seconds: Mapping[str, float]) -> Mapping[str, str]:
+        for length in dict.fromkeys(seconds.values()):
+            receipts = tuple(receipt for receipt in seconds if seconds[receipt] == length)
+            self.calls.append((now(), "visibility", receipts, round(length, 3)))
         self._fail("visibility")
+        await asyncio.sleep(self.hiding_takes)
         if self.refusing:
-            return dict.fromkeys(receipts, "ReceiptHandleIsInvalid")
-        return await self.inner.set_visibility(receipts, seconds)
+            return dict.fromkeys(seconds, "ReceiptHandleIsInvalid")
+        return await self.inner.set_visibility(seconds)
 
     async def send(
         self,

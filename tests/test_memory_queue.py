@@ -61,7 +61,7 @@ async def test_a_receive_wakes_when_a_message_is_given_back() -> None:
     (held,) = await queue.receive(10, 3600.0)
     receiving = asyncio.create_task(queue.receive(10, 30.0))
     await asyncio.sleep(5)
-    await queue.set_visibility([held.receipt], 0)
+    await queue.set_visibility({held.receipt: 0})
     assert len(await receiving) == 1
     assert time() == 5.0
 
@@ -74,7 +74,7 @@ async def test_a_message_that_is_shown_is_delivered_inside_its_lease() -> None:
     (second,) = await queue.receive(10, 60.0)
     assert (first.id, first.receive_count) == (message_id, 1)
     assert (second.id, second.receive_count) == (message_id, 2)
-    assert "not available" in (await queue.set_visibility([first.receipt], 60))[first.receipt]
+    assert "not available" in (await queue.set_visibility({first.receipt: 60}))[first.receipt]
 
 
 async def test_it_is_empty_when_nothing_is_left_hidden_messages_included() -> None:
@@ -173,7 +173,7 @@ CALLS = [
     pytest.param("receive", lambda queue, _: queue.receive(10, 60.0), id="receive"),
     pytest.param("delete", lambda queue, receipt: queue.delete([receipt]), id="delete"),
     pytest.param(
-        "set_visibility", lambda queue, receipt: queue.set_visibility([receipt], 0), id="visibility"
+        "set_visibility", lambda queue, receipt: queue.set_visibility({receipt: 0}), id="visibility"
     ),
     pytest.param("send", lambda queue, _: queue.send("{}", {}), id="send"),
 ]
@@ -274,7 +274,7 @@ async def test_a_receive_brings_no_more_than_its_limit(new_queue: Open) -> None:
 async def test_a_message_given_back_comes_with_a_new_receipt_and_count(new_queue: Open) -> None:
     queue = await new_queue()
     (first,) = await sent(queue)
-    assert await queue.set_visibility([first.receipt], 0) == {}
+    assert await queue.set_visibility({first.receipt: 0}) == {}
     (second,) = await queue.receive(10, 60.0)
     assert second.id == first.id
     assert second.receipt != first.receipt
@@ -285,7 +285,7 @@ async def test_a_message_given_back_comes_with_a_new_receipt_and_count(new_queue
 async def test_a_part_of_a_second_hides_a_message_too(new_queue: Open) -> None:
     queue = await new_queue()
     (message,) = await sent(queue)
-    assert await queue.set_visibility([message.receipt], 0.001) == {}
+    assert await queue.set_visibility({message.receipt: 0.001}) == {}
     assert await queue.receive(10, 60.0) == []
 
 
@@ -294,18 +294,18 @@ async def test_any_number_is_settled_in_one_call(new_queue: Open) -> None:
     queue = await new_queue()
     messages = await sent(queue, 25)
     receipts = [message.receipt for message in messages]
-    assert await queue.set_visibility(receipts, 30) == {}
+    assert await queue.set_visibility(dict.fromkeys(receipts, 30)) == {}
     assert await queue.delete(receipts) == {}
     assert len(set(receipts)) == 25
     # What is deleted cannot be hidden again.
-    assert set(await queue.set_visibility(receipts, 0)) == set(receipts)
+    assert set(await queue.set_visibility(dict.fromkeys(receipts, 0))) == set(receipts)
 
 
 @pytest.mark.real_time
 async def test_nothing_to_settle_is_nothing_to_do(new_queue: Open) -> None:
     queue = await new_queue()
     assert await queue.delete([]) == {}
-    assert await queue.set_visibility([], 0) == {}
+    assert await queue.set_visibility({}) == {}
 
 
 @pytest.mark.real_time
@@ -325,7 +325,9 @@ async def test_a_refused_receipt_comes_back_with_its_reason_and_the_rest_is_done
     good, also_good = await sent(queue, 2)
     receipts = [good.receipt, "garbage", also_good.receipt]
     refused = await (
-        queue.delete(receipts) if call == "delete" else queue.set_visibility(receipts, 0)
+        queue.delete(receipts)
+        if call == "delete"
+        else queue.set_visibility(dict.fromkeys(receipts, 0))
     )
     assert set(refused) == {"garbage"}
     assert refused["garbage"].startswith("ReceiptHandleIsInvalid: ")
@@ -383,7 +385,7 @@ async def test_while_a_message_is_held_its_group_waits_and_others_do_not(new_fif
     (first,) = await queue.receive(1, 60.0)
     assert [message.body for message in await queue.receive(10, 60.0)] == ["3"]
     assert await queue.receive(10, 60.0) == []
-    assert await queue.set_visibility([first.receipt], 0) == {}
+    assert await queue.set_visibility({first.receipt: 0}) == {}
     assert [message.body for message in await queue.receive(10, 60.0)] == ["1", "2"]
 
 
@@ -419,7 +421,7 @@ async def test_an_expired_receipt_deletes_nothing_and_comes_back(new_fifo: Open)
     queue = await new_fifo()
     await queue.send("{}", {})
     (message,) = await queue.receive(10, 60.0)
-    await queue.set_visibility([message.receipt], 0)
+    await queue.set_visibility({message.receipt: 0})
     expired = {message.receipt: "ReceiptHandleIsInvalid: The receipt handle has expired"}
     assert await queue.delete([message.receipt]) == expired
     assert len(await queue.receive(10, 60.0)) == 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -124,8 +124,8 @@ async def test_who_cancels_does_not_wait_for_long() -> None:
 class _Silent(MemoryQueue):
     """A queue that never says that it has changed the visibility of a message."""
 
-    async def set_visibility(self, receipts: Sequence[str], seconds: float) -> dict[str, str]:
-        del receipts, seconds
+    async def set_visibility(self, seconds: Mapping[str, float]) -> dict[str, str]:
+        del seconds
         await asyncio.sleep(3600)
         return {}
 
@@ -271,7 +271,7 @@ async def test_a_lost_lease_has_no_margin_and_may_be_had_again() -> None:
         (stolen,) = await queue.receive(1, 200)
         await asyncio.sleep(70)
         assert look.margin(message.id) == 0.0
-        await queue.set_visibility([stolen.receipt], 0)
+        await queue.set_visibility({stolen.receipt: 0})
         assert await look.receive() == []
         assert (look.taken, look.margin(message.id)) == (1, 119.0)
 

@@ -543,7 +543,7 @@ async def test_other_calls_are_repeated(embedded: Embedded, opened: Opened, faul
     receipts = [message.receipt for message in held]
     for action in ("ChangeMessageVisibilityBatch", "DeleteMessageBatch"):
         embedded.plan.script("sqs", action, fault)
-    assert await queue.set_visibility(receipts, 90) == {}
+    assert await queue.set_visibility(dict.fromkeys(receipts, 90)) == {}
     assert await queue.delete(receipts) == {}
     assert left(embedded, queue) == 0
 
@@ -555,7 +555,7 @@ async def test_half_an_answer_is_not_taken_for_success(embedded: Embedded, opene
     lost = LoseAnswer(halfway=True)
     for call, action in (
         (queue.delete([message.receipt]), "DeleteMessageBatch"),
-        (queue.set_visibility([message.receipt], 0), "ChangeMessageVisibilityBatch"),
+        (queue.set_visibility({message.receipt: 0}), "ChangeMessageVisibilityBatch"),
         (queue.send("{}", {}), "SendMessage"),
     ):
         embedded.plan.script("sqs", action, lost)
@@ -576,7 +576,7 @@ async def test_entries_that_sqs_failed_are_tried_again_and_only_those(
     refused = await (
         queue.delete(receipts)
         if action == "DeleteMessageBatch"
-        else queue.set_visibility(receipts, 0)
+        else queue.set_visibility(dict.fromkeys(receipts, 0))
     )
     assert refused == {}
     assert embedded.plan.calls("sqs", action) == before + 2

@@ -333,7 +333,7 @@ async def test_an_expired_receipt_comes_back_with_its_reason_and_the_rest_is_del
         await queue.send(group, {}, group=group)
     messages = {message.body: message for message in await queue.receive(10, 60.0)}
     receipts = {body: message.receipt for body, message in messages.items()}
-    assert await queue.set_visibility([receipts["a"]], 0) == {}
+    assert await queue.set_visibility({receipts["a"]: 0}) == {}
     assert await queue.delete(list(receipts.values())) == {
         receipts["a"]: "ReceiptHandleIsInvalid: The receipt handle has expired"
     }

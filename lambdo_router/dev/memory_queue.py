@@ -13,7 +13,7 @@ one that failed then gets what that one took.
 import asyncio
 import math
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -122,15 +122,15 @@ class MemoryQueue:
                 self._changed.set()
             return refused
 
-    async def set_visibility(self, receipts: Sequence[str], seconds: float) -> Mapping[str, str]:
+    async def set_visibility(self, seconds: Mapping[str, float]) -> Mapping[str, str]:
         """Hide for whole seconds, rounded up; refused receipts come back with SQS's reason."""
-        whole = max(0, min(math.ceil(seconds), LONGEST_VISIBILITY))
 
         def change(receipt: str) -> None:
+            whole = max(0, min(math.ceil(seconds[receipt]), LONGEST_VISIBILITY))
             self._sqs.change_visibility(self.name, receipt, whole, _now())
 
         with self._failing("set_visibility"):
-            refused = self._each(receipts, change)
+            refused = self._each(seconds, change)
             self._changed.set()
             return refused
 
@@ -186,7 +186,7 @@ class MemoryQueue:
         if error is not None:
             raise error
 
-    def _each(self, receipts: Sequence[str], act: Callable[[str], None]) -> dict[str, str]:
+    def _each(self, receipts: Iterable[str], act: Callable[[str], None]) -> dict[str, str]:
         refused: dict[str, str] = {}
         for receipt in dict.fromkeys(receipts):
             try:

@@ -120,9 +120,9 @@ class SqsQueue:
         def call(entries: list[dict[str, Any]]) -> Mapping[str, Any]:
             return self._calls.delete_message_batch(QueueUrl=self._url, Entries=entries)  # type: ignore[arg-type] # the same shape
 
-        return await self._in_tens(receipts, {}, call, "delete")
+        return await self._in_tens({receipt: {} for receipt in receipts}, call, "delete")
 
-    async def set_visibility(self, receipts: Sequence[str], seconds: float) -> Mapping[str, str]:
+    async def set_visibility(self, seconds: Mapping[str, float]) -> Mapping[str, str]:
         """Hide for whole seconds, rounded up; the receipts that SQS refused, with its reasons."""
 
         def call(entries: list[dict[str, Any]]) -> Mapping[str, Any]:
@@ -131,8 +131,11 @@ class SqsQueue:
                 Entries=entries,  # type: ignore[arg-type] # the same shape
             )
 
-        more = {"VisibilityTimeout": _whole_seconds(seconds)}
-        return await self._in_tens(receipts, more, call, "change visibility")
+        wanted = {
+            receipt: {"VisibilityTimeout": _whole_seconds(length)}
+            for receipt, length in seconds.items()
+        }
+        return await self._in_tens(wanted, call, "change visibility")
 
     async def send(
         self,
@@ -208,16 +211,17 @@ class SqsQueue:
         }
 
     async def _in_tens(
-        self, receipts: Sequence[str], more: Mapping[str, Any], call: _BatchCall, action: str
+        self, wanted: Mapping[str, Mapping[str, Any]], call: _BatchCall, action: str
     ) -> Mapping[str, str]:
-        distinct = tuple(dict.fromkeys(receipts))
+        """`wanted` is what is to be done with each receipt, beside naming it."""
+        distinct = tuple(wanted)
         tens = [
             distinct[start : start + _MOST_PER_CALL]
             for start in range(0, len(distinct), _MOST_PER_CALL)
         ]
         # Each ten is seen to its end: one that fails must not leave the others unheard.
         outcomes = await asyncio.gather(
-            *(self._ten(ten, more, call, action) for ten in tens), return_exceptions=True
+            *(self._ten(ten, wanted, call, action) for ten in tens), return_exceptions=True
         )
         refused: dict[str, str] = {}
         for outcome in outcomes:
@@ -227,14 +231,18 @@ class SqsQueue:
         return refused
 
     async def _ten(
-        self, receipts: Sequence[str], more: Mapping[str, Any], call: _BatchCall, action: str
+        self,
+        receipts: Sequence[str],
+        wanted: Mapping[str, Mapping[str, Any]],
+        call: _BatchCall,
+        action: str,
     ) -> Mapping[str, str]:
         """One batch call, repeated for the entries that SQS itself failed."""
         refused: dict[str, str] = {}
         pending = tuple(receipts)
         for attempt in range(1, _TRIES + 1):
             entries = [
-                {"Id": str(position), "ReceiptHandle": receipt, **more}
+                {"Id": str(position), "ReceiptHandle": receipt, **wanted[receipt]}
                 for position, receipt in enumerate(pending)
             ]
 
