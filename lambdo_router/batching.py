@@ -125,10 +125,6 @@ class Batcher:
         self._key_of[entry.message.id] = key
         return True
 
-    def waiting(self, route: str) -> int:
-        """How many events of one route wait."""
-        return self.waiting_by_route().get(route, 0)
-
     def waiting_by_route(self) -> dict[str, int]:
         """How many events wait, by the names of their routes."""
         counts: dict[str, int] = {}
@@ -155,6 +151,11 @@ class Batcher:
         for message_id in oldest.entries:
             del self._key_of[message_id]
         return Batch(key, tuple(oldest.entries.values()))
+
+    def withdraw(self, message_id: str) -> str | None:
+        """Take one event out; the name of its route, None if it does not wait here."""
+        key = self._key_of.get(message_id)
+        return key.route.name if key is not None and self.drop(message_id) else None
 
     def drop(self, message_id: str) -> bool:
         """Take one event out, because its lease was lost; False if it does not wait here."""

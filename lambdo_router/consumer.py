@@ -18,12 +18,12 @@ from functools import partial
 from lambdo_router import journal
 from lambdo_router.batching import Batcher, BatchKey
 from lambdo_router.events import Message
-from lambdo_router.intake import Current
 from lambdo_router.launching import entry_of, room_for_entries
 from lambdo_router.ports import MessageQueue
 from lambdo_router.reading import QueueReader
 from lambdo_router.routing import Queue, Refused, Routed, RoutingTable, decide
-from lambdo_router.settlement import Retry, Settlement, of_refusal, of_too_large, retry_delay
+from lambdo_router.settlement import Settlement, of_refusal, of_too_large
+from lambdo_router.sharing import Current
 from lambdo_router.surroundings import Surroundings
 from lambdo_router.waiting import set_by
 
@@ -44,6 +44,7 @@ class Consumer(QueueReader):
         self._around.observe(journal.QueueOpened(self._name))
         async with asyncio.TaskGroup() as upkeep:
             renewing = upkeep.create_task(self._holdings.keep_alive(self._batcher.drop))
+            sharing = upkeep.create_task(self._sharing.run())
             async with asyncio.TaskGroup() as work:
                 polling = work.create_task(
                     self._intake.run(lambda *received: self._take(work, *received))
@@ -52,6 +53,8 @@ class Consumer(QueueReader):
                 for serving in tuple(self._serving.values()):
                     serving.cancel()
                 await self._give_back_batches()
+                sharing.cancel()
+                await self._sharing.recall_all()
                 await polling
             renewing.cancel()
         self._around.observe(journal.QueueClosed(self._name))
@@ -87,14 +90,15 @@ class Consumer(QueueReader):
             return
         key = BatchKey(queue.name, decision.route, decision.profile)
         if message.receive_count > 1:
-            looking = partial(self._look_first, work, queue, key, message, decision)
+            looking = partial(self._look_first, work, table, queue, key, message, decision)
             work.create_task(self._guarded((message.id,), looking))
         else:
-            self._add(work, queue, key, message, decision)
+            self._add(work, table, queue, key, message, decision)
 
     async def _look_first(
         self,
         work: asyncio.TaskGroup,
+        table: RoutingTable,
         queue: Queue,
         key: BatchKey,
         message: Message,
@@ -108,35 +112,30 @@ class Consumer(QueueReader):
         elif self._holdings.is_lost(message.id):
             self._holdings.forget((message.id,))
         else:
-            self._add(work, queue, key, message, routed)
+            self._add(work, table, queue, key, message, routed)
 
     def _add(
         self,
         work: asyncio.TaskGroup,
+        table: RoutingTable,
         queue: Queue,
         key: BatchKey,
         message: Message,
         routed: Routed,
     ) -> None:
-        entry = entry_of(message, routed.event)
-        settlement: Settlement
-        if self._crowds_out(queue, key):
-            delay = retry_delay(message.receive_count, jitter=self._around.jitter())
-            settlement = Retry(delay, "its profile may not launch at the moment")
-        elif self._batcher.add(key, entry, asyncio.get_running_loop().time()):
-            self._serve_soon(key, work)
+        if not self._sharing.admit(table, queue, key, (message.id,)):
+            parking = partial(self._sharing.park, key, (message.id,))
+            work.create_task(self._guarded((message.id,), parking))
             return
+        entry = entry_of(message, routed.event)
+        if self._batcher.add(key, entry, asyncio.get_running_loop().time()):
+            self._serve_soon(key, work)
         else:
-            settlement = of_too_large(key, entry, queue, self._around.wall())
-        self._settle_soon(work, message, key.route.name, settlement)
+            too_large = of_too_large(key, entry, queue, self._around.wall())
+            self._settle_soon(work, message, key.route.name, too_large)
 
-    def _crowds_out(self, queue: Queue, key: BatchKey) -> bool:
-        """Whether a profile that may not launch already holds its share of what may wait."""
-        if self._around.gates.room(key.profile) != 0:
-            return False
-        routes = self._around.table().routes_of(queue.name)
-        share = max(key.profile.batch_size, queue.max_waiting // max(1, len(routes)))
-        return len(routes) > 1 and self._batcher.waiting(key.route.name) >= share
+    def _withdraw(self, message_id: str) -> str | None:
+        return self._batcher.withdraw(message_id)
 
     def _settle_soon(
         self,

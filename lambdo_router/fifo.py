@@ -17,12 +17,12 @@ from lambdo_router import journal
 from lambdo_router.batching import Batch, Batcher, BatchKey, Entry
 from lambdo_router.events import Message
 from lambdo_router.flights import Aloft
-from lambdo_router.intake import Current
 from lambdo_router.launching import entry_of, room_for_entries
 from lambdo_router.ports import MessageQueue
 from lambdo_router.reading import QueueReader
 from lambdo_router.routing import Queue, Refused, RoutingTable, decide
 from lambdo_router.settlement import of_refusal, of_too_large
+from lambdo_router.sharing import Current
 from lambdo_router.surroundings import Surroundings
 from lambdo_router.waiting import unless
 
@@ -45,6 +45,8 @@ class FifoConsumer(QueueReader):
         super().__init__(queue, around, current)
         self._sequences: dict[str, deque[_Arrival]] = {}
         """What is still to be done of each message group, in order."""
+        self._at_gate: dict[str, asyncio.Event] = {}
+        """Messages whose batch waits for its launch, and what ends the wait."""
 
     async def run(self) -> None:
         """Receive, route, launch and settle, group by group, until `stop`."""
@@ -52,10 +54,23 @@ class FifoConsumer(QueueReader):
         async with asyncio.TaskGroup() as upkeep:
             # A message whose lease was lost stays known: its sequence has to notice.
             renewing = upkeep.create_task(self._holdings.keep_alive(lambda _: False))
+            sharing = upkeep.create_task(self._sharing.run())
             async with asyncio.TaskGroup() as work:
-                await self._intake.run(lambda *received: self._take(work, *received))
+                polling = work.create_task(
+                    self._intake.run(lambda *received: self._take(work, *received))
+                )
+                await self._stopping.wait()
+                sharing.cancel()
+                await self._sharing.recall_all()
+                await polling
             renewing.cancel()
         self._around.observe(journal.QueueClosed(self._name))
+
+    def stop(self) -> None:
+        """Take no more; `run` returns when what is under way has ended."""
+        super().stop()
+        for leaving in self._at_gate.values():
+            leaving.set()
 
     def _take(
         self,
@@ -117,6 +132,11 @@ class FifoConsumer(QueueReader):
             if settled is not None:
                 rest.popleft()
                 return settled
+        waiting = (arrival.message.id for arrival in rest)
+        if not self._sharing.admit(rest[0].table, queue, key, waiting):
+            rest.popleft()  # while it is hidden SQS gives out nothing of its group
+            await self._sharing.park(key, (message.id,))
+            return False
         entry = entry_of(message, decision.event)
         batch = await self._batch(key, entry, rest)
         if batch is None:
@@ -152,13 +172,29 @@ class FifoConsumer(QueueReader):
 
     async def _launch(self, batch: Batch) -> Aloft | bool:
         """Pass the gate, get a slot, and launch; False if nothing came of it."""
-        key = batch.key
-        clearance = await unless(self._stopping, self._flights.enter(key))
+        key, leaving = batch.key, asyncio.Event()
+        self._at_gate.update(dict.fromkeys(batch.message_ids, leaving))
+        if self._stopping.is_set():
+            leaving.set()
+        try:
+            clearance = await unless(leaving, self._flights.enter(key))
+        finally:
+            for message_id in batch.message_ids:
+                del self._at_gate[message_id]
         if clearance is None:
-            await self._holdings.give_back(batch.message_ids)
+            if self._stopping.is_set():
+                await self._holdings.give_back(batch.message_ids)
+            else:
+                await self._sharing.park(key, batch.message_ids)
             return False
         if self._holdings.shed(batch.message_ids):
             self._flights.leave(key, clearance)
             self._holdings.forget(batch.message_ids)
             return False
         return await self._flights.launch(batch, clearance)
+
+    def _withdraw(self, message_id: str) -> str | None:
+        """End the wait of its batch, which then parks itself."""
+        if message_id in self._at_gate:
+            self._at_gate[message_id].set()
+        return None

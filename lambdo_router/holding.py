@@ -7,8 +7,10 @@ queue first.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import assert_never
 
 from lambdo_router import journal
@@ -17,6 +19,7 @@ from lambdo_router.errors import QueueError
 from lambdo_router.events import Message
 from lambdo_router.lease_keeper import LeaseKeeper
 from lambdo_router.leases import LeaseBook
+from lambdo_router.parking import Group, Parked
 from lambdo_router.ports import MessageQueue
 from lambdo_router.settlement import (
     Acknowledge,
@@ -24,11 +27,21 @@ from lambdo_router.settlement import (
     Reject,
     Retry,
     Settlement,
+    park_delay,
     rejected_attributes,
 )
 
 _SENDS = 5
 """Tries to send a rejected message, before it is left to the queue."""
+
+
+@dataclass(slots=True)
+class _About:
+    """What is kept of a message that is held, beside its lease."""
+
+    sent_at: float | None
+    receive_count: int
+    waits_for: Group | None
 
 
 @dataclass(slots=True)
@@ -44,8 +57,9 @@ class Holdings:
     """Set whenever something is held no more."""
     _keeper: LeaseKeeper = field(init=False)
     _leases: LeaseBook = field(init=False)
-    _sent_at: dict[str, float | None] = field(default_factory=dict)
+    _about: dict[str, _About] = field(default_factory=dict)
     _aloft: set[str] = field(default_factory=set)
+    _waiting_for: Counter[Group] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._keeper = LeaseKeeper(self.queue, self.observe, self.jitter, self._release)
@@ -59,9 +73,32 @@ class Holdings:
         """Messages that are held and in no running Machine: their bodies are in memory."""
         return len(self._leases) - len(self._aloft)
 
+    def group_of(self, message_id: str) -> Group | None:
+        """What the message waits for; None if that was not said, or if it waits no more."""
+        about = self._about.get(message_id)
+        return about.waits_for if about is not None else None
+
+    def wait_for(self, message_id: str, group: Group) -> None:
+        """Count a message that is held among those that wait for this."""
+        about = self._about.get(message_id)
+        if about is not None:
+            self._waits_no_more(message_id)
+            about.waits_for = group
+            self._waiting_for[group] += 1
+
+    def waiting_for(self, group: Group) -> int:
+        """How many messages wait for this."""
+        return self._waiting_for[group]
+
+    def newest_waiting_for(self, group: Group, count: int) -> list[str]:
+        """At most `count` messages that wait for this, the last received first."""
+        newest = (i for i, about in reversed(self._about.items()) if about.waits_for == group)
+        return list(islice(newest, count))
+
     def hold(self, message: Message, seconds: float) -> bool:
         """Lease a message from now on; False for a redelivery of one that is held already."""
-        self._sent_at[message.id] = message.sent_at
+        group = self.group_of(message.id)
+        self._about[message.id] = _About(message.sent_at, message.receive_count, group)
         return self._keeper.hold(message.id, message.receipt, seconds)
 
     def margin(self, message_ids: tuple[str, ...]) -> float:
@@ -113,7 +150,7 @@ class Holdings:
             case Acknowledge():
                 return await self.acknowledge((message.id,), route, settlement)
             case Retry():
-                await self._retry({message.id: settlement}, route)
+                await self._retry({message.id: settlement}, {message.id: route})
             case Leave():
                 self.observe(self._settled(message.id, route, settlement))
                 self._release((message.id,))
@@ -148,7 +185,7 @@ class Holdings:
                 all_of_them = self.acknowledge(tuple(message_ids), route, acknowledge)
                 settling.append(tasks.create_task(all_of_them))
             if again:
-                tasks.create_task(self._retry(again, route))
+                tasks.create_task(self._retry(again, dict.fromkeys(again, route)))
         return not again and all(task.result() for task in settling)
 
     async def acknowledge(
@@ -184,6 +221,8 @@ class Holdings:
         ids = [message_id for message_id in message_ids if message_id in self._leases]
         self._leases.grow(ids, longest)
         self._aloft.update(ids)
+        for message_id in ids:
+            self._waits_no_more(message_id)
         self.released.set()  # they wait no more
 
     async def give_back(self, message_ids: Iterable[str], delay: float = 0.0) -> None:
@@ -193,6 +232,30 @@ class Holdings:
         self._report_failed(failed, "give back")
         if given_back := tuple(i for i in wanted if i not in failed):
             self.observe(journal.GivenBack(self.queue.name, given_back))
+
+    async def park(self, route_of: Mapping[str, str]) -> tuple[Parked, ...]:
+        """
+        Hide messages for long, each with its route; those that SQS has hidden.
+
+        Their receipts are good until somebody receives them.
+        """
+        receipt_of = {i: receipt for receipt, i in self._leases.receipts(route_of).items()}
+        retries = {
+            message_id: Retry(
+                park_delay(
+                    self._about[message_id].receive_count, held_for=self.held_for(message_id)
+                ),
+                "its profile may launch nothing at the moment",
+            )
+            for message_id in receipt_of
+        }
+        failed = await self._retry(retries, route_of)
+        now = asyncio.get_running_loop().time()
+        return tuple(
+            Parked(message_id, receipt, now + retries[message_id].delay)
+            for message_id, receipt in receipt_of.items()
+            if message_id not in failed
+        )
 
     def forget(self, message_ids: tuple[str, ...]) -> None:
         """Hold these no more: their leases run out by themselves."""
@@ -248,32 +311,46 @@ class Holdings:
                 await asyncio.sleep(pause)
         return await self.acknowledge((message.id,), route, reject)
 
-    async def _retry(self, retries: Mapping[str, Retry], route: str | None) -> None:
-        settled = [self._settled(message_id, route, each) for message_id, each in retries.items()]
+    async def _retry(
+        self, retries: Mapping[str, Retry], route_of: Mapping[str, str | None]
+    ) -> Mapping[str, str]:
+        """Returns the messages that SQS did not hide, each with the reason."""
+        settled = [self._settled(i, route_of.get(i), each) for i, each in retries.items()]
         failed = await self._keeper.hide({i: each.delay for i, each in retries.items()})
         self._report_failed(failed, "retry")
         for fact in settled:
             if fact.message_id not in failed:
                 self.observe(fact)
+        return failed
 
     def _release(self, message_ids: Iterable[str]) -> None:
         ids = tuple(message_ids)
         self._leases.release(ids)
         for message_id in ids:
-            self._sent_at.pop(message_id, None)
+            self._waits_no_more(message_id)
+            self._about.pop(message_id, None)
         self._aloft.difference_update(ids)
         self.released.set()
+
+    def _waits_no_more(self, message_id: str) -> None:
+        about = self._about.get(message_id)
+        if about is not None and about.waits_for is not None:
+            self._waiting_for[about.waits_for] -= 1
+            if not self._waiting_for[about.waits_for]:
+                del self._waiting_for[about.waits_for]
+            about.waits_for = None
 
     def _settled(
         self, message_id: str, route: str | None, settlement: Settlement
     ) -> journal.Settled:
         """The fact, to be made while the message is still held."""
+        about = self._about.get(message_id)
         return journal.Settled(
             self.queue.name,
             message_id,
             route,
             settlement,
-            self._sent_at.get(message_id),
+            about.sent_at if about is not None else None,
             self.held_for(message_id),
         )
 

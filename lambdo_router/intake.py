@@ -15,6 +15,7 @@ from lambdo_router.events import Message
 from lambdo_router.holding import Holdings
 from lambdo_router.ports import MessageQueue
 from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.sharing import Sharing
 from lambdo_router.surroundings import Surroundings
 from lambdo_router.waiting import set_by, set_within
 
@@ -29,8 +30,6 @@ Seconds from one receive to the next while events wait for their batch anyway, a
 more at the moment: one receive then brings what five would, and SQS counts each.
 """
 
-Current = Callable[[], tuple[RoutingTable, Queue] | None]
-"""The current table and this queue in it, as one value; None if no route reads the queue now."""
 Take = Callable[[RoutingTable, Queue, Sequence[Message]], None]
 """Sends newly leased messages on their way. Does not wait, and does not raise."""
 
@@ -48,7 +47,7 @@ class Intake:
     queue: MessageQueue
     holdings: Holdings
     around: Surroundings
-    current: Current
+    sharing: Sharing
     stopping: asyncio.Event
     most_polls: int = 1
     _lines: int = 1
@@ -91,9 +90,11 @@ class Intake:
 
     async def _poll(self, take: Take, others: asyncio.TaskGroup) -> int | None:
         """One receive; how many messages it brought, None if there was no room for any."""
-        current = self.current()
-        limit = min(MOST_PER_RECEIVE, self._room(*current)) if current is not None else 0
-        if current is None or limit <= 0:
+        current = self.sharing.current()
+        if current is None:
+            return None
+        limit = min(MOST_PER_RECEIVE, self.sharing.room(*current) - self._asked)
+        if limit <= 0:
             return None
         _, queue = current
         asked_at = asyncio.get_running_loop().time()
@@ -122,30 +123,15 @@ class Intake:
         for message in messages:
             if self.holdings.hold(message, visibility):
                 new.append(message)
+                self.sharing.arrived(message.id)
                 self.around.observe(journal.Received(name, message))
             else:
                 self.around.observe(journal.Redelivered(name, message.id))
-        current = self.current()
+        current = self.sharing.current()
         if self.stopping.is_set() or current is None:
             await self.holdings.give_back(message.id for message in new)
         else:
             take(*current, new)
-
-    def _room(self, table: RoutingTable, queue: Queue) -> int:
-        """
-        How many more messages may be taken.
-
-        Where all profiles of the queue may launch only so many Machines now, no more is worth
-        holding than goes into those, and a batch of each that may launch none: further receives
-        would only be burnt.
-        """
-        worth = 0
-        for profile in table.profiles_of(queue.name):
-            room = self.around.gates.room(profile)
-            if room is None:
-                return queue.max_waiting - self.holdings.waiting - self._asked
-            worth += max(1, room) * profile.batch_size
-        return min(queue.max_waiting, worth) - self.holdings.waiting - self._asked
 
     async def _until_released(self) -> None:
         """Wait until something is held no more; but not for long, since gates open by time."""

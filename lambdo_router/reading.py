@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from lambdo_router.flights import Flights
 from lambdo_router.holding import Holdings
-from lambdo_router.intake import Current, Intake
+from lambdo_router.intake import Intake
 from lambdo_router.levels import QueueLevel, QueueState
 from lambdo_router.lookback import LookBack
 from lambdo_router.ports import MessageQueue
+from lambdo_router.sharing import Current, Sharing
 from lambdo_router.surroundings import Surroundings
 
 
@@ -25,8 +26,11 @@ class QueueReader(ABC):
         self._around = around
         self._holdings = Holdings(queue, around.reject_queue, around.observe, around.jitter)
         self._stopping = asyncio.Event()
+        self._sharing = Sharing(
+            self._holdings, around.gates, around.observe, current, self._withdraw
+        )
         self._intake = Intake(
-            queue, self._holdings, around, current, self._stopping, self.MOST_POLLS
+            queue, self._holdings, around, self._sharing, self._stopping, self.MOST_POLLS
         )
         self._flights = Flights(self._holdings, around, self._stopping)
         self._look_back = LookBack(self._flights)
@@ -56,6 +60,10 @@ class QueueReader(ABC):
     @abstractmethod
     async def run(self) -> None:
         """Receive, route, launch and settle until `stop`."""
+
+    @abstractmethod
+    def _withdraw(self, message_id: str) -> str | None:
+        """Take a message that waits out of its batch, and tell its route; None if it is in none."""
 
     def _batched(self) -> Mapping[str, int]:
         """Events in open batches, by route."""

@@ -25,6 +25,8 @@ LARGEST_MESSAGE = 1_048_576
 
 _FIRST_RETRY = 5.0
 _LONGEST_RETRY = 900.0
+_FIRST_PARKING = 600.0
+_MOST_DOUBLINGS = 7  # beyond SQS's 12 hours
 _LONGEST_DETAIL = 2_000
 # What is asked beyond the rest of SQS's 12 hours is refused, not clamped.
 _MARGIN = 2.0
@@ -171,6 +173,17 @@ def retry_delay(
     """
     wanted = backoff(receive_count, first=_FIRST_RETRY, longest=_LONGEST_RETRY, jitter=jitter)
     return max(0.0, min(max(wanted, at_least), LONGEST_VISIBILITY - _MARGIN - held_for))
+
+
+def park_delay(receive_count: int, *, held_for: float) -> float:
+    """
+    Seconds to hide a message whose profile may launch nothing, if it is not shown before.
+
+    10 minutes, doubled with each receive: a day costs a message seven of them. A router that
+    crashes shows nothing, and so delays a message by about as long as it had waited already.
+    """
+    wanted = _FIRST_PARKING * 2.0 ** min(receive_count - 1, _MOST_DOUBLINGS)
+    return max(0.0, min(wanted, LONGEST_VISIBILITY - _MARGIN - held_for))
 
 
 def rejected_attributes(message: Message, rejection: Rejection) -> Mapping[str, Attribute] | None:

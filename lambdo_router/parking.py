@@ -1,0 +1,95 @@
+"""
+Messages that were put back because their profile may launch nothing at the moment.
+
+They are hidden for long, since each delivery counts against a message, and remembered by receipt
+alone, so that they can be shown again as soon as their profile may launch. Pure: time is an
+argument, in seconds of any clock that does not jump.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+_REMEMBERED = 10_000
+"""
+Messages of one queue, a few kB each ten. Those beyond come back when their time is up; SQS hides no
+more than about 120,000 of a queue.
+"""
+_AWAITED = 60.0
+"""Seconds in which a message that was recalled should come; after that another router has it."""
+_MARGIN = 2.0
+"""Seconds before the end of its time in which a message is left to come by itself."""
+
+
+class Group(NamedTuple):
+    """What messages wait for together: a profile, or all that senders made of it."""
+
+    profile: str
+    """Its name in the routes file."""
+    overridden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A hidden message; its receipt is good until somebody receives it."""
+
+    message_id: str
+    receipt: str
+    hidden_until: float
+
+
+@dataclass(slots=True)
+class _Known:
+    parked: dict[str, Parked] = field(default_factory=dict)
+    recalled: dict[str, float] = field(default_factory=dict)
+    """Until when each message that was shown again is awaited."""
+
+
+@dataclass(slots=True)
+class ParkingLot:
+    """The parked messages of one queue, by what they wait for."""
+
+    _groups: dict[Group, _Known] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(len(group.parked) for group in self._groups.values())
+
+    def groups(self) -> tuple[Group, ...]:
+        """What some message is parked for."""
+        return tuple(name for name, group in self._groups.items() if group.parked)
+
+    def park(self, group: Group, messages: Iterable[Parked]) -> None:
+        """Remember hidden messages, as far as there is room."""
+        known = self._groups.setdefault(group, _Known()).parked
+        for message in messages:
+            if len(self) >= _REMEMBERED:
+                break
+            known[message.message_id] = message
+
+    def arrived(self, message_id: str) -> None:
+        """The message was received again; what was remembered of it is void."""
+        for name, group in tuple(self._groups.items()):
+            group.parked.pop(message_id, None)
+            group.recalled.pop(message_id, None)
+            if not group.parked and not group.recalled:
+                del self._groups[name]
+
+    def awaited(self, group: Group, now: float) -> int:
+        """How many messages of a group were recalled and are still to come."""
+        known = self._groups.get(group)
+        if known is None:
+            return 0
+        for message_id in [i for i, until in known.recalled.items() if until <= now]:
+            del known.recalled[message_id]
+        return len(known.recalled)
+
+    def recall(self, group: Group, count: int, now: float) -> tuple[Parked, ...]:
+        """Take out at most `count` messages to be shown again, longest parked first."""
+        known = self._groups.get(group)
+        taken: list[Parked] = []
+        while known is not None and known.parked and len(taken) < count:
+            message = known.parked.pop(next(iter(known.parked)))
+            if message.hidden_until > now + _MARGIN:
+                known.recalled[message.message_id] = now + _AWAITED
+                taken.append(message)
+        return tuple(taken)
