@@ -23,7 +23,7 @@ from lambdo_router.fleet import Fleet
 from lambdo_router.levels import MachineLevel
 from lambdo_router.ports import MachineEnd, MachineWatcher
 from lambdo_router.profiles import Profile
-from lambdo_router.waiting import set_within
+from lambdo_router.waiting import set_by, set_within
 
 _WATCHING = 2.0
 """Seconds between lists while the end of some Machine is awaited; Fly takes one a second."""
@@ -145,27 +145,32 @@ class Completion:
         """How many Machines of this profile may run at once; None: any number."""
         return self._limits.get(profile.name, profile.max_machines)
 
-    async def reserve(self, profile: Profile, of_app: int | None) -> None:
+    def reserve(self, profile: Profile) -> None:
         """
-        Wait until another Machine of this profile may run in its app, and count one as being
-        launched.
+        Count a Machine of this profile as being launched in its first app.
 
         To be followed by `launched` or `unreserve`.
         """
-        apps = [self._app(name) for name in profile.apps]
+        reserved = self._app(profile.app).reserved
+        reserved[profile.name] = reserved.get(profile.name, 0) + 1
+
+    async def until_freed(self, profile: Profile, of_app: int | None, at: float | None) -> None:
+        """
+        Wait until one more Machine of this profile might run in one of its apps, or until `at`.
+
+        Full apps are looked at often meanwhile: what ends there may be another router's Machine.
+        """
+        full = (a for a in profile.apps if self.room(profile.within(a), of_app) == 0)
+        apps = [self._app(name) for name in full]
         for app in apps:
             app.waiting_for_room += 1
+            app.wake.set()
         try:
-            while self.room(profile, of_app) == 0:
-                self._freed.clear()
-                for app in apps:
-                    app.wake.set()
-                await self._freed.wait()
+            self._freed.clear()
+            await set_by(self._freed, at)
         finally:
             for app in apps:
                 app.waiting_for_room -= 1
-        reserved = apps[0].reserved
-        reserved[profile.name] = reserved.get(profile.name, 0) + 1
 
     def unreserve(self, profile: Profile) -> None:
         """The launch did not come about."""

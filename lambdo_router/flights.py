@@ -31,6 +31,8 @@ from lambdo_router.waiting import unless
 
 _LONGEST_LEASE = 600.0
 """Seconds; so long a crash of the router may delay a message whose Machine runs."""
+_CHOOSE_AGAIN = 5.0
+"""Seconds that a batch waits for a slot of one app, before it looks at the others again."""
 _HANDOVER = 5.0
 """Seconds until another router, or the next start, may take over what is running."""
 
@@ -66,14 +68,19 @@ class Flights:
     async def enter(self, key: BatchKey) -> Clearance:
         """Wait for the gate of the profile, then for a slot; to be followed by `fly` or `leave`."""
         began = asyncio.get_running_loop().time()
-        profile = key.profile.within(self._app_for(key.profile))
-        await self.around.gates.enter(profile)
-        try:
-            await self.around.dispatch.slots(profile.app).acquire(key.route.name)
-        except asyncio.CancelledError:
-            self.around.gates.leave(profile)
-            raise
-        return Clearance(profile.app, asyncio.get_running_loop().time() - began)
+        gates, patience = self.around.gates, _CHOOSE_AGAIN if key.profile.more_apps else None
+        while True:
+            profile = await gates.enter(key.profile, self._app_for)
+            try:
+                async with asyncio.timeout(patience):
+                    await self.around.dispatch.slots(profile.app).acquire(key.route.name)
+            except TimeoutError:
+                gates.leave(profile)
+            except asyncio.CancelledError:
+                gates.leave(profile)
+                raise
+            else:
+                return Clearance(profile.app, asyncio.get_running_loop().time() - began)
 
     def leave(self, key: BatchKey, clearance: Clearance) -> None:
         """Nothing is launched after all."""

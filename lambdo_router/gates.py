@@ -52,16 +52,31 @@ class Gates:
             return 0
         return self.completion.room(profile, self.machines_per_app)
 
-    async def enter(self, profile: Profile) -> None:
-        """Wait until the profile may launch; to be followed by `launched`, `refused` or `leave`."""
-        loop = asyncio.get_running_loop()
-        while (circuit := self._circuits.get(profile)) is not None:
-            wait = circuit.wait(loop.time())
-            if wait == 0.0:
-                circuit.probing(loop.time())
+    async def enter(self, profile: Profile, nearest: Callable[[Profile], str]) -> Profile:
+        """
+        Wait until the profile may launch in one of its apps; the profile within that app.
+
+        To be followed by `launched`, `refused` or `leave`. `nearest` names the app to try first; it
+        is asked again whenever that may have changed.
+        """
+        while True:
+            within = profile.within(nearest(profile))
+            if self.room_within(within) != 0:
                 break
-            await asyncio.sleep(wait)
-        await self.completion.reserve(profile, self.machines_per_app)
+            probe = self._next_probe(profile)
+            await self.completion.until_freed(profile, self.machines_per_app, probe)
+        circuit = self._circuits.get(within)
+        if circuit is not None:
+            circuit.probing(asyncio.get_running_loop().time())
+        self.completion.reserve(within)
+        return within
+
+    def _next_probe(self, profile: Profile) -> float | None:
+        """When the first of its apps that Fly refuses it in may be tried; None if there is none."""
+        now = asyncio.get_running_loop().time()
+        circuits = [self._circuits.get(profile.within(app)) for app in profile.apps]
+        waits = [circuit.wait(now) for circuit in circuits if circuit is not None]
+        return min((now + wait for wait in waits if wait > 0.0), default=None)
 
     def leave(self, profile: Profile) -> None:
         """Nothing was launched, for a reason that is not the profile's."""

@@ -8,7 +8,7 @@ from routes_files import compiled
 from scenario import Scenario, ScriptedLauncher, running
 
 from lambdo_router import journal
-from lambdo_router.errors import LaunchRejected
+from lambdo_router.errors import LaunchRejected, LaunchUnavailable
 from lambdo_router.launching import Machine, MachineRequest
 from lambdo_router.router import Limits
 from lambdo_router.routing import Queue, RoutingTable
@@ -130,3 +130,35 @@ async def test_a_message_is_found_again_in_whichever_app_its_machine_is() -> Non
     assert by_app(launcher) == {"a": 1, "b": 1}
     assert list(scenario.settled().values()) == [Acknowledge("succeeded")] * 2
     assert scenario.queue().inner.empty
+
+
+async def test_a_batch_that_waits_takes_whichever_app_has_room_first() -> None:
+    """It waited 10,000 s for the app that it had chosen when both were full."""
+    launcher = ScriptedLauncher(runs_for=10_000.0)
+    limits = Limits(launch_rate=1.0, launch_burst=1, machines_per_app=1)
+    made = spread("a", "b", acknowledge="success", timeout=30_000.0)
+    async with running(made, launcher, limits=limits) as scenario:
+        scenario.put("{}", "{}")
+        await asyncio.sleep(5)
+        launcher.flown[1].ends_at = 65.0
+        scenario.put("{}")
+        await asyncio.sleep(65)
+
+    assert by_app(launcher) == {"a": 1, "b": 2}
+    assert [fact.batch.key.profile.app for fact in scenario.of(journal.Launched)] == ["a", "b", "b"]
+
+
+async def test_a_batch_that_waits_for_a_slot_of_a_closed_app_goes_to_another() -> None:
+    class _Limiting(ScriptedLauncher):
+        async def launch(self, request: MachineRequest) -> Machine:
+            if request.app == "a":
+                raise LaunchUnavailable("429", code="rate_limited", retry_after=300.0)
+            return await super().launch(request)
+
+    launcher = _Limiting(takes=1.0)
+    async with running(spread("a", "b"), launcher, limits=SLOW) as scenario:
+        scenario.put(*["{}"] * 10)
+        await asyncio.sleep(30)
+
+    # One went to `a`, which answered 429; the others were not to wait for it.
+    assert by_app(launcher)["b"] >= 9
