@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from lambdo_router import journal
 from lambdo_router.backoff import backoff
-from lambdo_router.errors import LaunchError, MachineGone
+from lambdo_router.errors import LaunchError, LaunchRejected, MachineGone
 from lambdo_router.fleet import Fleet
 from lambdo_router.levels import MachineLevel
 from lambdo_router.ports import MachineEnd, MachineWatcher
@@ -84,6 +84,13 @@ class _App:
     reserved: dict[str, int] = field(default_factory=dict)
     waiting_for_room: int = 0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    swept: bool = False
+    """Whether a task lists its Machines."""
+
+    @property
+    def in_use(self) -> bool:
+        """Whether something here waits for a Machine of the app, or for room for one."""
+        return bool(self.awaited or self.reserved or self.waiting_for_room)
 
     def taken(self, profile: str | None = None) -> int:
         """Machines that run or are being launched, of one profile or of all."""
@@ -108,24 +115,31 @@ class Completion:
         self._jitter = jitter
         self._wall = wall
         self._apps: dict[str, _App] = {}
+        self._overseen: frozenset[str] = frozenset()
         self._new_app = asyncio.Event()
         self._freed = asyncio.Event()
         self._limits: dict[str, int | None] = {}
 
     async def run(self) -> None:
-        """Sweep every app that was named, until cancelled."""
-        sweeping: set[str] = set()
+        """Sweep every app that is overseen or in use, until cancelled."""
         async with asyncio.TaskGroup() as sweeps:
             while True:
                 self._new_app.clear()
-                for name in self._apps.keys() - sweeping:
-                    sweeps.create_task(self._sweep_for_ever(self._apps[name]))
-                    sweeping.add(name)
+                for app in self._apps.values():
+                    if not app.swept:
+                        app.swept = True
+                        sweeps.create_task(self._sweep_while_needed(app))
                 await self._new_app.wait()
 
     def oversee(self, apps: Iterable[str]) -> None:
-        """Destroy what outlives its deadline in these apps, launched here or not."""
-        for name in apps:
+        """
+        Destroy what outlives its deadline in these apps, launched here or not.
+
+        An app that is not among them any more is looked at until the last Machine that was launched
+        there from here is over.
+        """
+        self._overseen = frozenset(apps)
+        for name in self._overseen:
             self._app(name)
 
     def limit(self, profiles: Iterable[Profile]) -> None:
@@ -224,17 +238,23 @@ class Completion:
             self._new_app.set()
         return self._apps[name]
 
-    async def _sweep_for_ever(self, app: _App) -> None:
+    async def _sweep_while_needed(self, app: _App) -> None:
         failures = 0
         while True:
             try:
                 await self._sweep(app)
                 failures = 0
                 pause = _WATCHING if app.awaited or app.waiting_for_room else _IDLE
+                needed = app.name in self._overseen or app.in_use or app.fleet.has_launched()
             except LaunchError as error:
                 failures += 1
+                refused = isinstance(error, LaunchRejected)  # a deleted app, or a token taken away
+                needed = app.name in self._overseen or app.in_use or not refused
                 pause = backoff(failures, first=2.0, longest=30.0, jitter=self._jitter())
                 self._observe(journal.WatchFailed(app.name, None, error, pause))
+            if not needed:
+                del self._apps[app.name]
+                return
             app.wake.clear()
             if pause == _IDLE:
                 await set_within(app.wake, _IDLE)

@@ -22,6 +22,8 @@ class _Known:
     profile: str
     deadline: float | None
     since: float
+    launched: bool
+    """Whether it was launched, or taken over, here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Fleet:
 
     def launched(self, machine_id: str, profile: str, deadline: float | None, now: float) -> None:
         """A Machine was launched, or taken over, here."""
-        self._known[machine_id] = _Known(profile, deadline, now)
+        self._known[machine_id] = _Known(profile, deadline, now, launched=True)
 
     def learned(self, machine_id: str, metadata: Mapping[str, str], now: float) -> None:
         """What the metadata of a strange Machine says."""
@@ -55,7 +57,10 @@ class Fleet:
         self._known.setdefault(
             machine_id,
             _Known(
-                metadata.get(PROFILE, ""), float(deadline) if deadline.isdecimal() else None, now
+                metadata.get(PROFILE, ""),
+                float(deadline) if deadline.isdecimal() else None,
+                now,
+                launched=False,
             ),
         )
 
@@ -79,6 +84,10 @@ class Fleet:
                 if machine_id in alive and known.deadline is not None and now > known.deadline
             ),
         )
+
+    def has_launched(self) -> bool:
+        """Whether a Machine that was launched here is known to run."""
+        return any(known.launched for known in self._known.values())
 
     def running(self, profile: str | None = None) -> int:
         """How many are known to run, of one profile or of all."""

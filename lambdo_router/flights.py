@@ -145,7 +145,13 @@ class Flights:
         try:
             report = None
             if profile.acknowledge == "success":
-                report = around.reports.open(batch_id, profile.app, batch.message_ids)
+                report = around.reports.open(
+                    batch_id,
+                    profile.app,
+                    batch.message_ids,
+                    deadline=deadline,
+                    now=around.wall(),
+                )
             request = machine_request(
                 batch,
                 generation=around.table().generation,

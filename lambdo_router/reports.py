@@ -21,6 +21,8 @@ from lambdo_router.recall import FAILED
 _LAUNCH_PATIENCE = 10.0
 """Seconds that a report waits for Fly's answer to the create: a quick job may come before it."""
 
+_FORGET_EVERY = 60.0
+
 
 class ReportRefused(Exception):
     """A report that is not taken; `status` is its HTTP status, the text says why."""
@@ -35,6 +37,7 @@ class _Open:
     app: str
     token: str
     message_ids: frozenset[str]
+    deadline: float
     machine: asyncio.Future[str]
     failed: frozenset[str] | None = None
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -48,14 +51,27 @@ class Reports:
         """Where Machines reach the router's own server."""
         self._watcher = watcher
         self._open: dict[str, _Open] = {}
+        self._forget_at = 0.0
 
-    def open(self, batch_id: str, app: str, message_ids: Sequence[str]) -> ReportAddress | None:
-        """Let the Machine of this batch report; to be followed by `close`."""
+    def open(
+        self, batch_id: str, app: str, message_ids: Sequence[str], *, deadline: float, now: float
+    ) -> ReportAddress | None:
+        """
+        Let the Machine of this batch report, until `close` or some time after its deadline.
+
+        A Machine whose queue is read no more goes on, and what it reports counts for whoever takes
+        it over; nobody closes it here. Times are unix seconds.
+        """
         if self.base_url is None:
             return None
+        if now >= self._forget_at:
+            self._forget_at = now + _FORGET_EVERY
+            over = [i for i, batch in self._open.items() if batch.deadline + _FORGET_EVERY < now]
+            for old in over:
+                self.close(old)
         token = secrets.token_urlsafe(32)
         machine: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._open[batch_id] = _Open(app, token, frozenset(message_ids), machine)
+        self._open[batch_id] = _Open(app, token, frozenset(message_ids), deadline, machine)
         return ReportAddress(f"{self.base_url}/reports/{batch_id}", token)
 
     def launched(self, batch_id: str, machine_id: str) -> None:

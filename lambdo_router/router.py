@@ -166,6 +166,8 @@ class Router:
         self._completion.oversee(app for profile in profiles for app in profile.apps)
         self._completion.limit(profiles)
         self._gates.forget_all_but(self._table)
+        known = set(map(_address, self._table.queues.values()))
+        self._reject_queues = {at: each for at, each in self._reject_queues.items() if at in known}
         wanted = {_address(queue): queue for queue in self._table.sources()}
         for address, running in tuple(self._running.items()):
             if address not in wanted and not running.stopping:

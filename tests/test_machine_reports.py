@@ -33,7 +33,7 @@ class Recorder:
 def opened(launched: bool = True) -> tuple[Reports, Recorder, ReportAddress]:  # noqa: FBT001, FBT002
     recorder = Recorder()
     reports = Reports(recorder, "http://router")  # type: ignore[arg-type]
-    address = reports.open("b1", "jobs", IDS)
+    address = reports.open("b1", "jobs", IDS, deadline=900.0, now=0.0)
     assert address is not None
     if launched:
         reports.launched("b1", "machine")
@@ -112,7 +112,7 @@ async def test_what_is_not_taken(
 
 async def test_the_token_of_one_batch_opens_no_other() -> None:
     reports, _, address = opened()
-    other = reports.open("b2", "jobs", ["m9"])
+    other = reports.open("b2", "jobs", ["m9"], deadline=900.0, now=0.0)
     assert other is not None
     assert other.token != address.token
     with pytest.raises(ReportRefused) as refused:
@@ -139,7 +139,7 @@ async def test_a_second_report_that_differs_is_refused() -> None:
 
 async def test_without_an_address_no_batch_may_report() -> None:
     reports = Reports(Recorder())  # type: ignore[arg-type]
-    assert reports.open("b1", "jobs", IDS) is None
+    assert reports.open("b1", "jobs", IDS, deadline=900.0, now=0.0) is None
     assert reports.close("b1") == frozenset()
 
 
@@ -195,3 +195,16 @@ async def test_without_a_token_nothing_is_looked_at() -> None:
         answer = await http.post("/reports/b1", content="{}")
     assert answer.status_code == 401
     assert "LAMBDO_REPORT_TOKEN" in answer.json()["error"]
+
+
+async def test_a_batch_that_nobody_closes_is_forgotten_some_time_after_its_deadline() -> None:
+    """The router stopped reading its queue while its Machine ran: until its end it may report."""
+    reports, _, address = opened()
+    reports.open("b2", "jobs", ["m2"], deadline=1900.0, now=930.0)
+    assert await reports.take("b1", address.token, ["m1"]) == 1
+
+    reports.open("b3", "jobs", ["m3"], deadline=1900.0, now=1000.0)
+    with pytest.raises(ReportRefused) as refused:
+        await reports.take("b1", address.token, ["m1"])
+
+    assert refused.value.status == 404

@@ -1,6 +1,7 @@
 """Reload, neighbours and stop, in every state that a message can be in."""
 
 import asyncio
+from dataclasses import dataclass, field
 
 import pytest
 from building import profile, route, table
@@ -8,8 +9,9 @@ from scenario import Scenario, ScriptedLauncher, SpiedQueue, now, running, unava
 
 from lambdo_router import journal
 from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.errors import LaunchUnavailable, QueueRefused, QueueUnavailable
+from lambdo_router.errors import LaunchRejected, LaunchUnavailable, QueueRefused, QueueUnavailable
 from lambdo_router.patterns import compile_pattern
+from lambdo_router.ports import Sighting
 from lambdo_router.router import Limits
 from lambdo_router.routing import Match, Queue, RoutingTable
 from lambdo_router.settlement import Acknowledge
@@ -365,3 +367,54 @@ async def test_in_fifo_queues_a_message_is_decided_by_the_table_it_came_under() 
 
     names = [fact.batch.key.route.name for fact in scenario.of(journal.Launched)]
     assert names == ["old", "old", "new"]
+
+
+# An app that goes
+
+
+@dataclass
+class _Listing(ScriptedLauncher):
+    """Notes which apps are listed, and when."""
+
+    listed: list[tuple[float, str]] = field(default_factory=list)
+
+    async def living(self, app: str) -> list[Sighting]:
+        self.listed.append((now(), app))
+        return await super().living(app)
+
+
+async def test_an_app_that_a_reload_drops_is_listed_until_the_last_of_its_machines_is_over() -> (
+    None
+):
+    launcher = _Listing(runs_for=300.0)
+    old, new = profile(app="old"), profile(app="new")
+    async with running(table(route(profile=old)), launcher) as scenario:
+        scenario.put("{}")
+        await asyncio.sleep(10)
+        scenario.swap(table(route(profile=new), generation="g2"))
+        await asyncio.sleep(3600)
+        last = max(at for at, app in launcher.listed if app == "old")
+        scenario.swap(table(route(profile=old), generation="g3"))
+        await asyncio.sleep(100)
+
+    assert 300.0 < last <= 300.0 + 62.0
+    assert any(at > 3600.0 for at, app in launcher.listed if app == "old")
+    assert {app for at, app in launcher.listed if 1000.0 < at < 3600.0} == {"new"}
+
+
+async def test_an_app_that_is_dropped_and_refuses_to_be_listed_is_let_be() -> None:
+    class _Deleted(_Listing):
+        async def living(self, app: str) -> list[Sighting]:
+            found = await super().living(app)
+            if app == "old" and now() > 10.0:
+                raise LaunchRejected("404 app not found", code="not_found")
+            return found
+
+    launcher = _Deleted(runs_for=1e6)
+    async with running(table(route(profile=profile(app="old"))), launcher) as scenario:
+        scenario.put("{}")
+        await asyncio.sleep(10)
+        scenario.swap(table(route(profile=profile(app="new")), generation="g2"))
+        await asyncio.sleep(3600)
+
+    assert max(at for at, app in launcher.listed if app == "old") < 100.0

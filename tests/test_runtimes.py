@@ -207,7 +207,7 @@ async def test_the_routers_own_server_accepts_the_report(
     fly = Fly()
     reports = Reports(fly)  # type: ignore[arg-type] # as much of it as is used
     async with serve(admin_app(reports)) as reports.base_url:
-        address = reports.open("b1", "jobs", [message_id(0), message_id(1)])
+        address = reports.open("b1", "jobs", [message_id(0), message_id(1)], deadline=2e9, now=0.0)
         assert address is not None
         reports.launched("b1", "3d8d7000c52d78")
         env = {"LAMBDO_REPORT_URL": address.url, "LAMBDO_REPORT_TOKEN": address.token}
