@@ -104,7 +104,8 @@ class Sharing:
             if self.holdings.waiting >= queue.max_waiting:
                 await self._park_excess(table, queue)
             for group in self._lot.groups():
-                await self._recall(group, self._missing(table, queue, group))
+                places = min(self._missing(table, queue, group), self.room(table, queue))
+                await self._recall(group, max(0, places))
             if not len(self._lot) and self.holdings.waiting < queue.max_waiting:
                 self._needed.clear()
 
