@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -855,6 +856,10 @@ async def test_a_queue_that_nobody_holds_any_more_ends_its_thread(opened: Opened
     assert ended(thread)
 
 
+def wait_for(event: threading.Event) -> None:
+    event.wait(10)
+
+
 async def _double(number: int) -> int:
     threads = Threads("double", 2)
     try:
@@ -866,6 +871,30 @@ async def _double(number: int) -> int:
 def test_threads_make_calls_for_any_loop_and_end_when_told_to() -> None:
     assert asyncio.run(_double(21)) == 42
     assert ended("double")
+
+
+@pytest.mark.real_time
+async def test_threads_that_are_idle_end_and_are_started_again_when_they_are_needed() -> None:
+    threads = Threads("idle", 2, idle=0.0)
+    for number in range(100):
+        calls = [threads.run(partial(int, number)) for _ in range(5)]
+        assert await asyncio.gather(*calls) == [number] * 5
+    assert ended("idle")
+    assert await threads.run(lambda: "again") == "again"
+    assert ended("idle")
+
+
+@pytest.mark.real_time
+async def test_threads_that_nobody_holds_make_the_calls_that_wait_and_end() -> None:
+    threads = Threads("dropped", 1)
+    first, last = threading.Event(), threading.Event()
+    threads.submit(partial(wait_for, first))
+    threads.submit(last.set)
+    del threads
+    gc.collect()
+    first.set()
+    assert await asyncio.to_thread(last.wait, 10)
+    assert ended("dropped")
 
 
 @pytest.mark.real_time

@@ -12,8 +12,9 @@ Amazon SQS over boto3: the queues of `ports`, for the real service and for all t
     connector.py   finds a queue of the routes file and connects it
 
 A long poll cannot be called off, and one that is cut may take messages all the same. So polls have
-a client that never retries by itself, and a thread for each queue; everything else goes through a
-second client, which does retry and never queues behind a poll.
+a client that never retries by itself; everything else goes through a second client, which does.
+Each queue has threads of its own for either, so that a call waits neither behind a poll nor behind
+another queue, which SQS may leave without an answer for half a minute.
 """
 
 from lambdo_router.sqs.clients import Keys, SqsSettings

@@ -41,9 +41,8 @@ _CALL_TIMEOUT = 10
 _CONNECT_TIMEOUT = 5
 _ASK_TIMEOUT = 2
 """Of a question that is worth less than the time it takes where STS is not to be reached."""
-CALL_THREADS = 8
-_MOST_POLLS = 256
-"""Connections that polls may keep open; they are opened as they are needed."""
+_MOST_CONNECTIONS = 256
+"""That a client keeps open; they are opened as its queues need them."""
 _NOTHING_ELSE = Config(proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False)
 _WITHOUT_REGION = "us-east-1"
 """Where STS is asked if nobody says where: it gives the same credentials everywhere."""
@@ -116,8 +115,8 @@ class ClientMaker:
                 wait = self._settings.wait_seconds
                 self._clients[way] = Clients(
                     # A repeated poll could hide ten more messages with each try.
-                    poll=self._client(way, wait + _POLL_MARGIN, _MOST_POLLS, attempts=1),
-                    calls=self._client(way, _CALL_TIMEOUT, CALL_THREADS, attempts=3),
+                    poll=self._client(way, wait + _POLL_MARGIN, attempts=1),
+                    calls=self._client(way, _CALL_TIMEOUT, attempts=3),
                 )
             return self._clients[way]
 
@@ -143,12 +142,12 @@ class ClientMaker:
             self._sts.clear()
             self._sessions.clear()
 
-    def _client(self, way: Way, timeout: int, connections: int, *, attempts: int) -> "SQSClient":
+    def _client(self, way: Way, timeout: int, *, attempts: int) -> "SQSClient":
         client = self._session(way).client(
             "sqs",
             region_name=way.region,
             endpoint_url=way.endpoint or self._settings.endpoint_url,
-            config=self._config(timeout, connections, attempts),
+            config=self._config(timeout, attempts=attempts),
         )
         client.meta.events.register("response-received.sqs", _refuse_torn_answers)
         return client
@@ -167,7 +166,7 @@ class ClientMaker:
         role = own.client(
             "sts",
             region_name=region or own.region_name or _WITHOUT_REGION,
-            config=self._config(_CALL_TIMEOUT, CALL_THREADS, attempts=3),
+            config=self._config(_CALL_TIMEOUT, attempts=3),
         )
         self._sts.append(role)
         asked = {"RoleArn": role_arn, "RoleSessionName": "lambdo-router"}
@@ -185,7 +184,7 @@ class ClientMaker:
             sts = session.client(
                 "sts",
                 region_name=session.region_name or _WITHOUT_REGION,
-                config=self._config(_ASK_TIMEOUT, 1, attempts=1),
+                config=self._config(_ASK_TIMEOUT, attempts=1),
             )
             self._sts.append(sts)
             answer = sts.get_caller_identity()
@@ -194,12 +193,12 @@ class ClientMaker:
             _log.debug("sts.unknown_caller error=%(error)s", {"error": type(error).__name__})
             return None
 
-    def _config(self, timeout: int, connections: int, attempts: int) -> Config:
+    def _config(self, timeout: int, *, attempts: int) -> Config:
         config = Config(
             connect_timeout=min(timeout, _CONNECT_TIMEOUT),
             read_timeout=timeout,
             retries={"total_max_attempts": attempts, "mode": "standard"},
-            max_pool_connections=connections,
+            max_pool_connections=_MOST_CONNECTIONS,
             tcp_keepalive=True,
             # What is asked is always of one shape; to look it over costs a twentieth of a call.
             parameter_validation=False,

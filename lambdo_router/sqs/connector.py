@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 from lambdo_router.errors import QueueRefused
 from lambdo_router.routing import Queue
 from lambdo_router.sqs.address import Address, address_of
-from lambdo_router.sqs.clients import CALL_THREADS, ClientMaker, Clients, SqsSettings, Way
+from lambdo_router.sqs.clients import ClientMaker, Clients, SqsSettings, Way
 from lambdo_router.sqs.failures import UnreadableAnswer, is_denied, translated
 from lambdo_router.sqs.inspection import QueueFacts, inspect_queue
-from lambdo_router.sqs.queue import SqsQueue
+from lambdo_router.sqs.queue import MOST_CALLS, SqsQueue
 from lambdo_router.sqs.threads import Threads
 
 if TYPE_CHECKING:  # the stubs are no dependency of the package
@@ -28,14 +28,18 @@ class SqsConnector:
     """
     Opens queues; `open` is a QueueOpener.
 
-    One boto3 session serves them all, and one more each role. `aclose` ends its threads without
-    waiting for polls that are under way, and so does the end of the process.
+    One boto3 session serves them all, and one more each role. Threads are not shared: each queue
+    has at most MOST_POLLS (a FIFO queue one) for polls, and MOST_CALLS for everything else, from
+    the look-up that opens it. A call that SQS does not answer keeps its thread for half a minute,
+    and delays only calls to the same queue. `aclose` ends the threads without waiting for calls
+    that are under way, and so does the end of the process.
     """
 
     def __init__(self, settings: SqsSettings = _DEFAULTS) -> None:
         self._settings = settings
-        self._threads = Threads("sqs", CALL_THREADS)
         self._clients = ClientMaker(settings)
+        self._threads: weakref.WeakValueDictionary[Queue, Threads] = weakref.WeakValueDictionary()
+        """Of the queues that are being opened or are in use."""
         self._queues: weakref.WeakSet[SqsQueue] = weakref.WeakSet()
 
     async def open(self, queue: Queue) -> SqsQueue:
@@ -45,7 +49,8 @@ class SqsConnector:
         Raises QueueRefused (no such queue, no rights, no or wrong keys, no region) or
         QueueUnavailable (no connection, throttled, a fault of SQS).
         """
-        opened = await self._threads.run(lambda: self._connect(queue))
+        threads = self._threads_of(queue)
+        opened = await threads.run(lambda: self._connect(queue, threads))
         self._queues.add(opened)
         return opened
 
@@ -58,16 +63,23 @@ class SqsConnector:
                 url = address.url or _look_up(clients.calls, address)
                 return inspect_queue(clients.calls, url, self._clients.caller(queue.role_arn))
 
-        return await self._threads.run(look)
+        return await self._threads_of(queue).run(look)
 
     async def aclose(self) -> None:
         """End the threads and close idle connections."""
-        self._threads.stop()
+        for threads in tuple(self._threads.values()):
+            threads.stop()
         for queue in tuple(self._queues):
             queue.stop()
         self._clients.close()
 
-    def _connect(self, queue: Queue) -> SqsQueue:
+    def _threads_of(self, queue: Queue) -> Threads:
+        threads = self._threads.get(queue)
+        if threads is None:
+            threads = self._threads[queue] = Threads(f"calls-{queue.name}", MOST_CALLS)
+        return threads
+
+    def _connect(self, queue: Queue, threads: Threads) -> SqsQueue:
         address, clients = self._way_to(queue)
         with _explained(queue, address, clients):
             url = address.url or _look_up(clients.calls, address)
@@ -77,7 +89,7 @@ class SqsConnector:
             url,
             poll=clients.poll,
             calls=clients.calls,
-            threads=self._threads,
+            threads=threads,
             wait_seconds=self._settings.wait_seconds,
             notes=notes,
         )

@@ -12,7 +12,6 @@ import logging
 import math
 import random
 import re
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -30,6 +29,8 @@ if TYPE_CHECKING:  # the stubs are no dependency of the package
 
 MOST_POLLS = 8
 """Receives of one queue at the same time; further ones wait."""
+MOST_CALLS = 8
+"""Other calls to one queue at the same time; further ones wait."""
 _MOST_PER_CALL = 10
 _LONGEST_VISIBILITY = 43_200
 _TRIES = 4
@@ -72,7 +73,6 @@ class SqsQueue:
         """What was found at connecting that is worth a warning."""
         self.corrupt = 0
         """Messages that did not arrive as they were sent: left to be delivered again."""
-        weakref.finalize(self, self._polling.stop).atexit = False
 
     @property
     def name(self) -> str:

@@ -7,9 +7,11 @@ nobody waits for a thread, and such a late result is handed to `late`.
 """
 
 import asyncio
+import itertools
 import logging
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -23,28 +25,39 @@ def _let_go(_: object) -> None:
     """The outcome of most calls is worth nothing to anyone but the caller."""
 
 
-class _Calls:
-    """The calls that wait for a thread, and how many wait or are being made."""
+_IDLE = 60.0
+"""Seconds after which a thread that nobody needs ends."""
 
-    def __init__(self) -> None:
+
+class _Calls:
+    """The calls that wait for a thread, and what the threads know of each other."""
+
+    def __init__(self, idle: float) -> None:
         self.waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        """None only wakes a thread, so that it sees that `idle` has changed."""
+        self.idle = idle
         self.open = 0
-        self.lock = threading.Lock()
+        """Calls that wait or are being made."""
+        self.threads = 0
+        self.lock = threading.RLock()
+        """Reentrant, because a garbage collection while it is held may stop these very threads."""
 
 
 class Threads:
     """
-    At most `count` threads that work off calls in the order in which they come.
+    At most `count` threads that make calls in the order in which they come.
 
-    They are started as they are needed: a queue that is quiet has one poll under way, and a busy
-    one many.
+    A thread is started when there is a call for it, and ends when it has been idle for `idle`
+    seconds: a quiet queue has one poll under way, a busy one many. All of them end when nobody
+    holds this object any more and the calls that wait have been made.
     """
 
-    def __init__(self, name: str, count: int) -> None:
+    def __init__(self, name: str, count: int, idle: float = _IDLE) -> None:
         self._name = name
         self._count = count
-        self._started = 0
-        self._calls = _Calls()
+        self._numbers = itertools.count()
+        self._calls = _Calls(idle)
+        weakref.finalize(self, _stop, self._calls).atexit = False
 
     async def run(self, call: Callable[[], _T], late: Callable[[_T], None] = _let_go) -> _T:
         """
@@ -70,28 +83,40 @@ class Threads:
 
     def submit(self, call: Callable[[], None]) -> None:
         """Have a call made whose outcome nobody waits for."""
-        with self._calls.lock:
-            self._calls.open += 1
-            if self._started < min(self._calls.open, self._count):
-                self._start()
-        self._calls.waiting.put(call)
+        calls = self._calls
+        with calls.lock:
+            if calls.threads < min(calls.open + 1, self._count):
+                name = f"{self._name}-{next(self._numbers)}"
+                threading.Thread(target=_work, args=(calls,), name=name, daemon=True).start()
+                calls.threads += 1
+            calls.open += 1
+            calls.waiting.put(call)
 
     def stop(self) -> None:
         """End the threads once they have made the calls that wait; returns at once."""
-        with self._calls.lock:
-            for _ in range(self._started):
-                self._calls.waiting.put(None)
-            self._started = 0
+        _stop(self._calls)
 
-    def _start(self) -> None:
-        name = f"{self._name}-{self._started}"
-        self._started += 1
-        threading.Thread(target=_work, args=(self._calls,), name=name, daemon=True).start()
+
+def _stop(calls: _Calls) -> None:
+    with calls.lock:
+        calls.idle = 0.0
+        for _ in range(calls.threads):
+            calls.waiting.put(None)
 
 
 def _work(calls: _Calls) -> None:
     """Not a method: a thread that holds its owner would keep it, and so itself, for ever."""
-    while (call := calls.waiting.get()) is not None:
+    while True:
+        try:
+            call = calls.waiting.get(timeout=calls.idle)
+        except queue.Empty:
+            with calls.lock:
+                if calls.waiting.empty():
+                    calls.threads -= 1
+                    return
+            continue
+        if call is None:
+            continue
         try:
             call()
         except Exception:  # noqa: BLE001 - what fails for nobody must not end the thread
