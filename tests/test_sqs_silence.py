@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import boto3
 import pytest
+from botocore.exceptions import NoCredentialsError
 from sqs_backends import KEYS, REGION, Embedded, new_name
 
-from lambdo_router.errors import QueueUnavailable
+from lambdo_router.errors import QueueRefused, QueueUnavailable
 from lambdo_router.events import Message
 from lambdo_router.routing import Queue
 from lambdo_router.sqs import SqsConnector, SqsQueue, SqsSettings
@@ -192,3 +194,49 @@ async def test_a_stop_waits_for_no_queue(embedded: Embedded) -> None:
             left = [t for t in threading.enumerate() if t.name.startswith(f"calls-{silent.name}-")]
             assert len(left) == MOST_CALLS
             assert all(thread.daemon for thread in left)  # at the end Python leaves them behind
+
+
+async def test_a_stop_does_not_wait_for_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program that a profile names may hang, and so may the address of a cloud's metadata."""
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(_: object) -> boto3.Session:
+        asked.set()
+        over.wait()
+        raise NoCredentialsError
+
+    monkeypatch.setattr("lambdo_router.sqs.clients._own_session", hang)
+    connector = SqsConnector(SqsSettings(region=REGION))
+    opening = asyncio.ensure_future(connector.open(Queue("q", lookup="q")))
+    assert await asyncio.to_thread(asked.wait, PATIENCE)
+    closing = threading.Thread(target=asyncio.run, args=(connector.aclose(),), daemon=True)
+    closing.start()
+    await asyncio.to_thread(closing.join, PATIENCE)
+    closed = not closing.is_alive()
+    over.set()
+    with pytest.raises(QueueRefused):
+        await opening
+    assert closed
+
+
+async def test_who_the_caller_is_is_asked_without_delaying_anybody(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted-secret")
+    name = new_name()
+    embedded.client.create_queue(QueueName=name)
+    monkeypatch.setattr("lambdo_router.sqs.clients._ASK_TIMEOUT", 60)
+    with silence(1) as (sts,):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
+        connector = SqsConnector(SqsSettings(embedded.url, REGION, 0))
+        looking = [
+            asyncio.ensure_future(connector.inspect(Queue(each, lookup=name))) for each in "ab"
+        ]
+        async with asyncio.timeout(PATIENCE):
+            await sts.hears(1)
+            assert (await connector.open(Queue("c", lookup=name))).name == "c"
+        assert not any(task.done() for task in looking)
+    assert [facts.caller for facts in await asyncio.gather(*looking)] == [None, None]
+    assert not sts.asked.acquire(blocking=False)  # it was asked once for both
+    await connector.aclose()

@@ -1,8 +1,9 @@
 """
 boto3's clients: one pair for each way to SQS, which is a region, a role and an endpoint.
 
-They are made in a thread and under a lock: making one takes long, may ask the network for
-credentials, and is not thread-safe in boto3 (using one is).
+They are made in a thread and under a lock: making one takes long, may ask for the router's own
+credentials, and is not thread-safe in boto3 (using one is). Whatever else is asked is asked outside
+the lock, and nobody on the event loop waits for it.
 
 A queue's `role_arn` is assumed with the router's own credentials. What STS gives lasts an hour;
 botocore renews it from a quarter of an hour before its end, while it is still good, so nobody ever
@@ -106,6 +107,8 @@ class ClientMaker:
         self._sts: list[Any] = []
         """Clients of STS."""
         self._callers: dict[str | None, Caller | None] = {}
+        self._asking: dict[str | None, threading.Lock] = {}
+        """Held while STS is asked for the caller of a role."""
         self._clients: dict[Way, Clients] = {}
 
     def of(self, way: Way) -> Clients:
@@ -126,13 +129,22 @@ class ClientMaker:
         be had. Asked once; for a role of which `of` has made clients.
         """
         with self._lock:
+            asking = self._asking.setdefault(role_arn, threading.Lock())
+        with asking:
             if role_arn not in self._callers:
                 self._callers[role_arn] = self._ask_who(role_arn)
             return self._callers[role_arn]
 
     def close(self) -> None:
-        """Close idle connections, and forget the clients."""
-        with self._lock:
+        """
+        Close idle connections, and forget the clients.
+
+        Does nothing while a client is being made: a program that is to give the credentials may
+        hang, and a stop must not wait for it.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             for clients in self._clients.values():
                 clients.poll.close()
                 clients.calls.close()
@@ -141,6 +153,8 @@ class ClientMaker:
             self._clients.clear()
             self._sts.clear()
             self._sessions.clear()
+        finally:
+            self._lock.release()
 
     def _client(self, way: Way, timeout: int, *, attempts: int) -> "SQSClient":
         client = self._session(way).client(
@@ -177,16 +191,17 @@ class ClientMaker:
         return boto3.Session(botocore_session=session)
 
     def _ask_who(self, role_arn: str | None) -> Caller | None:
-        session = self._sessions[role_arn]
         if self._settings.keys is not None:
             return None  # a local server's keys are nobody's
         try:
-            sts = session.client(
-                "sts",
-                region_name=session.region_name or _WITHOUT_REGION,
-                config=self._config(_ASK_TIMEOUT, attempts=1),
-            )
-            self._sts.append(sts)
+            with self._lock:
+                session = self._sessions[role_arn]
+                sts = session.client(
+                    "sts",
+                    region_name=session.region_name or _WITHOUT_REGION,
+                    config=self._config(_ASK_TIMEOUT, attempts=1),
+                )
+                self._sts.append(sts)
             answer = sts.get_caller_identity()
             return Caller(answer["Account"], answer["Arn"])
         except _NO_ANSWER as error:
