@@ -2,7 +2,9 @@
 JSON as everybody may send it: RFC 8259 and nothing beside it.
 
 UTF-8 without a byte order mark, no lone surrogates (no other program could be sure to read them),
-at most `MAX_DEPTH` levels, and no number that takes long. Of two equal keys the last one counts.
+at most `MAX_DEPTH` levels, and integers of at most `MAX_DIGITS` digits. Of two equal keys the last
+one counts; what stands under the others is held to the same rules, for whoever reads the text after
+us reads that too.
 What is parsed serves two readers. Patterns compare numbers as doubles, but only those that a double
 stands for exactly; the others they compare as text. So a number becomes an int, a float if a float
 is what the sender wrote, and otherwise a `WideNumber` that keeps the text. Schema validators know
@@ -12,13 +14,16 @@ no WideNumber: `plain` turns it into a Decimal for them.
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import accumulate
 from typing import Final, NoReturn
 
 MAX_DEPTH: Final = 128
 """Levels of objects and arrays in one document."""
+MAX_DIGITS: Final = 4300
+"""Of one integer: Python reads no more, here and in Machines, as the work grows by its square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,8 @@ class WideNumber:
     """
     A JSON number that no double stands for, kept as its text.
 
-    That is: it has more digits than a double keeps (`0.1000000000000000001`), lies beyond a
-    double's range (`1e400`), or is an integer longer than Python reads in one go. Two of them are
-    equal when their texts are.
+    That is: it has more digits than a double keeps (`0.1000000000000000001`), or lies beyond a
+    double's range (`1e400`). Two of them are equal when their texts are.
     """
 
     text: str
@@ -41,8 +45,7 @@ class WideNumber:
         schema can tell.
         """
         try:
-            # A fraction keeps a validator from making a Python int of a million digits of it.
-            return Decimal(f"{self.text}.0" if self.text.lstrip("-").isdigit() else self.text)
+            return Decimal(self.text)
         except InvalidOperation:
             sign = "-" if self.text.startswith("-") else ""
             return Decimal(f"{sign}1E{'-' if 'e-' in self.text.lower() else '+'}1000000")
@@ -75,11 +78,11 @@ def parse_number(text: str) -> int | float | WideNumber:
     """
     Read one JSON number the way `parse_json` reads it inside a document.
 
-    Raises ValueError if the text is anything else; white space is something else.
+    Raises ValueError if the text is anything else, or too long; white space is something else.
     """
     if _JSON_NUMBER.fullmatch(text) is None:
         raise ValueError("no JSON number")
-    return _wide_integer(text) if text.lstrip("-").isdigit() else _wide_float(text)
+    return int(text) if text.lstrip("-").isdigit() else _wide_float(text)
 
 
 class _NeedsCare(ValueError):
@@ -111,11 +114,15 @@ def _wide_float(text: str) -> float | WideNumber:
     return number if _stands_for(number, text) else WideNumber(text)
 
 
-def _wide_integer(text: str) -> int | WideNumber:
+class _TooLong(ValueError):
+    """The text of an integer that is longer than Python reads."""
+
+
+def _integer(text: str) -> int:
     try:
         return int(text)
-    except ValueError:  # longer than Python's limit, which keeps the work per digit small
-        return WideNumber(text)
+    except ValueError:
+        raise _TooLong(text) from None
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -124,7 +131,7 @@ def _no_constant(name: str) -> NoReturn:
 
 _QUICK = json.JSONDecoder(parse_float=_quick_float, parse_constant=_no_constant)
 _CAREFUL = json.JSONDecoder(
-    parse_float=_wide_float, parse_int=_wide_integer, parse_constant=_no_constant
+    parse_float=_wide_float, parse_int=_integer, parse_constant=_no_constant
 )
 
 
@@ -143,20 +150,46 @@ def parse_json(text: str | bytes) -> object:
     text = _checked_text(text)
     try:
         value = _decode(text)
+        _check_escapes(text)
     except json.JSONDecodeError as problem:
         reason = problem.msg[:1].lower() + problem.msg[1:].removesuffix(" at")
         raise ValueError(f"{reason}, line {problem.lineno} column {problem.colno}") from None
     except RecursionError:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth_passes(value, MAX_DEPTH):
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    if _SURROGATE_ESCAPE.search(text) and any(map(_LONE_SURROGATE.search, _strings(value))):
-        raise ValueError("an escape \\uD800 to \\uDFFF that is not half of a pair")
     return value
 
 
+# The two checks look at the text, which is known to be JSON by then, and not at the value: there
+# of two equal keys only the last one is left.
+
+
+def _check_escapes(text: str) -> None:
+    if _SURROGATE_ESCAPE.search(text) is None:
+        return
+    if _SURROGATE_ESCAPE.search(_PAIR.sub("", text.replace(r"\\", ""))) is not None:
+        at = next(found.start() for found in _ESCAPE.finditer(text) if found["lone"])
+        reason = r"an escape \uD800 to \uDFFF that is not half of a pair"
+        raise json.JSONDecodeError(reason, text, at)
+
+
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # the decoder has joined the pairs
+_PAIR = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..")
+_ESCAPE = re.compile(rf"{_PAIR.pattern}|(?P<lone>{_SURROGATE_ESCAPE.pattern})|\\.")
+
+
+def _depth(text: str) -> int:
+    """Levels of a JSON document that has any."""
+    if "\\" in text:
+        text = text.replace("\\\\", "").replace('\\"', "")
+    outside_of_strings = "".join(text.split('"')[::2])
+    brackets = outside_of_strings.encode().translate(None, _NO_BRACKET)
+    return max(accumulate(map(_STEP.__getitem__, brackets)))
+
+
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKET = bytes(set(range(256)) - set(_STEP))
 
 
 def _checked_text(text: str | bytes) -> str:
@@ -180,35 +213,15 @@ def _decode(text: str) -> object:
         return _QUICK.decode(text)
     except json.JSONDecodeError:
         raise
-    except ValueError:  # _NeedsCare, a very long integer, or a constant that fails again below
+    except ValueError:  # _NeedsCare, or an integer or a constant that fails again below
+        pass
+    try:
         value: object = _CAREFUL.decode(text)
+    except _TooLong as problem:
+        digits = str(problem)
+        reason = f"an integer of {len(digits.lstrip('-'))} digits, where programs stop reading at"
+        raise json.JSONDecodeError(f"{reason} {MAX_DIGITS}", text, text.index(digits)) from None
     return _HoldsWideNumbers(value) if isinstance(value, dict) else value
-
-
-def _depth_passes(value: object, limit: int) -> bool:
-    level = [value] if isinstance(value, (dict, list)) else []
-    while level and limit:
-        limit -= 1
-        level = [
-            child
-            for container in level
-            for child in (container.values() if isinstance(container, dict) else container)
-            if isinstance(child, (dict, list))
-        ]
-    return bool(level)
-
-
-def _strings(value: object) -> Iterator[str]:
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, dict):
-            yield from value
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value)
 
 
 def plain(value: object) -> object:

@@ -27,6 +27,8 @@ HOSTILE = {
     "an escaped NUL": '{"n": "\\u0000"}',
     "not a number": '{"n": NaN}',
     "a key twice": '{"n": 1, "n": 2}',
+    "a lone surrogate under a key that comes again": '{"n": "\\ud800", "n": 1}',
+    "deep nesting under a key that comes again": f'{{"n": {"[" * 600}{"]" * 600}, "n": 1}}',
     "terminal escapes": '{"n": "\\u001b]0;owned\\u0007", broken',
     "C1 control characters": "\x9b2J\x85",
     "lines that look like a log": 'x\n{"event": "router.stopped", "level": "info"}\n',
@@ -75,7 +77,6 @@ async def test_no_message_hurts_the_router_or_its_log(tmp_path: Path) -> None:
     assert launched == {
         "an escaped NUL",
         "a huge exponent",
-        "a number of 100,000 digits",
         "a key twice",
         "text in another direction",
     }

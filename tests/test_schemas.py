@@ -182,7 +182,7 @@ def test_five_problems_are_told_and_the_others_counted() -> None:
         ("1e400", {"type": "number"}, True),
         ("1e400", {"maximum": 5}, False),
         ("0.10000000000000000000001", {"const": 0.1}, False),
-        ("1" * 5000, {"minimum": 5}, True),
+        ("1" * 4300, {"minimum": 5}, True),
         ("0.3", {"multipleOf": 0.1}, True),
     ],
 )
