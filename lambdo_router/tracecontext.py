@@ -20,7 +20,10 @@ _PARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})"
     r"-(?P<flags>[0-9a-f]{2})(?P<rest>-.*)?"
 )
-_MEMBER = re.compile(r"[a-z0-9][a-z0-9_\-*/@]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
+_MEMBER = re.compile(
+    r"(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})"
+    r"=[ -+\--<>-~]{0,255}[!-+\--<>-~]"
+)
 _MOST_MEMBERS = 32
 _ROOT = re.compile(r"1-([0-9a-f]{8})-([0-9a-f]{24})")
 _SPAN = re.compile(r"[0-9a-f]{16}")
@@ -35,7 +38,7 @@ class TraceContext:
     span_id: str
     """16 hex digits, not all zero."""
     flags: str
-    """Two hex digits; the lowest bit: whether the trace is recorded."""
+    """`00` to `03`; the lowest bit: whether the trace is recorded. The other: its id is random."""
     state: str = ""
     """W3C's `tracestate`; empty if there is none."""
 
@@ -75,13 +78,14 @@ def read_parent(parent: str, state: str = "") -> TraceContext | None:
     """
     Read W3C's `traceparent` and `tracestate`; None if the first is malformed.
 
-    Of a version to come only the fields of version 00 are taken, as W3C asks for. A malformed
-    `tracestate` is dropped alone.
+    Of a version to come only the fields of version 00 are taken, as W3C asks for, and of the flags
+    those that W3C has defined. A malformed `tracestate` is dropped alone.
     """
     found = _PARENT.fullmatch(parent)
     if found is None or found["version"] == "ff" or (found["version"] == "00" and found["rest"]):
         return None
-    flags = found["flags"] if found["version"] == "00" else f"0{int(found['flags'], 16) & 1}"
+    known = 3 if found["version"] == "00" else 1
+    flags = f"0{int(found['flags'], 16) & known}"
     return _checked(found["trace"], found["span"], flags, _read_state(state))
 
 

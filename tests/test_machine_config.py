@@ -92,7 +92,10 @@ def test_what_is_not_set_yet_is_not_judged() -> None:
 @pytest.mark.parametrize(
     ("name", "owned"),
     [
-        *((name, True) for name in ("LAMBDO_ROUTE", "LAMBDO_", "EVENTS_PATH", "TRACEPARENT")),
+        *(
+            (name, True)
+            for name in ("LAMBDO_ROUTE", "LAMBDO_", "EVENTS_PATH", "TRACEPARENT", "TRACESTATE")
+        ),
         *((name, False) for name in ("LAMBDO", "MY_LAMBDO_X", "EVENTS_PATHS", "lambdo_x", "PATH")),
         *((name, False) for name in ("LAMBDO_HANDLER", "LAMBDO_CONCURRENCY")),
     ],

@@ -1,5 +1,7 @@
 """The trace that a message belongs to, in both spellings."""
 
+import re
+
 import pytest
 from building import message, text
 from hypothesis import given
@@ -25,6 +27,7 @@ FOUND = TraceContext(TRACE, SPAN, "01")
         pytest.param(PARENT, PARENT, id="recorded"),
         pytest.param(PARENT[:-1] + "0", PARENT[:-1] + "0", id="not-recorded"),
         pytest.param(PARENT[:-1] + "3", PARENT[:-1] + "3", id="recorded-and-random"),
+        pytest.param(PARENT[:-2] + "ff", PARENT[:-1] + "3", id="flags-that-nobody-has-defined"),
         pytest.param(f"cc{PARENT[2:]}-more", PARENT, id="a-version-to-come"),
         pytest.param(f"cc-{TRACE}-{SPAN}-fe", PARENT[:-1] + "0", id="its-flags-are-not-known"),
         pytest.param(f"ff{PARENT[2:]}", None, id="no-version"),
@@ -50,6 +53,10 @@ def test_a_trace_parent_is_read_as_w3c_has_it(parent: str, expected: str | None)
         pytest.param("a=1,a=2", "", id="a-key-twice"),
         pytest.param("a", "", id="no-value"),
         pytest.param("A=1", "", id="upper-case-key"),
+        pytest.param("1=a", "", id="digit-first"),
+        pytest.param("1@a=a", "1@a=a", id="digit-first-of-a-tenant"),
+        pytest.param("a@b@c=a", "", id="two-tenants"),
+        pytest.param("a@1=a", "", id="system-with-a-digit-first"),
         pytest.param("a=x\ny", "", id="line-break"),
         pytest.param("a=1\x1b[2J", "", id="terminal"),
         pytest.param(",".join(f"k{n}=v" for n in range(33)), "", id="too-many"),
@@ -119,8 +126,26 @@ def test_what_all_share_speaks_for_all() -> None:
     assert shared_by([]) is None
 
 
-@given(st.text(), st.text(), st.text())
-def test_nothing_but_what_is_checked_reaches_the_environment(a: str, b: str, c: str) -> None:
-    sent = message(system={"AWSTraceHeader": c})
-    found = context_of(sent, {"traceparent": text(a), "tracestate": text(b)})
-    assert found is None or "".join(found.environment().values()).isprintable()
+# The grammars of W3C's Recommendation, letter by letter.
+_MEMBER = (
+    r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+)
+VALID_PARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[0-3]")
+VALID_STATE = re.compile(rf"{_MEMBER}(?:,{_MEMBER}){{0,31}}")
+PARENTS = st.text() | st.from_regex(r"[0-9a-f]{2}-[0-9a-fA-F]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+STATES = st.text() | st.from_regex(r"([ \t]*[0-9a-zA@_*/-]{1,5}=[ -~é\n]{0,6},?){0,5}")
+HEADERS = st.text() | st.from_regex(r"Root=1-[0-9a-fK]{8}-[0-9aF]{24};Parent=[0-9a-f]{16}(;.*)?")
+
+
+@given(PARENTS, STATES, HEADERS)
+def test_nothing_but_what_w3c_allows_reaches_the_environment(
+    parent: str, state: str, header: str
+) -> None:
+    sent = message(system={"AWSTraceHeader": header})
+    found = context_of(sent, {"traceparent": text(parent), "tracestate": text(state)})
+    told = found.environment() if found is not None else {}
+
+    assert set(told) in ({"TRACEPARENT", "TRACESTATE"}, {"TRACEPARENT"}, set())
+    assert not told or VALID_PARENT.fullmatch(told["TRACEPARENT"])
+    assert "TRACESTATE" not in told or VALID_STATE.fullmatch(told["TRACESTATE"])

@@ -40,12 +40,12 @@ _OWNED: Mapping[Path, str] = {
     ("metadata", "fly_platform_version"): "with it `fly deploy` would take the Machine for its own",
     ("metadata", "fly_process_group"): "with it `fly deploy` would take the Machine for its own",
 }
-_OWNED_VARIABLES = frozenset({"EVENTS_PATH", "TRACEPARENT"})
+_OWNED_VARIABLES = frozenset({"EVENTS_PATH", "TRACEPARENT", "TRACESTATE"})
 _OWNED_PREFIX = "LAMBDO_"
 _FOR_RUNTIMES = ("LAMBDO_HANDLER", "LAMBDO_CONCURRENCY")
 """What a profile tells the runtimes of `runtimes/`: the router has nothing to say there."""
 OWNED_VARIABLES_HINT = (
-    "the names LAMBDO_*, EVENTS_PATH and TRACEPARENT are the router's, but for "
+    "the names LAMBDO_*, EVENTS_PATH, TRACEPARENT and TRACESTATE are the router's, but for "
     + " and ".join(_FOR_RUNTIMES)
 )
 
