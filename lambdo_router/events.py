@@ -99,6 +99,7 @@ def read_event(message: Message, envelope: Literal["none", "sns"]) -> Event:
     With `sns` the body must be a notification as SNS writes it without raw message delivery.
     """
     if envelope == "none":
+        _check_attributes(message.attributes)
         return Event(message.body, _object(message.body, "the body"), message.attributes)
     notification = _object(message.body, "the body")
     kind, text = notification.get("Type"), notification.get("Message")
@@ -111,6 +112,17 @@ def read_event(message: Message, envelope: Literal["none", "sns"]) -> Event:
         )
     value = _object(text, "the notification's `Message`")
     return Event(text, value, _sns_attributes(notification.get("MessageAttributes", {})))
+
+
+def _check_attributes(attributes: Mapping[str, Attribute]) -> None:
+    # SQS takes no such text, but whoever speaks its protocol might; a notification's are JSON's.
+    for name, attribute in attributes.items():
+        if not attribute.value.isascii() and _half_of_a_pair(attribute.value):
+            raise NotAnEvent(f"attribute `{name}` holds half of a surrogate pair, which is no text")
+
+
+def _half_of_a_pair(value: str | bytes) -> bool:
+    return isinstance(value, str) and re.search("[\ud800-\udfff]", value) is not None
 
 
 def _object(text: str, what: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lambdo_router.events import Attribute
+from lambdo_router.strict_json import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +164,15 @@ class Overrides:
         return wish
 
     def _command(self, wish: str) -> tuple[str, ...]:
+        argv, problem = None, ""
         try:
-            argv = json.loads(wish)
-        except (ValueError, RecursionError):
-            argv = None
+            argv = parse_json(wish)
+        except ValueError as refused:
+            problem = f" ({refused})"
         if not isinstance(argv, list) or not argv or not all(isinstance(a, str) for a in argv):
             raise OverrideDenied(
                 f"attribute `command` is {_shown(wish)}; it must be a JSON array of strings, "
-                'like ["node", "index.js"]'
+                f'like ["node", "index.js"]{problem}'
             )
         command = tuple(argv)
         if not command[0] or any("\0" in argument for argument in command):

@@ -449,6 +449,30 @@ def test_what_is_no_notification_is_no_event(body: str, reason: str) -> None:
     assert str(caught.value).startswith(reason)
 
 
+@pytest.mark.parametrize("half", ["\ud800", "kind \udfff", "é\udcff\U0001f600"])
+def test_an_attribute_with_half_of_a_surrogate_pair_is_named(half: str) -> None:
+    asked = message("{}", fine=Attribute("String", "\U0001f600"), kind=Attribute("String", half))
+
+    with pytest.raises(NotAnEvent) as caught:
+        read_event(asked, "none")
+
+    assert str(caught.value) == "attribute `kind` holds half of a surrogate pair, which is no text"
+
+
+@pytest.mark.parametrize("field", ["Type", "Value", "Message", "name"])
+def test_no_half_of_a_surrogate_pair_comes_out_of_a_notification(field: str) -> None:
+    kind = {"Type": "String", "Value": "x"}
+    attributes = {"kind": kind | {field: "\ud800"}} | ({"\ud800": kind} if field == "name" else {})
+    body = (
+        notification(Message='{"a": "\ud800"}')
+        if field == "Message"
+        else notification(MessageAttributes=attributes)
+    )
+
+    with pytest.raises(NotAnEvent, match=r"^the body is not JSON: an escape .* line 1 column \d+$"):
+        read_event(message(body), "sns")
+
+
 # Documents for patterns
 
 

@@ -21,6 +21,7 @@ from scenario import WALL
 from lambdo_router.admin import admin_app
 from lambdo_router.page.assets import assets
 from lambdo_router.page.trying import Asked, NotAForm, Step, answer, read_form
+from lambdo_router.profiles import Overrides
 from lambdo_router.reports import Reports
 from lambdo_router.routing import Queue
 from lambdo_router.schemas import compile_schema
@@ -82,6 +83,14 @@ def test_where_a_message_would_go(asked: Asked, tone: str, headline: str) -> Non
     found = answer(TABLE, asked, WALL)
 
     assert (found.tone, found.headline) == (tone, headline)
+
+
+def test_a_command_that_is_no_text_is_denied_and_shown_escaped() -> None:
+    made = table(route(overrides=Overrides(command=True)))
+    found = answer(made, Asked("q", 'command=["\\ud800"]', "{}"), WALL)
+
+    assert found.headline.endswith("override_denied, by route orders")
+    assert all(map(str.isascii, found.details))
 
 
 def test_each_route_says_why_it_does_not_match() -> None:

@@ -118,6 +118,27 @@ def test_allowed_wishes_become_part_of_the_profile() -> None:
             Overrides(command=True), "command", text("[" * 100_000), "JSON array", id="depth-bomb"
         ),
         pytest.param(
+            Overrides(command=True),
+            "command",
+            text('["node", "\\ud800"]'),
+            '["node", "index.js"] (an escape \\uD800 to \\uDFFF that is not half of a pair, '
+            "line 1 column 11)",
+            id="half-a-surrogate-pair",
+        ),
+        pytest.param(
+            Overrides(command=True), "command", text('["\ud800"]'), "JSON array", id="raw-half"
+        ),
+        pytest.param(
+            Overrides(image=("*",)), "image", text("x:\ud800"), "no image reference", id="half-tag"
+        ),
+        pytest.param(
+            Overrides(size=("shared-cpu-1x",)),
+            "size",
+            text("\ud800"),
+            "allowed are: shared-cpu-1x",
+            id="half-a-size",
+        ),
+        pytest.param(
             Overrides(command=(("node", "a.js"),)),
             "command",
             text('["node", "b.js"]'),
@@ -149,6 +170,21 @@ def test_an_allowed_beginning_takes_any_further_argument() -> None:
     overrides = Overrides(command=(("node", "a.js"),))
     chosen = overrides.apply(profile(), {"command": text('["node", "a.js", "--fast"]')})
     assert chosen.command == ("node", "a.js", "--fast")
+
+
+# `st.text` makes no surrogates, whatever alphabet it is given.
+ARGUMENTS = st.lists(st.sampled_from("aé\0\ud83d\ude00")).map("".join) | st.text()
+
+
+@given(st.text() | st.lists(ARGUMENTS, min_size=1).map(json.dumps))
+def test_a_chosen_command_is_text_that_every_program_reads(wish: str) -> None:
+    try:
+        chosen = Overrides(command=True).apply(profile(), {"command": text(wish)})
+    except OverrideDenied:
+        return
+
+    assert chosen.command
+    assert b"\0" not in "".join(chosen.command).encode()
 
 
 @given(
