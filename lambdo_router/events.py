@@ -32,6 +32,11 @@ class Attribute:
     value: str | bytes
 
 
+def is_binary(data_type: str) -> bool:
+    """Whether an attribute of this type has bytes: `Binary` and its labels, and not `BinaryX`."""
+    return data_type.partition(".")[0] == "Binary"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One delivery of an SQS message. `receipt` is new at each delivery, `id` is not."""
@@ -147,7 +152,7 @@ def _sns_attribute(value: object) -> Attribute:
     # Spelled {"Type", "Value"} here, not {"DataType", "StringValue"}; bytes are base64.
     match value:
         case {"Type": str(data_type), "Value": str(text)}:
-            if data_type.partition(".")[0] != "Binary":
+            if not is_binary(data_type):
                 return Attribute(data_type, text)
             try:
                 return Attribute(data_type, base64.b64decode(text, validate=True))

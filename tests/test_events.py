@@ -391,6 +391,17 @@ def test_the_event_of_a_notification_is_its_message_with_its_attributes() -> Non
     )
 
 
+@pytest.mark.parametrize("data_type", ["BinaryX", "binary", "String.Binary", ""])
+def test_only_binary_and_its_labels_have_bytes(data_type: str) -> None:
+    attributes = {
+        "like": {"Type": data_type, "Value": "hello!"},
+        "seal": {"Type": "Binary.x", "Value": "YWJj"},
+    }
+    found = read_event(message(notification(MessageAttributes=attributes)), "sns").attributes
+
+    assert found == {"like": Attribute(data_type, "hello!"), "seal": Attribute("Binary.x", b"abc")}
+
+
 def test_a_notification_needs_no_attributes() -> None:
     assert read_event(message(notification()), "sns").attributes == {}
 

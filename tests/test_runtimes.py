@@ -250,6 +250,9 @@ _EVENT = '{"do": "print", "text": "a"}'
     [
         pytest.param("[{]", None, "cannot read", id="no-json"),
         pytest.param(_EVENT, None, "no JSON array of events", id="an-object"),
+        pytest.param(f'[{_EVENT}, {{"a": "]', None, "cannot read", id="cut-short"),
+        pytest.param(f"[{_EVENT}], [oops]", None, "cannot read", id="more-than-an-array"),
+        pytest.param(f"[{_EVENT}, oops]", [{}], "it has 1 messages", id="and-one-too-many"),
         pytest.param(f"[{_EVENT}]", "{", "cannot read", id="batch-no-json"),
         pytest.param(f"[{_EVENT}]", [], "it has 0 messages", id="batch-of-others"),
         pytest.param(f"[{_EVENT}]", [7], "it has 0 messages", id="batch-of-numbers"),
@@ -266,6 +269,108 @@ def test_files_that_cannot_be_read_fail_the_batch_and_nothing_is_run(
     [error] = run.errors
     assert said in error
     assert str(tmp_path) in error
+
+
+_TRICKY = r'{"do": "print", "text": "a, ]}[{ \"\\"}'
+
+
+def unreadable(inside: str, *readers: str, case: str) -> object:
+    """An event with this in it, and the languages that read it."""
+    event = f'{{"do": "print", "text": "b", "n": {inside}}}'
+    return pytest.param(event, {}, readers, "the event", id=case)
+
+
+def badly_described(attributes: object, *, case: str) -> object:
+    event = '{"do": "print", "text": "b"}'
+    return pytest.param(event, attributes, (), "the attributes of its message", id=case)
+
+
+@pytest.mark.parametrize(
+    ("event", "attributes", "readers", "what"),
+    [
+        unreadable("9" * 4301, "node", "php", case="long-integer"),
+        unreadable(r'"\ud800", "n": 1', "node", "python", case="half-a-pair-hidden"),
+        unreadable("[" * 600 + "]" * 600 + ', "n": 1', "node", "python", case="depth-hidden"),
+        unreadable("[" * 100_000 + "]" * 100_000, "node", case="depth"),
+        unreadable("oops, {}, [[[1]]]", case="no-json"),
+        badly_described({"seal": {"type": "Binary", "value": "hello!"}}, case="no-base64"),
+        badly_described({"seal": {"type": "Binary.png", "value": "YQ"}}, case="cut-base64"),
+        badly_described({"kind": {"type": "String"}}, case="attribute-without-value"),
+        badly_described({"kind": {"value": "a"}}, case="attribute-without-type"),
+        badly_described({"kind": "a"}, case="attribute-a-text"),
+        badly_described(7, case="attributes-a-number"),
+    ],
+)
+def test_what_cannot_be_read_of_one_event_fails_it_alone(
+    language: Language,
+    tmp_path: Path,
+    event: str,
+    attributes: object,
+    readers: tuple[str, ...],
+    what: str,
+) -> None:
+    messages = messages_of(range(3))
+    messages[1]["attributes"] = attributes
+    events = f" [{_TRICKY} , {event},\n{_TRICKY}] "
+    with router(200) as there:
+        run = Batch(language, tmp_path, events, messages, env=there.env).run()
+
+    tricky = json.loads(_TRICKY)["text"]
+    assert (run.exit_code, run.errors) == (0, [])
+    if language.name in readers:
+        assert run.printed == [tricky, "b", tricky]
+        assert there.reports == []
+    else:
+        assert run.printed == [tricky, tricky]
+        assert run.outcomes == {0: "done", 1: "failed", 2: "done"}
+        assert run.error(1).startswith(f"cannot read {what}: ")
+        assert there.failed == [[message_id(1)]]
+
+
+def test_without_an_id_what_cannot_be_read_fails_the_batch(
+    language: Language, tmp_path: Path
+) -> None:
+    for identity in (None, 7):
+        messages = messages_of(range(2))
+        messages[0]["message_id"] = identity
+        with router(200) as there:
+            events = f"[oops, {_EVENT}]"
+            run = Batch(language, tmp_path, events, messages, env=there.env).run()
+
+        assert (run.exit_code, run.printed, there.reports) == (1, ["a"], [])
+        assert run.outcomes == {0: "failed", 1: "done"}
+
+
+def test_a_function_for_the_batch_is_given_what_can_be_read(
+    language: Language, tmp_path: Path
+) -> None:
+    handler = language.file(language.batch_handler)
+    for events, printed in (
+        ("[oops, {}, {}]", ["2 events, 2 messages"]),
+        ("[oops, oops, oops]", []),
+    ):
+        with router(200) as there:
+            batch = Batch(language, tmp_path, events, messages_of(range(3)), handler, there.env)
+            run = batch.run()
+
+        assert (run.exit_code, run.printed) == (0, printed)
+        assert there.failed == [[message_id(n) for n in range(3) if n == 0 or not printed]]
+
+
+def test_only_binary_and_its_labels_are_binary(language: Language, tmp_path: Path) -> None:
+    [message] = messages_of(["one"])
+    message["attributes"] = {
+        "like": {"type": "BinaryX", "value": "hello!"},
+        "seal": {"type": "Binary.x", "value": base64.b64encode(b"abc").decode()},
+        "kind": {"type": "String.Binary", "value": "a"},
+    }
+    run = Batch(language, tmp_path, [{"do": "context"}], [message]).run()
+
+    assert json.loads(run.printed[0])["attributes"] == {
+        "like": "hello!",
+        "seal": "abc",
+        "kind": "a",
+    }
 
 
 def test_a_missing_events_file_fails_the_batch(language: Language, tmp_path: Path) -> None:

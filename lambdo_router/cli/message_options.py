@@ -158,6 +158,7 @@ def _content(path: str) -> bytes:
 
 def _attributes(written: Sequence[str]) -> "Mapping[str, Attribute]":
     from lambdo_router.dev.samples import attribute
+    from lambdo_router.events import is_binary
     from lambdo_router.settlement import MOST_ATTRIBUTES
 
     attributes: dict[str, Attribute] = {}
@@ -171,7 +172,7 @@ def _attributes(written: Sequence[str]) -> "Mapping[str, Attribute]":
             )
         if name in attributes:
             raise click.UsageError(f"--attribute {name} is there twice")
-        if data_type.startswith("Binary") and value.startswith("@"):
+        if is_binary(data_type) and value.startswith("@"):
             value = base64.b64encode(_content(value[1:])).decode()
         try:
             attributes[name] = attribute(name, data_type if colon else "String", value)

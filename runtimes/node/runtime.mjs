@@ -38,16 +38,20 @@ const REPORT_MODE = "--report";
 /** What cannot be worked with at all. Nothing was run; the whole batch is to be retried. */
 class Unusable extends Error {}
 
+/** What cannot be read of one event. It has failed; the others go on. */
+class Unreadable extends Error {}
+
 class Job {
   outcome = null; // null | "done" | "failed"
 
-  constructor(event, index, context) {
-    Object.assign(this, { event, index, context });
+  /** `unreadable` says why the function cannot be given it; null if it can. */
+  constructor(event, index, context, unreadable) {
+    Object.assign(this, { event, index, context, unreadable });
   }
 }
 
 function readBatch() {
-  const events = readJson(EVENTS_PATH);
+  const events = readEvents();
   if (!Array.isArray(events)) {
     throw new Unusable(`${EVENTS_PATH} holds no JSON array of events`);
   }
@@ -65,10 +69,19 @@ function readBatch() {
     batchId: environment.LAMBDO_BATCH_ID ?? batch?.batch_id ?? null,
     deadline: Number(environment.LAMBDO_DEADLINE) || null,
   };
-  const jobs = events.map(
-    (event, index) => new Job(event, index, contextOf(messages[index] ?? null, index, about)),
-  );
+  const jobs = events.map((event, index) => jobOf(event, index, messages[index] ?? null, about));
   return { jobs, about };
+}
+
+function jobOf(event, index, message, about) {
+  let attributes = {};
+  let unreadable = event instanceof Unreadable ? event.message : null;
+  try {
+    attributes = attributesOf(message);
+  } catch (error) {
+    unreadable ??= `cannot read the attributes of its message: ${error.message}`;
+  }
+  return new Job(event, index, contextOf(message, attributes, index, about), unreadable);
 }
 
 function isObject(value) {
@@ -83,22 +96,90 @@ function readJson(path) {
   }
 }
 
+/** What the events file holds; an Unreadable in the place of an event that cannot be read. */
+function readEvents() {
+  try {
+    return readJson(EVENTS_PATH);
+  } catch (error) {
+    const pieces = existsSync(EVENTS_PATH) ? piecesOf(readFileSync(EVENTS_PATH, "utf8")) : [];
+    if (pieces.length === 0) {
+      throw error;
+    }
+    return pieces.map(readEvent);
+  }
+}
+
+function readEvent(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return new Unreadable(`cannot read the event: ${error.message}`);
+  }
+}
+
+/** The texts between the commas of a JSON array; none if as a whole it is no array. */
+function piecesOf(text) {
+  const array = text.trim();
+  const end = array.length - 1;
+  const pieces = [];
+  let [begin, depth, inText] = [1, 0, false];
+  for (const { 0: token, index } of array.slice(0, end).matchAll(/\\.|["[\]{},]/gs)) {
+    if (token === '"') {
+      inText = !inText;
+    } else if (inText || token.startsWith("\\") || index === 0) {
+      continue;
+    } else if ("[{".includes(token)) {
+      depth += 1;
+    } else if ("]}".includes(token)) {
+      depth -= 1;
+      if (depth < 0) {
+        return [];
+      }
+    } else if (depth === 0) {
+      pieces.push(array.slice(begin, index));
+      begin = index + 1;
+    }
+  }
+  const whole = array.startsWith("[") && array.endsWith("]") && depth === 0 && !inText;
+  return whole ? [...pieces, array.slice(begin, end)] : [];
+}
+
+function attributesOf(message) {
+  const written = message?.attributes ?? {};
+  if (!isObject(written)) {
+    throw new TypeError(`they are ${inspect(written)}`);
+  }
+  const read = Object.entries(written).map(([name, it]) => [name, valueOf(name, it)]);
+  return Object.fromEntries(read);
+}
+
+function valueOf(name, it) {
+  if (typeof it?.type !== "string" || typeof it.value !== "string") {
+    throw new TypeError(`${inspect(name)} lacks a type or a value`);
+  }
+  if (it.type.split(".", 1)[0] !== "Binary") {
+    return it.value;
+  }
+  const bytes = Buffer.from(it.value, "base64");
+  if (bytes.toString("base64") !== it.value) {
+    throw new TypeError(`${inspect(name)} is no base64`);
+  }
+  return bytes;
+}
+
 /** What the function is told about one event. `message` is its entry in the batch file, if any. */
-function contextOf(message, index, about) {
-  const attributes = Object.entries(message?.attributes ?? {}).map(([name, { type, value }]) => [
-    name,
-    type.startsWith("Binary") ? Buffer.from(value, "base64") : value,
-  ]);
+function contextOf(message, attributes, index, about) {
+  const messageId = typeof message?.message_id === "string" ? message.message_id : null;
   return {
     ...about,
     index,
-    messageId: message?.message_id ?? null,
-    attributes: Object.fromEntries(attributes),
+    messageId,
+    attributes,
     receiveCount: message?.receive_count ?? null,
     sentAt: message?.sent_at ?? null,
     message,
     secondsLeft: () => secondsUntil(about.deadline),
-    logger: loggerOf({ message_id: message?.message_id ?? null, ...named(about) }),
+    logger: loggerOf({ message_id: messageId, ...named(about) }),
   };
 }
 
@@ -338,10 +419,12 @@ async function main() {
   const { jobs, about } = batch;
   const { call, takesAll } = await loadHandler();
   running = true;
+  jobs.filter((job) => job.unreadable).forEach((job) => settle(job, job.unreadable, null));
+  const readable = jobs.filter((job) => !job.unreadable);
   if (!takesAll) {
-    await callForEach(call, jobs, about.deadline);
-  } else if (jobs.length > 0) {
-    await callForAll(call, jobs, about);
+    await callForEach(call, readable, about.deadline);
+  } else if (readable.length > 0) {
+    await callForAll(call, readable, about);
   }
   const failed = jobs.filter((job) => job.outcome !== "done");
   const report = failed.length > 0 ? reportOf(failed) : null;

@@ -29,14 +29,21 @@ final class Unusable extends \RuntimeException
 {
 }
 
+/** What cannot be read of one event. It has failed; the others go on. */
+final class Unreadable extends \RuntimeException
+{
+}
+
 final class Job
 {
     public ?string $outcome = null;  // null, 'done' or 'failed'
 
+    /** `$unreadable` says why the function cannot be given it. */
     public function __construct(
         public readonly mixed $event,
         public readonly int $index,
         public readonly Context $context,
+        public readonly ?string $unreadable,
     ) {
     }
 }
@@ -67,20 +74,23 @@ class About
 final class Context extends About
 {
     public readonly ?string $messageId;
-    public readonly array $attributes;  // text, also of numbers; the bytes of Binary ones
     public readonly ?int $receiveCount;
     public readonly ?float $sentAt;
 
-    /** `$message` is the event's entry in the batch file, if there is one. */
-    public function __construct(About $about, public readonly int $index, public readonly ?array $message)
-    {
-        $this->messageId = $message['message_id'] ?? null;
-        $this->attributes = array_map(
-            fn (array $it) => str_starts_with($it['type'], 'Binary') ? base64_decode($it['value']) : $it['value'],
-            $message['attributes'] ?? [],
-        );
-        $this->receiveCount = $message['receive_count'] ?? null;
-        $this->sentAt = $message['sent_at'] ?? null;
+    /**
+     * `$message` is the event's entry in the batch file, if there is one, and `$attributes` has text,
+     * also of numbers, and the bytes of Binary ones.
+     */
+    public function __construct(
+        About $about,
+        public readonly int $index,
+        public readonly ?array $message,
+        public readonly array $attributes,
+    ) {
+        $known = fn (string $name, string $check) => $check($message[$name] ?? null) ? $message[$name] : null;
+        $this->messageId = $known('message_id', 'is_string');
+        $this->receiveCount = $known('receive_count', 'is_int');
+        $this->sentAt = $known('sent_at', 'is_numeric');
         parent::__construct($about->route, $about->queue, $about->batchId, $about->deadline, $this->messageId);
     }
 }
@@ -100,7 +110,7 @@ function read_batch(): array
 {
     $events_path = setting('EVENTS_PATH') ?? '/tmp/events.json';
     $batch_path = setting('LAMBDO_BATCH_PATH') ?? '/tmp/batch.json';
-    $events = read_json($events_path);
+    $events = read_events($events_path);
     if (!is_array($events) || !array_is_list($events)) {
         throw new Unusable("$events_path holds no JSON array of events");
     }
@@ -118,12 +128,93 @@ function read_batch(): array
         setting('LAMBDO_BATCH_ID') ?? $batch['batch_id'] ?? null,
         ((float) setting('LAMBDO_DEADLINE')) ?: null,
     );
-    $job = fn (mixed $event, int $index) =>
-        new Job($event, $index, new Context($about, $index, $messages[$index]));
+    $job = fn (mixed $event, int $index) => job_of($about, $index, $event, $messages[$index]);
     return [array_map($job, $events, array_keys($events)), $about];
 }
 
-/** Objects become arrays; whole numbers beyond 64 bits become texts, with all their digits. */
+function job_of(About $about, int $index, mixed $event, ?array $message): Job
+{
+    $unreadable = $event instanceof Unreadable ? $event->getMessage() : null;
+    $attributes = [];
+    try {
+        $attributes = attributes_of($message ?? []);
+    } catch (Unreadable $problem) {
+        $unreadable ??= $problem->getMessage();
+    }
+    return new Job($event, $index, new Context($about, $index, $message, $attributes), $unreadable);
+}
+
+/** Of a message: name and value. */
+function attributes_of(array $message): array
+{
+    $written = $message['attributes'] ?? [];
+    $refuse = fn (string $what) => throw new Unreadable("cannot read the attributes of its message: $what");
+    if (!is_array($written)) {
+        $refuse('they are ' . get_debug_type($written));
+    }
+    $attributes = [];
+    foreach ($written as $name => $it) {
+        if (!is_array($it) || !is_string($it['type'] ?? null) || !is_string($it['value'] ?? null)) {
+            $refuse(var_export($name, true) . ' lacks a type or a value');
+        }
+        $is_binary = explode('.', $it['type'], 2)[0] === 'Binary';
+        $attributes[$name] = $is_binary ? base64_decode($it['value'], true) : $it['value'];
+        if ($is_binary && base64_encode((string) $attributes[$name]) !== $it['value']) {
+            $refuse(var_export($name, true) . ' is no base64');
+        }
+    }
+    return $attributes;
+}
+
+/** What the events file holds; an Unreadable in the place of an event that cannot be read. */
+function read_events(string $path): mixed
+{
+    try {
+        return read_json($path);
+    } catch (Unusable $problem) {
+        $pieces = pieces_of((string) @file_get_contents($path));
+        return $pieces === [] ? throw $problem : array_map(read_event(...), $pieces);
+    }
+}
+
+function read_event(string $text): mixed
+{
+    try {
+        return decode($text);
+    } catch (\JsonException $problem) {
+        return new Unreadable("cannot read the event: {$problem->getMessage()}");
+    }
+}
+
+/** The texts between the commas of a JSON array; none if as a whole it is no array. */
+function pieces_of(string $array): array
+{
+    $array = trim($array);
+    $end = strlen($array) - 1;
+    [$pieces, $begin, $depth, $in_text] = [[], 1, 0, false];
+    for ($at = 1; ($at += strcspn($array, '"\\[]{},', $at)) < $end; $at++) {
+        $token = $array[$at];
+        if ($token === '"') {
+            $in_text = !$in_text;
+        } elseif ($token === '\\') {
+            $at++;  // what comes next is no token
+        } elseif ($in_text) {
+            continue;
+        } elseif ($token === '[' || $token === '{') {
+            $depth++;
+        } elseif ($token === ']' || $token === '}') {
+            if (--$depth < 0) {
+                return [];
+            }
+        } elseif ($depth === 0) {
+            $pieces[] = substr($array, $begin, $at - $begin);
+            $begin = $at + 1;
+        }
+    }
+    $whole = $end > 0 && $array[0] === '[' && $array[$end] === ']' && $depth === 0 && !$in_text;
+    return $whole ? [...$pieces, substr($array, $begin, $end - $begin)] : [];
+}
+
 function read_json(string $path): mixed
 {
     $text = @file_get_contents($path);
@@ -131,10 +222,16 @@ function read_json(string $path): mixed
         throw new Unusable("cannot read $path: " . (error_get_last()['message'] ?? 'no reason given'));
     }
     try {
-        return json_decode($text, true, flags: JSON_THROW_ON_ERROR | JSON_BIGINT_AS_STRING);
+        return decode($text);
     } catch (\JsonException $problem) {
         throw new Unusable("cannot read $path: {$problem->getMessage()}");
     }
+}
+
+/** Objects become arrays; whole numbers beyond 64 bits become texts, with all their digits. */
+function decode(string $json): mixed
+{
+    return json_decode($json, true, flags: JSON_THROW_ON_ERROR | JSON_BIGINT_AS_STRING);
 }
 
 function setting(string $name): ?string
@@ -245,6 +342,12 @@ function reason_to_stop(Run $run): ?string
     return null;
 }
 
+/** @return Job[] those that the function can be given */
+function readable(Run $run): array
+{
+    return array_values(array_filter($run->jobs, fn (Job $job) => $job->unreadable === null));
+}
+
 function call_for_each(callable $call, Run $run): void
 {
     $asked = setting('LAMBDO_CONCURRENCY') ?? '1';
@@ -258,7 +361,7 @@ function call_for_each(callable $call, Run $run): void
     if ((int) $asked > 1) {
         log('warning', 'LAMBDO_CONCURRENCY needs the extension pcntl; events are run one by one');
     }
-    foreach ($run->jobs as $job) {
+    foreach (readable($run) as $job) {
         call_for($call, $job, $run);
     }
 }
@@ -284,7 +387,7 @@ function call_for(callable $call, Job $job, Run $run): void
 function call_in_processes(callable $call, Run $run, int $concurrency): void
 {
     $running = [];
-    $waiting = $run->jobs;
+    $waiting = readable($run);
     while ($waiting !== [] || $running !== []) {
         while ($waiting !== [] && count($running) < $concurrency) {
             $job = array_shift($waiting);
@@ -333,23 +436,24 @@ function ended_of(array $running): array
 
 function call_for_all(callable $call, Run $run): void
 {
+    $jobs = readable($run);
     if (($why_not = reason_to_stop($run)) !== null) {
-        array_walk($run->jobs, fn (Job $job) => settle($job, $run->about, $why_not, null));
+        array_walk($jobs, fn (Job $job) => settle($job, $run->about, $why_not, null));
         return;
     }
-    $context = new BatchContext($run->about, array_map(fn (Job $job) => $job->context, $run->jobs));
+    $context = new BatchContext($run->about, array_map(fn (Job $job) => $job->context, $jobs));
     $began = microtime(true);
     try {
-        $returned = $call(array_map(fn (Job $job) => $job->event, $run->jobs), $context);
+        $returned = $call(array_map(fn (Job $job) => $job->event, $jobs), $context);
         stop_if_forked($run);
-        $failed = read_failures($returned, $run->jobs);
+        $failed = read_failures($returned, $jobs);
         $error_of = fn (Job $job) =>
             in_array($job->context->messageId, $failed, true) ? 'returned in batchItemFailures' : null;
     } catch (\Throwable $thrown) {
         stop_if_forked($run);
         $error_of = fn (Job $job) => (string) $thrown;
     }
-    array_walk($run->jobs, fn (Job $job) => settle($job, $run->about, $error_of($job), $began));
+    array_walk($jobs, fn (Job $job) => settle($job, $run->about, $error_of($job), $began));
 }
 
 /** The ids in `['batchItemFailures' => [['itemIdentifier' => ...]]]`. Throws if one is of no message. */
@@ -471,9 +575,14 @@ function main(): never
         [$run->jobs, $run->about] = read_batch();
         [$call, $takes_all] = load_handler();
         $run->phase = 'running';
+        foreach ($run->jobs as $job) {
+            if ($job->unreadable !== null) {
+                settle($job, $run->about, $job->unreadable, null);
+            }
+        }
         if (!$takes_all) {
             call_for_each($call, $run);
-        } elseif ($run->jobs !== []) {
+        } elseif (readable($run) !== []) {
             call_for_all($call, $run);
         }
         finish($run);

@@ -22,6 +22,7 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -55,6 +56,10 @@ HANDLER = Path(ENVIRONMENT.get("LAMBDO_HANDLER", "/app/main.py"))
 
 class Unusable(Exception):
     """What cannot be worked with at all. Nothing was run; the whole batch is to be retried."""
+
+
+class Unreadable(Exception):
+    """What cannot be read of one event. It has failed; the others go on."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +112,14 @@ class BatchContext(About):
 class Job:
     event: Any
     context: Context
+    unreadable: str | None = None
+    """Why the function cannot be given it."""
     outcome: str | None = None
     """None, "done" or "failed"."""
 
 
 def read_batch() -> tuple[list[Job], About]:
-    events = read_json(EVENTS_PATH)
+    events = read_events()
     if not isinstance(events, list):
         raise Unusable(f"{EVENTS_PATH} holds no JSON array of events")
     batch = read_json(BATCH_PATH) if BATCH_PATH.exists() else {"messages": [{}] * len(events)}
@@ -130,8 +137,8 @@ def read_batch() -> tuple[list[Job], About]:
         ENVIRONMENT.get("LAMBDO_BATCH_ID", batch.get("batch_id")),
         float(ENVIRONMENT.get("LAMBDO_DEADLINE", 0)) or None,
     )
-    contexts = (context_of(about, index, message) for index, message in enumerate(messages))
-    return [Job(event, context) for event, context in zip(events, contexts)], about
+    described = enumerate(zip(events, messages))
+    return [job_of(about, index, event, message) for index, (event, message) in described], about
 
 
 def read_json(path: Path) -> Any:
@@ -141,19 +148,78 @@ def read_json(path: Path) -> Any:
         raise Unusable(f"cannot read {path}: {problem}") from problem
 
 
-def context_of(about: About, index: int, message: dict[str, Any]) -> Context:
-    return Context(
+def read_events() -> Any:
+    """What the events file holds; an Unreadable in the place of an event that cannot be read."""
+    try:
+        return read_json(EVENTS_PATH)
+    except Unusable:
+        pieces = pieces_of(EVENTS_PATH.read_bytes()) if EVENTS_PATH.exists() else []
+        if not pieces:
+            raise
+    return [read_event(piece) for piece in pieces]
+
+
+def read_event(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        return Unreadable(f"cannot read the event: {problem}")
+
+
+def pieces_of(array: bytes) -> list[bytes]:
+    """The texts between the commas of a JSON array; none if as a whole it is no array."""
+    array = array.strip()
+    end = len(array) - 1
+    pieces, begin, depth, in_text = [], 1, 0, False
+    for found in re.compile(rb'\\.|["[\]{},]', re.DOTALL).finditer(array, 1, end):
+        token = found[0]
+        if token == b'"':
+            in_text = not in_text
+        elif in_text or token.startswith(b"\\"):
+            continue
+        elif token in b"[{":
+            depth += 1
+        elif token in b"]}":
+            depth -= 1
+            if depth < 0:
+                return []
+        elif depth == 0:
+            pieces.append(array[begin : found.start()])
+            begin = found.end()
+    whole = array[:1] + array[-1:] == b"[]" and depth == 0 and not in_text
+    return [*pieces, array[begin:end]] if whole else []
+
+
+def job_of(about: About, index: int, event: Any, message: dict[str, Any]) -> Job:
+    unreadable = str(event) if isinstance(event, Unreadable) else None
+    attributes, message_id = {}, message.get("message_id")
+    try:
+        attributes = attributes_of(message)
+    except Unreadable as problem:
+        unreadable = unreadable or str(problem)
+    context = Context(
         **vars(about),
         index=index,
-        message_id=message.get("message_id"),
-        attributes={
-            name: base64.b64decode(it["value"]) if it["type"].startswith("Binary") else it["value"]
-            for name, it in message.get("attributes", {}).items()
-        },
+        message_id=message_id if isinstance(message_id, str) else None,
+        attributes=attributes,
         receive_count=message.get("receive_count"),
         sent_at=message.get("sent_at"),
         message=message or None,
     )
+    return Job(event, context, unreadable)
+
+
+def attributes_of(message: dict[str, Any]) -> dict[str, Any]:
+    written = message.get("attributes", {})
+    try:
+        return {name: value_of(it["type"], it["value"]) for name, it in written.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise Unreadable(f"cannot read the attributes of its message: {problem!r}") from problem
+
+
+def value_of(data_type: str, value: str) -> str | bytes:
+    is_binary = data_type.partition(".")[0] == "Binary"
+    return base64.b64decode(value, validate=True) if is_binary else value
 
 
 # ------------------------------------------------------------------------------------- the logs
@@ -473,11 +539,15 @@ def main() -> int:
     except BaseException as problem:
         LOG.error("%s", problem if isinstance(problem, Unusable) else text_of(problem))
         return sum_up([], About(), 1)
+    for job in jobs:
+        if job.unreadable is not None:
+            settle(job, job.unreadable, None)
+    readable = [job for job in jobs if job.unreadable is None]
     try:
         if not handler.takes_all:
-            call_for_each(handler, jobs, stop, concurrency)
-        elif jobs:
-            call_for_all(handler, jobs, about, stop)
+            call_for_each(handler, readable, stop, concurrency)
+        elif readable:
+            call_for_all(handler, readable, about, stop)
     except BaseException as error:
         stop_if_forked()
         LOG.error("the process ended early: %s", text_of(error))
