@@ -30,9 +30,11 @@ from runtime_process import (
 )
 
 from lambdo_router.admin import admin_app
+from lambdo_router.events import Message, read_event
 from lambdo_router.launching import message_digest
 from lambdo_router.reports import Reports
 from lambdo_router.serving import serve
+from lambdo_router.strict_json import MAX_DEPTH, MAX_DIGITS
 
 
 @pytest.fixture(params=LANGUAGES, ids=lambda language: language.name)
@@ -325,6 +327,33 @@ def test_what_cannot_be_read_of_one_event_fails_it_alone(
         assert run.outcomes == {0: "done", 1: "failed", 2: "done"}
         assert run.error(1).startswith(f"cannot read {what}: ")
         assert there.failed == [[message_id(1)]]
+
+
+_AT_THE_LIMIT = (
+    "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1),
+    "-" + "9" * MAX_DIGITS,
+    "9" * 5000 + ".5e5000",
+    "1e999999",
+    "-0",
+    r'"\ud83d\ude00 \u0000 \\ud800 \u2028"',
+    '"\uffff\U0001f600\x7f\u2028"',
+    r'{"\u0000a": 1, "__proto__": {"x": 1}, "": 1, "0": 1, "\u005f_proto__": 2}',
+)
+
+
+def test_what_the_router_takes_is_read_in_every_language(
+    language: Language, tmp_path: Path
+) -> None:
+    twice = [pair for it in _AT_THE_LIMIT for pair in ((it, "1"), ("1", it))]
+    events = [
+        f'\r\n\t{{"do": "print", "text": "a", "n": {first}, "n": {last}}} ' for first, last in twice
+    ]
+    for event in events:
+        read_event(Message("1", "r", event, {}, {}), "none")
+    run = Batch(language, tmp_path, f"[{','.join(events)}]", messages=None).run()
+
+    assert (run.exit_code, run.stderr, run.errors) == (0, "", [])
+    assert set(run.outcomes.values()) == {"done"}
 
 
 def test_without_an_id_what_cannot_be_read_fails_the_batch(
