@@ -91,6 +91,7 @@ class Router:
         self._slots: dict[str, LaunchSlots] = {}
         self._running: dict[_Address, _Running] = {}
         self._reject_queues: dict[_Address, MessageQueue] = {}
+        self._opening: dict[_Address, asyncio.Future[MessageQueue]] = {}
         self._abandoned = 0
         self._completion = Completion(fly, observe, jitter, wall)
         self._gates = Gates(self._completion, observe, jitter, limits.machines_per_app)
@@ -219,7 +220,12 @@ class Router:
             raise QueueRefused(f"the routes file has no queue `{name}` any more")
         address = _address(queue)
         if address not in self._reject_queues:
-            self._reject_queues[address] = await self._open_queue(queue)
+            opening = self._opening.get(address)
+            if opening is None:
+                opening = self._opening[address] = asyncio.ensure_future(self._open_queue(queue))
+                opening.add_done_callback(lambda _: self._opening.pop(address))
+            # Shared: a thousand rejects are one look-up, also where SQS takes its time over it.
+            self._reject_queues[address] = await asyncio.shield(opening)
         return self._reject_queues[address]
 
     def _slots_of(self, app: str) -> LaunchSlots:

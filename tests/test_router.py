@@ -11,7 +11,7 @@ from lambdo_router import journal
 from lambdo_router.dev.memory_queue import MemoryQueue
 from lambdo_router.errors import LaunchRejected, LaunchUnavailable, QueueRefused, QueueUnavailable
 from lambdo_router.patterns import compile_pattern
-from lambdo_router.ports import Sighting
+from lambdo_router.ports import MessageQueue, Sighting
 from lambdo_router.router import Limits
 from lambdo_router.routing import Match, Queue, RoutingTable
 from lambdo_router.settlement import Acknowledge
@@ -418,3 +418,25 @@ async def test_an_app_that_is_dropped_and_refuses_to_be_listed_is_let_be() -> No
         await asyncio.sleep(3600)
 
     assert max(at for at, app in launcher.listed if app == "old") < 100.0
+
+
+async def test_a_thousand_rejects_open_their_queue_once() -> None:
+    queues = (Queue("q", url="q", reject_to="r"), Queue("r", url="r"))
+    opened: list[str] = []
+
+    def slow(scenario: Scenario) -> None:
+        at_once = scenario.router._open_queue
+
+        async def at_last(queue: Queue) -> MessageQueue:
+            opened.append(queue.name)
+            await asyncio.sleep(5)
+            return await at_once(queue)
+
+        scenario.router._open_queue = at_last
+
+    async with running(table(route(), queues=queues), prepare=slow) as scenario:
+        scenario.put(*["not JSON"] * 1000)
+        await asyncio.sleep(60)
+
+    assert opened == ["q", "r"]
+    assert len(scenario.settled()) == 1000

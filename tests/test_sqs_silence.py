@@ -116,7 +116,7 @@ def threads_of(queue: str) -> int:
 
 
 async def renewed(queue: SqsQueue) -> None:
-    await queue.set_visibility([f"receipt-{number}" for number in range(100)], 60.0)
+    await queue.set_visibility({f"receipt-{number}": 60.0 for number in range(100)})
 
 
 async def rejected_to(queue: SqsQueue) -> None:
@@ -145,7 +145,7 @@ async def test_however_many_queues_are_silent_another_is_served_at_once(
             async with asyncio.timeout(PATIENCE):
                 for server in servers:
                     await server.hears(MOST_CALLS * queues // endpoints)
-                assert await well.set_visibility([message.receipt], 60.0) == {}
+                assert await well.set_visibility({message.receipt: 60.0}) == {}
                 assert await well.delete([message.receipt]) == {}
             assert not any(server.over.is_set() for server in servers)
             assert not any(task.done() for task in hanging)
