@@ -19,6 +19,7 @@ from lambdo_router import journal
 from lambdo_router.batching import Batcher, BatchKey
 from lambdo_router.events import Message
 from lambdo_router.launching import entry_of, room_for_entries
+from lambdo_router.lookback import TakeOver
 from lambdo_router.ports import MessageQueue
 from lambdo_router.reading import QueueReader
 from lambdo_router.routing import Queue, Refused, Routed, RoutingTable, decide
@@ -105,7 +106,12 @@ class Consumer(QueueReader):
         routed: Routed,
     ) -> None:
         """Before anything is launched for a redelivered message: it may have been."""
-        if await self._look_back.settle(key, message) is not None:
+        looked = await self._look_back.settle(key, message)
+        if isinstance(looked, TakeOver):
+            del message, routed  # as in _guarded
+            await self._look_back.see_through(looked)
+            return
+        if looked is not None:
             return
         if self._stopping.is_set():
             await self._holdings.give_back((message.id,))

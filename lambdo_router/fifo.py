@@ -18,6 +18,7 @@ from lambdo_router.batching import Batch, Batcher, BatchKey, Entry
 from lambdo_router.events import Message
 from lambdo_router.flights import Aloft
 from lambdo_router.launching import entry_of, room_for_entries
+from lambdo_router.lookback import TakeOver
 from lambdo_router.ports import MessageQueue
 from lambdo_router.reading import QueueReader
 from lambdo_router.routing import Queue, Refused, RoutingTable, decide
@@ -99,6 +100,8 @@ class FifoConsumer(QueueReader):
                 step = await self._advance(rest)
                 if isinstance(step, Aloft):
                     step = await self._flights.see_through(step)
+                elif isinstance(step, TakeOver):
+                    step = await self._look_back.see_through(step)
                 if not step:
                     break
         except Exception as error:  # noqa: BLE001 - the boundary that the docstring speaks of
@@ -109,11 +112,11 @@ class FifoConsumer(QueueReader):
             del self._sequences[group]
         await self._holdings.give_back(arrival.message.id for arrival in rest)
 
-    async def _advance(self, rest: deque[_Arrival]) -> Aloft | bool:
+    async def _advance(self, rest: deque[_Arrival]) -> Aloft | TakeOver | bool:
         """
         Settle or launch the next of a sequence, one message or a batch; False: go no further.
 
-        What is aloft is handed back, so that nothing here keeps its bodies while its Machine runs.
+        What has a Machine is handed back, so that nothing here keeps its bodies while that runs.
         """
         if self._stopping.is_set() or any(self._holdings.is_lost(a.message.id) for a in rest):
             return False

@@ -14,17 +14,19 @@ from lambdo_router import journal
 from lambdo_router.batching import Batch, BatchKey
 from lambdo_router.completion import Ended
 from lambdo_router.dispatch import NotLaunched
-from lambdo_router.errors import LaunchRejected
+from lambdo_router.errors import LaunchError, LaunchRejected
 from lambdo_router.events import Message
 from lambdo_router.holding import Holdings
 from lambdo_router.launching import Machine, batch_id_of, machine_request
 from lambdo_router.profiles import Profile
 from lambdo_router.settlement import (
     Acknowledge,
+    Retry,
     Settlement,
     is_last_attempt,
     of_launch_failure,
     of_machine_failure,
+    retry_delay,
 )
 from lambdo_router.surroundings import Surroundings
 from lambdo_router.waiting import unless
@@ -206,17 +208,31 @@ class Flights:
         ]
         return await self.holdings.settle_all(settlements, key.route.name)
 
+    def later(self, message: Message, error: LaunchError) -> Retry:
+        """Fly does not say what became of a message: its next delivery asks again."""
+        held_for = self.holdings.held_for(message.id)
+        jitter = self.around.jitter()
+        return Retry(
+            retry_delay(message.receive_count, jitter=jitter, held_for=held_for), str(error)
+        )
+
     async def end_of(
-        self, key: BatchKey, message_ids: Iterable[str], machine_id: str, deadline: float
+        self,
+        key: BatchKey,
+        message_ids: Iterable[str],
+        machine_id: str,
+        deadline: float,
+        profile: str = "",
     ) -> Ended | None:
         """
         Wait for the end of the Machine that these messages are in; None if the router stops before.
 
         Then the messages are given back with a short delay: another router, or the next start,
-        takes the Machine over.
+        takes the Machine over. `profile` is what it was launched with, if not the key's.
         """
         self.holdings.grow(message_ids, min(_LONGEST_LEASE, key.profile.timeout))
-        ending = self.around.completion.end(key.profile.app, machine_id, key.profile.name, deadline)
+        profile = profile or key.profile.name
+        ending = self.around.completion.end(key.profile.app, machine_id, profile, deadline)
         ended = await unless(self.stopping, ending)
         if ended is None:
             await self.holdings.give_back(message_ids, _HANDOVER)
@@ -264,6 +280,13 @@ class Flights:
         await self.holdings.settle_all(settlements, key.route.name)
 
 
+def lightened(key: BatchKey, message: Message) -> Message:
+    """The message as it is kept while its Machine runs, which may be for hours."""
+    if is_last_attempt(key, message):
+        return message
+    return replace(message, body="", attributes={})
+
+
 def _lightened(batch: Batch) -> Batch:
     """The batch as it is kept while its Machine runs: bodies only where a reject may need them."""
     entries = tuple(
@@ -271,7 +294,7 @@ def _lightened(batch: Batch) -> Batch:
         if is_last_attempt(batch.key, entry.message)
         else replace(
             entry,
-            message=replace(entry.message, body="", attributes={}),
+            message=lightened(batch.key, entry.message),
             event=replace(entry.event, text="", value={}, attributes={}),
             described="",
         )

@@ -122,14 +122,9 @@ def machine_request(
 
 def machine_name(route: str, message_ids: tuple[str, ...]) -> str:
     """`lambdo-ROUTE-DIGEST`: at most 63 of `[a-z0-9-]`, the same for the same messages."""
-    return name_prefix(route) + _digest(*sorted(message_ids))
-
-
-def name_prefix(route: str) -> str:
-    """What the names of all Machines of a route begin with; those of similar routes may, too."""
     longest = _LONGEST_NAME - len(_NAME_PREFIX) - _DIGEST_LENGTH - 1
     slug = re.sub(r"[^a-z0-9]+", "-", route.lower())[:longest].strip("-")
-    return f"{_NAME_PREFIX}{slug}-"
+    return f"{_NAME_PREFIX}{slug}-{_digest(*sorted(message_ids))}"
 
 
 def message_digest(message_id: str) -> str:
@@ -175,6 +170,7 @@ def _config(
         "lambdo_batch": batch_id,
         "lambdo_generation": generation,
         "lambdo_profile": profile.name,
+        "lambdo_acknowledge": profile.acknowledge,
         "lambdo_deadline": ends,
         "lambdo_messages": "".join(map(message_digest, batch.message_ids)),
     }

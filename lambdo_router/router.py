@@ -99,7 +99,7 @@ class Router:
             dispatch=Dispatch(fly, self._slots_of, observe, jitter),
             gates=self._gates,
             completion=self._completion,
-            recall=Recall(fly),
+            recall=Recall(fly, wall),
             reports=reports or Reports(fly),
             table=lambda: self._table,
             reject_queue=self._reject_queue,
@@ -165,6 +165,7 @@ class Router:
         """Open the queues that came, drain those that went."""
         profiles = self._table.profiles
         self._completion.oversee(app for profile in profiles for app in profile.apps)
+        self._surroundings.recall.serve(app for profile in profiles for app in profile.apps)
         self._completion.limit(profiles)
         self._gates.forget_all_but(self._table)
         known = set(map(_address, self._table.queues.values()))

@@ -59,6 +59,7 @@ def test_the_request_is_all_that_fly_needs() -> None:
                 "lambdo_batch": request.batch_id,
                 "lambdo_generation": "g1",
                 "lambdo_profile": "worker",
+                "lambdo_acknowledge": "launch",
                 "lambdo_deadline": "1700000900",
                 "lambdo_messages": message_digest("m1"),
             },
