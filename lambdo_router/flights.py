@@ -19,6 +19,7 @@ from lambdo_router.events import Message
 from lambdo_router.holding import Holdings
 from lambdo_router.launching import Machine, batch_id_of, machine_request
 from lambdo_router.profiles import Profile
+from lambdo_router.recall import Label
 from lambdo_router.settlement import (
     Acknowledge,
     Retry,
@@ -53,10 +54,9 @@ class Aloft:
 
     batch: Batch
     batch_id: str
-    machine_id: str
+    machine: Machine
     deadline: float
     """Unix seconds."""
-    region: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +133,14 @@ class Flights:
         if isinstance(outcome, NotLaunched):
             await self._settle_unlaunched(batch, outcome)
             return False
-        if profile.acknowledge == "launch":
+        acknowledge: str = profile.acknowledge
+        earlier = await self._earlier(profile, outcome, batch_id) if outcome.adopted else None
+        if earlier is not None:
+            deadline, acknowledge = earlier.deadline, earlier.acknowledge or acknowledge
+        if acknowledge == "launch":
             done = Acknowledge("launched")
             return await self.holdings.acknowledge(batch.message_ids, batch.key.route.name, done)
-        return Aloft(_lightened(batch), batch_id, outcome.id, deadline, outcome.region)
+        return Aloft(_lightened(batch), batch_id, outcome, deadline)
 
     async def _launch(self, batch: Batch, batch_id: str, deadline: float) -> Machine | NotLaunched:
         """Create the Machine; whatever comes of it, the place taken by `enter` is accounted for."""
@@ -175,6 +179,26 @@ class Flights:
         around.observe(journal.Launched(batch, machine, seconds, attempts, margin, batch_id))
         return machine
 
+    async def _earlier(self, profile: Profile, machine: Machine, batch_id: str) -> Label | None:
+        """
+        What is known of an adopted Machine that is of an earlier delivery of the same messages.
+
+        It has the token of that delivery, and its deadline. None if it is of this delivery, or if
+        Fly does not say; what it reported as failed is read at its end in any case.
+        """
+        try:
+            label = await self.around.recall.label_of(profile.app, machine.id)
+        except LaunchError as error:
+            self.around.observe(journal.WatchFailed(profile.app, machine.id, error, 0.0))
+            return None
+        if label.batch_id == batch_id:
+            return None
+        self.around.reports.close(batch_id)
+        self.around.completion.launched(
+            profile.app, machine.id, label.profile or profile.name, label.deadline
+        )
+        return label
+
     def _account_for(self, profile: Profile, outcome: NotLaunched | None) -> None:
         """Nothing was launched: Fly refused the profile, or it was not the profile's fault."""
         if outcome is not None and isinstance(outcome.error, LaunchRejected):
@@ -184,29 +208,47 @@ class Flights:
 
     async def see_through(self, aloft: Aloft) -> bool:
         """The second half of `fly`: wait for the Machine's end, and settle by it."""
-        batch, key = aloft.batch, aloft.batch.key
-        ended = await self.end_of(key, batch.message_ids, aloft.machine_id, aloft.deadline)
+        batch, key, machine = aloft.batch, aloft.batch.key, aloft.machine
+        ended = await self.end_of(key, batch.message_ids, machine.id, aloft.deadline)
         if ended is None:
             return False
         reported = self.around.reports.close(aloft.batch_id)
+        doubt = None
+        if machine.adopted and ended.succeeded:
+            # It may have reported to another router, or to an earlier life of this one.
+            try:
+                reported |= await self._reported_at_fly(key.profile.app, machine.id, batch)
+            except LaunchError as error:
+                doubt = error
         self.around.observe(
             journal.MachineEnded(
                 batch,
                 aloft.batch_id,
-                aloft.machine_id,
+                machine.id,
                 ended.kind,
                 ended.end.exit_code,
                 "" if ended.succeeded else ended.failure,
                 ended.end.seconds,
                 len(reported),
-                aloft.region,
+                machine.region,
             )
         )
         settlements = [
-            (message, self.verdict(key, message, ended, reported=message.id in reported))
+            (
+                message,
+                self.verdict(key, message, ended, reported=message.id in reported)
+                if doubt is None
+                else self.later(message, doubt),
+            )
             for message in (entry.message for entry in batch.entries)
         ]
         return await self.holdings.settle_all(settlements, key.route.name)
+
+    async def _reported_at_fly(self, app: str, machine_id: str, batch: Batch) -> frozenset[str]:
+        recall = self.around.recall
+        return frozenset(
+            [i for i in batch.message_ids if await recall.reported_failed(app, machine_id, i)]
+        )
 
     def later(self, message: Message, error: LaunchError) -> Retry:
         """Fly does not say what became of a message: its next delivery asks again."""

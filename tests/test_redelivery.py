@@ -409,3 +409,66 @@ async def test_nobody_is_taken_for_done_whose_report_cannot_be_read() -> None:
 
     assert len(dropping.flown) == 2
     assert scenario.queue().inner.empty
+
+
+# A name that is taken
+
+
+async def test_an_adopted_machine_of_an_earlier_delivery_is_believed_what_it_reported() -> None:
+    launcher = SlowFly(runs_for=20.0, names_last=65.0)
+    made = table(careful())
+    crashed = await crash(made, launcher, "{}", report_url="http://router")
+    (batch_id,) = launcher.machines
+    env = json.loads(launcher.machines[batch_id].body)["config"]["env"]
+    (sent,) = (fact.message.id for fact in crashed.of(journal.Received))
+    await crashed.reports.take(batch_id, env["LAMBDO_REPORT_TOKEN"], [sent])
+    async with running(
+        made, launcher, queues=crashed.queues, report_url="http://router"
+    ) as scenario:
+        await asyncio.sleep(300)
+        first = next(iter(scenario.of(journal.Settled)))
+
+    assert isinstance(first.settlement, Retry)
+    assert first.settlement.why == "the Machine reported it as failed"
+    assert len(launcher.flown) == 2
+    assert scenario.queue().inner.empty
+
+
+async def test_what_an_adopted_machine_reported_is_asked_again_if_fly_does_not_say() -> None:
+    launcher = SlowFly(runs_for=100.0, names_last=0.0)
+    launcher.hidden = True
+    made = table(careful())
+    crashed = await crash(made, launcher, "{}", report_url="http://router")
+    launcher.flown[0].metadata["lambdo_failed"] = launcher.flown[0].metadata["lambdo_messages"]
+
+    class Silent(SlowFly):
+        async def metadata(self, app: str, machine_id: str) -> Mapping[str, str]:
+            if now() < 115.0:
+                raise LaunchUnavailable("503", code="unavailable")
+            return await super().metadata(app, machine_id)
+
+    silent = Silent(runs_for=20.0, names_last=0.0, flown=launcher.flown, hidden=True)
+    async with running(made, silent, queues=crashed.queues) as scenario:
+        await asyncio.sleep(75)
+        silent.hidden = False
+        await asyncio.sleep(500)
+        whys = [getattr(fact.settlement, "why", "") for fact in scenario.of(journal.Settled)]
+
+    assert whys == ["503", "succeeded"]
+    assert len(silent.flown) == 2
+    assert scenario.queue().inner.empty
+
+
+async def test_an_adopted_machine_keeps_the_deadline_that_it_was_created_with() -> None:
+    launcher = SlowFly(runs_for=10_000.0, names_last=0.0, hidden=True)
+    made = table(careful(timeout=100.0))
+    crashed = await crash(made, launcher, "{}")
+    async with running(made, launcher, queues=crashed.queues) as scenario:
+        await asyncio.sleep(80)
+        assert len(scenario.of(journal.Launched)) == 1
+        launcher.hidden = False
+        await asyncio.sleep(60)
+        destroyed = launcher.flown[0].destroyed_at
+
+    assert destroyed is not None
+    assert 100.0 <= destroyed <= 104.0
