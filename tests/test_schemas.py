@@ -2,6 +2,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -742,6 +743,11 @@ def nested(depth: int) -> object:
         pytest.param(
             TWICE | {"minProperties": 2}, {"a": nested(100), "b": "x" * 900_000}, id="deep-and-long"
         ),
+        pytest.param(
+            {"items": {"allOf": [{"type": "null", "title": f"{i}"} for i in range(400)]}},
+            ["x"] * 499,
+            id="looked-at-often",
+        ),
     ],
 )
 def test_no_event_takes_long_or_makes_much_text(root: object, event: object) -> None:
@@ -754,6 +760,127 @@ def test_a_recursive_schema_is_explained_while_that_is_cheap() -> None:
     assert schema(TREE).problems({"a": {"a": {"b": 1}}}) == (
         "a.a: Additional properties are not allowed ('b' was unexpected)",
     )
+
+
+def steps(count: int, step: Callable[[Any], object], last: object) -> dict[str, object]:
+    """A schema of `count` steps, each of which is made from the reference to the next."""
+    to = [{"$ref": f"#/$defs/s{i}"} for i in range(count + 1)]
+    made: dict[str, object] = {f"s{i}": step(to[i + 1]) for i in range(count)}
+    return {**to[0], "$defs": made | {f"s{count}": last}}
+
+
+def tree_of(inner: object) -> object:
+    return {"anyOf": [{"properties": {"a": inner}}], "unevaluatedProperties": False}
+
+
+BY_WAY = {
+    "$ref": "other.json",
+    "$defs": {
+        f"n{i}": {"$dynamicAnchor": f"n{i}", "$ref": f"other.json#/$defs/d{i}"} for i in range(31)
+    },
+}
+"""Each step's reference means, by itself, a schema beside it; entered from here, one of these."""
+BY_WAY_OTHER = {
+    "allOf": [{"$dynamicRef": "#n0"}],
+    "$defs": {
+        f"{kind}{i}": schema
+        for i in range(31)
+        for kind, schema in (
+            ("m", {"$dynamicAnchor": f"n{i}"}),
+            ("d", {"allOf": [{"$dynamicRef": f"#n{min(i + 1, 30)}"}] * 2} if i < 30 else {}),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        pytest.param(steps(30, lambda s: {"allOf": [s, s]}, {"type": "object"}), id="all-of"),
+        pytest.param(steps(30, lambda s: {"anyOf": [s, s]}, {"type": "object"}), id="any-of"),
+        pytest.param(steps(30, lambda s: {"oneOf": [s, s]}, {"type": "object"}), id="one-of"),
+        pytest.param(steps(30, lambda s: {"$ref": s["$ref"], "not": s}, {}), id="ref-and-not"),
+        pytest.param(steps(30, lambda s: {"if": s, "then": s}, {}), id="if-and-then"),
+        pytest.param(
+            steps(30, lambda s: {"dependentSchemas": {"a": s, "b": s}}, {}), id="dependent"
+        ),
+        pytest.param(
+            steps(30, lambda s: {"allOf": [{"properties": {"a": s}}] * 2}, {}), id="one-property"
+        ),
+        pytest.param(
+            steps(30, lambda s: {"properties": {"a": s}, "patternProperties": {"a": s}}, {}),
+            id="by-name-and-by-pattern",
+        ),
+        pytest.param(steps(30, lambda s: {"items": s, "contains": s}, {}), id="items-contains"),
+        pytest.param(steps(30, tree_of, {}), id="unevaluated"),
+        pytest.param(
+            steps(12, lambda s: {"allOf": [s, s]}, {"properties": {"a": {"$ref": "#/$defs/s0"}}}),
+            id="in-a-circle",
+        ),
+        pytest.param({"allOf": [{}] * 500}, id="in-a-row"),
+    ],
+)
+def test_a_schema_that_looks_at_one_value_too_often_is_refused(root: object) -> None:
+    [problem] = refused(root)
+    assert problem.startswith("schema-too-costly: order.json#")
+    assert " of an event " in problem
+    assert "at most 500 are allowed" in problem
+
+
+def test_a_reference_that_means_something_else_by_way_is_counted_by_what_it_may_mean() -> None:
+    [problem] = refused(BY_WAY, other=BY_WAY_OTHER)
+    assert problem.startswith("schema-too-costly: other.json#/$defs/d")
+
+
+def test_the_place_where_it_becomes_too_often_is_named() -> None:
+    [problem] = refused(steps(9, lambda s: {"allOf": [s, s]}, {"type": "object"}))
+    assert problem == (
+        "schema-too-costly: order.json#/$defs/s1: this may look at one value of an event 511 "
+        "times, at most 500 are allowed; let fewer subschemas and references apply to the same "
+        "value"
+    )
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        pytest.param(steps(7, lambda s: {"allOf": [s, s]}, {"type": "integer"}), id="seven-steps"),
+        pytest.param(
+            steps(1000, lambda s: {"properties": {"a": s}, "additionalProperties": s}, {}),
+            id="one-or-the-other",
+        ),
+        pytest.param(
+            steps(1000, lambda s: {"prefixItems": [s, s], "items": s}, {}), id="this-item-or-that"
+        ),
+        pytest.param(
+            steps(60, lambda s: {"allOf": [{}], "properties": {"a": s, "b": s}}, {}),
+            id="two-properties",
+        ),
+        pytest.param(
+            steps(60, lambda s: {"properties": {"a": s}, "unevaluatedProperties": False}, {}),
+            id="nothing-unevaluated",
+        ),
+        pytest.param(
+            {
+                "oneOf": [
+                    {"allOf": [{"$ref": "#/$defs/base"}, {"properties": {"kind": {"const": i}}}]}
+                    for i in range(100)
+                ],
+                "$defs": {"base": {"required": ["kind"]}},
+            },
+            id="a-hundred-kinds-of-events",
+        ),
+    ],
+)
+def test_a_schema_that_looks_at_each_value_often_enough_is_taken(root: object) -> None:
+    assert compiled(root).warnings == ()
+
+
+def test_what_is_looked_at_very_often_is_refused_without_every_reason() -> None:
+    root = steps(7, lambda s: {"allOf": [s, s]}, {"type": "integer"})
+    often = schema({"items": {"$ref": "#/$defs/s0"}, "$defs": root["$defs"]})
+    assert often.problems(["x"] * 10)[-1] == "and 1275 more"
+    assert often.problems(["x"] * 100) == ('[0]: "x" is not of type "integer"',)
 
 
 JSON = st.recursive(

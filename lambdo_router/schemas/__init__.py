@@ -43,6 +43,7 @@ class EventSchema:
     _validator: Any = field(compare=False, repr=False)
     _has_alternatives: bool = field(compare=False, repr=False)
     _is_explosive: bool = field(compare=False, repr=False)
+    _visits: int = field(compare=False, repr=False)
 
     def problems(self, value: object) -> tuple[str, ...]:
         """
@@ -64,7 +65,7 @@ class EventSchema:
         # alternative; and while it makes them it looks at a value as often as schemas apply to it.
         if self._is_explosive:
             return []
-        if _is_small(value):
+        if _is_small(value, min(_SMALL_COUNT, _MOST_ERRORS // self._visits)):
             return list(self._validator.iter_errors(value))
         if self._has_alternatives:
             return []
@@ -100,7 +101,13 @@ def compile_schema(path: Path, read: Callable[[Path], bytes]) -> CompiledSchema:
             problems.append(SchemaProblem(path, "", "schema-invalid", message))
     if problems:
         raise SchemaError(problems, sources.inputs)
-    schema = EventSchema(sources.digest, validator, sources.has_alternatives, sources.is_explosive)
+    schema = EventSchema(
+        sources.digest,
+        validator,
+        sources.has_alternatives,
+        sources.is_explosive,
+        sources.visits,
+    )
     return CompiledSchema(schema, sources.inputs, sources.warnings)
 
 
@@ -131,6 +138,8 @@ _LONGEST_PATH = 200
 _LONGEST_KEY = 60
 _SMALL_COUNT = 500
 """Values in an event of which every error can be had quickly."""
+_MOST_ERRORS = 20_000
+"""As many as every look at every value of an event can make in half a second."""
 _SMALL_PRODUCT = 50_000_000
 """And its values times the characters of its texts and keys: each error may repeat them all."""
 
@@ -180,11 +189,11 @@ def _pattern_problems(patterns: Sequence[Pattern]) -> Iterator[SchemaProblem]:
         yield SchemaProblem(pattern.file, pattern.where, code, message)
 
 
-def _is_small(value: object) -> bool:
+def _is_small(value: object, most: int) -> bool:
     level, count, text = [value], 0, 0
     while level:
         count += len(level)
-        if count > _SMALL_COUNT:
+        if count > most:
             return False
         below: list[object] = []
         for item in level:

@@ -28,6 +28,7 @@ from lambdo_router.schemas.keywords import (
     subschemas,
 )
 from lambdo_router.schemas.parsing import NotJson, parse
+from lambdo_router.schemas.visits import MOST_VISITS, TooManyVisits, count_visits
 
 MAX_FILES = 100
 
@@ -86,6 +87,8 @@ class SchemaSources:
     is_explosive: bool
     """Whether it applies itself to a value more than once: what an event nested n deep takes to
     look through may double with each level."""
+    visits: int
+    """How often it may look at one value at most."""
     warnings: tuple[SchemaProblem, ...]
 
 
@@ -97,9 +100,10 @@ def read_sources(path: Path, read: Callable[[Path], bytes]) -> SchemaSources:
     """
     reading = _Reading(path, read)
     reading.run()
+    visits = 0 if reading.problems else reading.visits()
     if reading.problems:
         raise SchemaError(reading.problems, reading.inputs)
-    return reading.result()
+    return reading.result(visits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ class _Reference(NamedTuple):
     written: str
     schema: int
     """The `id()` of the schema that it is written in."""
+    dynamic: bool
 
     @property
     def uri(self) -> str:
@@ -156,6 +161,11 @@ class _Reading:
         self._repeats = False
         self._applies: defaultdict[int, list[int]] = defaultdict(list)
         """Which schemas a schema applies to a value, or to what is in it; schemas by `id()`."""
+        self._leads_to: defaultdict[int, list[list[object]]] = defaultdict(list)
+        """For each reference of a schema, the schemas that it may mean; by the schema's `id()`."""
+        self._dynamic: defaultdict[str, list[object]] = defaultdict(list)
+        """The schemas that have a `$dynamicAnchor`: which of them is meant depends on the way."""
+        self._places: dict[int, _Place] = {}
 
     def run(self) -> None:
         self._load(self._root.name, self._root, None)
@@ -172,7 +182,22 @@ class _Reading:
                 self._resolve(registry, reference)
             found.clear()
 
-    def result(self) -> SchemaSources:
+    def visits(self) -> int:
+        """How often the schema may look at one value; that it is too often is a problem."""
+        root = next(file.value for file in self._files.values() if file)
+        visits = count_visits(root, self._leads_to)
+        if not isinstance(visits, TooManyVisits):
+            return visits
+        place = self._places[id(visits.schema)]
+        told = f"{visits.visits:,}" if visits.visits < _MANY else f"over {_MANY:,}"
+        message = (
+            f"this may look at one value of an event {told} times, at most {MOST_VISITS} are "
+            "allowed; let fewer subschemas and references apply to the same value"
+        )
+        self._problem(place.file.path, place.pointer, "schema-too-costly", message)
+        return 0
+
+    def result(self, visits: int) -> SchemaSources:
         root, *others = (file for file in self._files.values() if file)
         digest = hashlib.sha256(root.content)
         for file in sorted(others, key=lambda file: file.name):
@@ -187,6 +212,7 @@ class _Reading:
             patterns=tuple(self._patterns),
             has_alternatives=self._has_alternatives,
             is_explosive=self._repeats and self._is_recursive(),
+            visits=visits,
             warnings=tuple(self._warnings),
         )
 
@@ -253,6 +279,7 @@ class _Reading:
                 continue
             self._walked.add(id(schema))
             place = self._rebased(place, schema)
+            self._places[id(schema)] = place
             self._look_at(place, schema)
             below = list(subschemas(schema))
             for pointer, inner in reversed(below):
@@ -281,7 +308,10 @@ class _Reading:
         for keyword in ("$ref", "$dynamicRef"):
             written = schema.get(keyword)
             if isinstance(written, str):
-                self._references.append(_Reference(place, written, id(schema)))
+                dynamic = keyword == "$dynamicRef"
+                self._references.append(_Reference(place, written, id(schema), dynamic))
+        if isinstance(anchor := schema.get("$dynamicAnchor"), str):
+            self._dynamic[anchor].append(schema)
         for below, text in patterns(schema):
             self._patterns.append(Pattern(text, file.path, pointer + below))
         for below, code, message in oddities(schema):
@@ -348,6 +378,9 @@ class _Reading:
         uri, fragment = urldefrag(reference.uri)
         file, _ = self._named[uri]
         self._walk(_Place(file, f"#{fragment}", uri), schema)
+        others = self._dynamic[fragment] if reference.dynamic else []
+        by_way = any(other is schema for other in others)
+        self._leads_to[reference.schema].append(others if by_way else [schema])
 
     def _refuse(self, reference: _Reference, why: str) -> None:
         place = reference.place
@@ -358,4 +391,5 @@ class _Reading:
         self.problems.append(SchemaProblem(file, where, code, message))
 
 
+_MANY = 1_000_000
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
