@@ -28,6 +28,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lambdo_router.dev.door import Door
 from lambdo_router.dev.faults import Answer, FaultPlan, FaultyApp, Throttle
 from lambdo_router.dev.machines_server import refusals
 from lambdo_router.dev.machines_server.about import about_routes
@@ -73,7 +74,7 @@ def machines_app(server: MachinesServer, faults: FaultPlan | None = None) -> ASG
     )
     if faults is not None:
         app = FaultyApp(app, faults, SERVICE, action_of, _faulty)
-    return _FrontDoor(app, server)
+    return Door(_FrontDoor(app, server))
 
 
 def action_of(scope: Scope) -> str:

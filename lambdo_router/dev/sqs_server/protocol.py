@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope
 
+from lambdo_router.dev.door import Door
 from lambdo_router.dev.faults import Answer, FaultPlan, FaultyApp, Throttle, injected
 from lambdo_router.dev.sqs_server.actions import ACTIONS, Call, receive
 from lambdo_router.dev.sqs_server.ledger import Entry
@@ -47,7 +48,7 @@ def sqs_app(
     # boto3 posts to the root, other clients to the queue's own path.
     paths = ("/", "/{account}/{queue}")
     app = Starlette(routes=[Route(path, protocol.answer, methods=["POST"]) for path in paths])
-    return FaultyApp(app, plan or FaultPlan(), _SERVICE, _action_of, _refusal)
+    return Door(FaultyApp(app, plan or FaultPlan(), _SERVICE, _action_of, _refusal))
 
 
 @dataclass(slots=True)
