@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, _NamedTextIOWrapper
 from rejected_shop import NOW, Shop, interrupt_after, shop_of
 from sqs_backends import Backend, Embedded, Wire, counts, receive
 
@@ -326,6 +326,15 @@ def test_raw_is_the_body_letter_by_letter(shop: Shop, body: str) -> None:
     shown = shop.run("show", "original-0", str(shop.routes), "--raw")
 
     assert shown.stdout_bytes == body.encode()
+
+
+def test_a_raw_body_does_nothing_to_a_terminal(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.reject("a\tb\n\r\x9b31mc\u202e")
+    monkeypatch.setattr(_NamedTextIOWrapper, "isatty", lambda _: True)
+
+    shown = shop.run("show", "original-0", str(shop.routes), "--raw")
+
+    assert shown.stdout == "a\tb\n\\r\\x9b31mc\\u202e"
 
 
 def test_a_message_file_can_be_explained_and_sent(shop: Shop, tmp_path: Path) -> None:

@@ -5,7 +5,13 @@ from pathlib import Path
 import click
 import pytest
 
-from lambdo_router.cli.printing import counted, print_diagnostics, print_error
+from lambdo_router.cli.printing import (
+    counted,
+    print_diagnostics,
+    print_error,
+    print_raw,
+    print_result,
+)
 from lambdo_router.config.diagnostics import Diagnostic, Related
 
 
@@ -96,3 +102,28 @@ def test_an_error_without_a_place_goes_to_standard_error(
 )
 def test_things_are_counted(count: int, text: str) -> None:
     assert counted(count, "route") == text
+
+
+_HOSTILE = "a\tb\n\x1b]0;owned\x07\x1b[2J\x9b31m\r\x7f\u202e\udc80 ü\n"
+_VISIBLE = "a\tb\n\\x1b]0;owned\\x07\\x1b[2J\\x9b31m\\r\\x7f\\u202e\\udc80 ü\n"
+
+
+def test_what_a_sender_wrote_does_nothing_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    print_raw(_HOSTILE)
+    assert terminal.getvalue() == _VISIBLE
+
+
+def test_what_a_sender_wrote_goes_letter_by_letter_into_a_pipe(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    print_raw(_HOSTILE)
+    assert capsysbinary.readouterr().out == _HOSTILE.encode("utf-8", "surrogatepass")
+
+
+def test_results_and_errors_do_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(_HOSTILE)
+    print_error(_HOSTILE)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == (f"{_VISIBLE}\n", f"error: {_VISIBLE}\n")

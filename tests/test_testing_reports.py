@@ -152,6 +152,15 @@ def test_json_tells_where_a_value_comes_from() -> None:
     ]
 
 
+def test_json_does_nothing_to_a_terminal(here: Path) -> None:
+    (here / "routes.yaml").write_text(ROUTES.replace(r"\e[1m", r"\x9b1m\u202e"), "utf-8")
+    result = run("--format", "json")
+
+    assert result.exit_code == 1
+    assert r"\u009b1m\u202e" in result.stdout
+    assert result.stdout.isascii()
+
+
 def test_json_of_files_with_errors_has_no_tests(here: Path) -> None:
     (here / "routes.yaml").write_text(ROUTES.replace("route: paid, image", "route: free, image"))
     result = run("--format", "json")

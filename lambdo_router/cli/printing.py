@@ -36,8 +36,8 @@ def print_diagnostics(
 
 
 def print_error(message: str) -> None:
-    """One error that has no place in a file."""
-    _to_stderr(f"{click.style('error:', fg='red', bold=True)} {message}")
+    """One error that has no place in a file; what SQS or Fly said may be in it."""
+    _to_stderr(f"{click.style('error:', fg='red', bold=True)} {visible(message)}")
 
 
 def print_warning(message: str) -> None:
@@ -47,7 +47,24 @@ def print_warning(message: str) -> None:
 
 def print_result(text: str) -> None:
     """What a command found out, on stdout."""
-    click.echo(text)
+    click.echo(visible(text))
+
+
+def print_raw(text: str) -> None:
+    """
+    A text that a sender wrote, letter by letter and with nothing after it, on stdout.
+
+    A terminal would act upon some letters; there they are written out, but for tabs and line ends.
+    """
+    if sys.stdout.isatty():
+        click.echo(visible(text), nl=False)
+    else:
+        click.echo(text.encode("utf-8", "surrogatepass"), nl=False)
+
+
+def visible(text: str) -> str:
+    """The text with everything escaped that a terminal would act upon, but for tabs and lines."""
+    return "".join(c if c in "\n\t" else escape(c) for c in text)
 
 
 def counted(count: int, noun: str) -> str:

@@ -91,7 +91,11 @@ def list_command(where: QueueOptions, only: FilterOptions, limit: int, form: str
 @command.command("show")
 @click.argument("message_id", metavar="ID")
 @queue_options
-@click.option("--raw", is_flag=True, help="Only the body, letter by letter.")
+@click.option(
+    "--raw",
+    is_flag=True,
+    help="Only the body, letter by letter; at a terminal, what it would act upon is escaped.",
+)
 @click.option(
     "--format",
     "form",
@@ -116,7 +120,7 @@ def show_command(message_id: str, where: QueueOptions, form: str, *, raw: bool) 
     Exit codes: 0 shown, 1 there is no such message to be seen, 2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     from lambdo_router.cli.layout import say
-    from lambdo_router.cli.printing import counted, print_error
+    from lambdo_router.cli.printing import counted, print_error, print_raw
     from lambdo_router.cli.rejected_session import look_for, run
     from lambdo_router.cli.rejected_text import as_json, in_full, message_file, show_json
     from lambdo_router.config.diagnostics import escape
@@ -134,7 +138,7 @@ def show_command(message_id: str, where: QueueOptions, form: str, *, raw: bool) 
         sys.exit(1)
     rejected = seen.messages[0]
     if raw:
-        click.echo(rejected.message.body.encode("utf-8", "surrogatepass"), nl=False)
+        print_raw(rejected.message.body)
     elif form == "message":
         click.echo(as_json(message_file(rejected, seen.looked_at)))
     elif form == "json":

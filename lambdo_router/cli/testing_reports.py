@@ -164,7 +164,7 @@ def json_of(suites: Sequence[Suite], report: Report) -> str:
         "tests": [_test(suite, result) for suite in suites for result in suite.results],
         "coverage": [_coverage(suite) for suite in suites if suite.coverage],
     }
-    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(told, indent=2) + "\n"
 
 
 def _test(suite: Suite, result: Result) -> dict[str, object]:
