@@ -7,9 +7,9 @@
 # image gains over its base is one folder, /opt/lambdo; no shell, pip or compiler is needed there.
 # docs/images.md: what is in it, how it is tried, and what else the arguments below are good for.
 
-# Any image with Python 3.11 or newer as `python3`, with pip and venv. A tag is what can be named
-# here for every platform; give a digest (python@sha256:...) to have the same base each time.
-ARG BASE_IMAGE=docker.io/library/python:3.13-slim-trixie
+# Any image with Python 3.11 or newer as `python3`, with pip and venv. The digest is that of the index
+# of all platforms: the same base each time, until somebody renews it (docs/images.md).
+ARG BASE_IMAGE=docker.io/library/python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
 
 FROM ${BASE_IMAGE} AS wheel

@@ -146,9 +146,8 @@ def test_the_steps_of_the_action_take_inputs_from_their_environment_only() -> No
 
     assert len(scripts) == 3
     assert [script for script in scripts if "${{" in script] == []
-    assert [step["uses"] for step in STEPS.values() if "uses" in step] == [
-        "actions/setup-python@v6"
-    ]
+    used = [step["uses"].partition("@")[0] for step in STEPS.values() if "uses" in step]
+    assert used == ["actions/setup-python"]
 
 
 def test_the_action_uses_every_input_and_every_one_has_a_default() -> None:

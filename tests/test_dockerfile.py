@@ -124,11 +124,19 @@ def test_what_make_lock_pins_for_the_build_is_what_the_build_requires() -> None:
 
 @pytest.mark.parametrize("name", ["router", "python"])
 def test_the_base_image_has_a_python_that_is_supported_and_tried(name: str) -> None:
-    found = re.search(r"ARG BASE_IMAGE=\S+/python:(\d+\.\d+)-slim-\w+\n", _ALL[name].read_text())
+    found = re.search(
+        r"ARG BASE_IMAGE=\S+/python:(\d+\.\d+)-slim-\w+@sha256:\w+\n", _ALL[name].read_text()
+    )
     assert found is not None
     assert found[1] == PYTHON
     assert SpecifierSet(_PROJECT["project"]["requires-python"]).contains(f"{found[1]}.0")
     assert f"Programming Language :: Python :: {found[1]}" in _PROJECT["project"]["classifiers"]
+
+
+@pytest.mark.parametrize("name", sorted(_ALL.keys() - {"php"}))
+def test_the_base_image_is_named_by_its_digest(name: str) -> None:
+    [base] = re.findall(r"^ARG BASE_IMAGE=(\S+)$", _ALL[name].read_text(), re.MULTILINE)
+    assert re.search(r"^docker\.io/library/[a-z]+:[a-z0-9.-]+@sha256:[0-9a-f]{64}$", base)
 
 
 def test_the_pythons_of_these_tests_are_those_of_the_classifiers() -> None:

@@ -75,21 +75,91 @@ def test_nothing_foreign_gets_into_a_script_and_rights_are_asked_for_where_neede
     assert WORKFLOWS[workflow]["permissions"] == {"contents": "read"}
 
 
+USES = re.compile(r"^ *(?:- )?uses: (\S+)(?: # (\S+))?$", re.MULTILINE)
+OURS = re.compile(r"\./|acme/lambdo-router@|@source@@")
+"""This repository: its own checkout, and what stands for it in pages and templates."""
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *FILES,
+        ROOT / "action.yml",
+        *sorted((ROOT / "lambdo_router/templates/ci").iterdir()),
+        *sorted((ROOT / "docs").rglob("*.md")),
+        ROOT / "README.md",
+    ],
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
+def test_what_others_wrote_is_named_by_its_commit(file: Path) -> None:
+    text = file.read_text()
+    used = USES.findall(text)
+    loose = [
+        (name, version)
+        for name, version in used
+        if not OURS.match(name)
+        and not (re.search(r"@[0-9a-f]{40}$", name) and re.fullmatch(r"v?[0-9.]+", version))
+    ]
+
+    assert loose == []
+    assert len(used) == text.count("uses: ")
+
+
+def test_an_action_has_one_commit_everywhere() -> None:
+    files = [*FILES, ROOT / "action.yml", *(ROOT / "lambdo_router/templates/ci").iterdir()]
+    files += [ROOT / "docs/ci.md", ROOT / "docs/getting-started.md"]
+    used = {it for file in files for it in USES.findall(file.read_text()) if not OURS.match(it[0])}
+
+    names = [name.partition("@")[0] for name, _ in used]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_no_credentials_stay_behind_a_checkout(workflow: str) -> None:
+    checkouts = [it for it in steps(workflow) if it.get("uses", "").startswith("actions/checkout@")]
+
+    assert checkouts
+    assert [it.get("with") for it in checkouts] == [{"persist-credentials": False}] * len(checkouts)
+
+
+def test_a_job_has_the_rights_that_it_needs_and_those_that_install_freely_have_none() -> None:
+    jobs = WORKFLOWS["release"]["jobs"]
+    rights = {name: job["permissions"] for name, job in jobs.items() if "permissions" in job}
+
+    assert rights == {
+        "attest": {"contents": "read", "id-token": "write", "attestations": "write"},
+        "image": {"contents": "read", "packages": "write"},
+        "release": {"contents": "write"},
+    }
+    scripts = [step.get("run", "") for name in rights for step in jobs[name]["steps"]]
+    assert [it for it in scripts if "pip" in it] == []
+    assert not any("permissions" in job for job in WORKFLOWS["ci"]["jobs"].values())
+
+
 def test_what_is_published_was_tested_first() -> None:
     jobs = WORKFLOWS["release"]["jobs"]
 
     assert {name: job.get("needs") for name, job in jobs.items()} == {
         "test": None,
         "dist": "test",
-        "image": "dist",
+        "sbom": "dist",
+        "attest": "sbom",
+        "image": "attest",
         "release": "image",
     }
 
 
-def test_the_builder_is_the_one_that_the_tests_use() -> None:
-    pinned = {it for it in PROJECT["dependency-groups"]["dev"] if it.startswith("build==")}
+def test_the_builder_is_installed_by_hash_and_nothing_runs_between_it_and_the_upload() -> None:
+    build = script("release", "Build")
+    [install] = re.findall(r"pip .*?install(?:.*?\\\n)*.*\n", build)
+    names = [
+        it.get("name", it.get("uses", "")) for it in WORKFLOWS["release"]["jobs"]["dist"]["steps"]
+    ]
+    at = names.index("Build")
 
-    assert set(re.findall(r"build==\S+", script("release", "Build"))) == pinned
+    assert "--no-deps --require-hashes --requirement requirements-build.lock" in install
+    assert 'hatchling" build' in build
+    assert names[at + 1].startswith("actions/upload-artifact@")
 
 
 @pytest.mark.parametrize(
