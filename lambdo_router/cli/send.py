@@ -67,6 +67,7 @@ async def _send_all(
 def _tell(table: "RoutingTable", queue: "Queue", message_id: str, sample: "Sample") -> None:
     """Say on stderr what the router will do with the message: its own `decide` knows."""
     from lambdo_router.cli.printing import print_warning
+    from lambdo_router.config.diagnostics import escape
     from lambdo_router.events import Message
     from lambdo_router.routing import Refused, Routed, decide
 
@@ -78,7 +79,7 @@ def _tell(table: "RoutingTable", queue: "Queue", message_id: str, sample: "Sampl
         return
     match decide(table, queue, message):
         case Routed(route=route):
-            click.echo(f"{where}takes the route {route.name}", err=True)
+            click.echo(escape(f"{where}takes the route {route.name}"), err=True)
         case Refused() as refused:
             print_warning(f"{where}{_refusal(refused, queue)}")
         case unreachable:
