@@ -88,21 +88,24 @@ class Reports:
         batch.machine.cancel()
         return batch.failed or frozenset()
 
+    def admit(self, batch_id: str, token: str) -> None:
+        """
+        Make sure that this token may report for this batch.
+
+        Raises ReportRefused: 401 for a wrong token, 404 for a batch that is not (or no more)
+        running under this router.
+        """
+        self._batch(batch_id, token)
+
     async def take(self, batch_id: str, token: str, failed: Iterable[str]) -> int:
         """
         Record a report; how many messages it names.
 
-        A repetition of the same report is taken again. Raises ReportRefused: 401 for a wrong token,
-        404 for a batch that is not (or no more) running under this router, 409 for a second report
-        that differs, 422 for a message of another batch, 503 if Fly does not record it.
+        A repetition of the same report is taken again. Raises ReportRefused as `admit` does, and
+        409 for a second report that differs, 422 for a message of another batch, 503 if Fly does
+        not record it.
         """
-        batch = self._open.get(batch_id)
-        # The same answer for an unknown batch and a wrong token would hide a late report from its
-        # runtime; a batch id is a digest and tells nobody anything.
-        if batch is None:
-            raise ReportRefused(404, "no such batch is running under this router")
-        if not hmac.compare_digest(batch.token.encode(), token.encode()):
-            raise ReportRefused(401, "the token is not this batch's")
+        batch = self._batch(batch_id, token)
         named = frozenset(failed)
         if strange := named - batch.message_ids:
             raise ReportRefused(422, f"{len(strange)} of the messages are not of this batch")
@@ -113,6 +116,16 @@ class Reports:
                 await self._record(batch, named)
                 batch.failed = named
         return len(named)
+
+    def _batch(self, batch_id: str, token: str) -> _Open:
+        batch = self._open.get(batch_id)
+        # The same answer for an unknown batch and a wrong token would hide a late report from its
+        # runtime; a batch id is a digest and tells nobody anything.
+        if batch is None:
+            raise ReportRefused(404, "no such batch is running under this router")
+        if not hmac.compare_digest(batch.token.encode(), token.encode()):
+            raise ReportRefused(401, "the token is not this batch's")
+        return batch
 
     async def _record(self, batch: _Open, failed: frozenset[str]) -> None:
         if not failed:

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 import pytest
 from building import route, table
+from hypothesis import given
+from hypothesis.strategies import text
 from page_scene import (
     HOSTILE,
     IMAGES,
@@ -155,8 +157,27 @@ def test_a_form_as_browsers_send_it(body: bytes, asked: Asked) -> None:
     assert read_form(body) == asked
 
 
+@given(text())
+def test_every_text_comes_through_a_form(value: str) -> None:
+    as_it_is = quote(value, safe=" \t\n\r=").encode()
+    expected = Asked(body=value.replace("\r\n", "\n"))
+
+    assert read_form(urlencode({"body": value}).encode()) == expected
+    assert read_form(b"body=" + as_it_is) == expected
+
+
 @pytest.mark.parametrize(
-    "body", [b"nothing", b"what=else", b"\xff", b"body=%ff", b"&".join([b"body=1"] * 99)]
+    "body",
+    [
+        b"nothing",
+        b"what=else",
+        b"\xff",
+        b"body=%ff",
+        b"body=%ED%A0%80",
+        b"body=%2",
+        b"body=%zz",
+        b"&".join([b"body=1"] * 99),
+    ],
 )
 def test_what_is_no_form_of_the_page_is_refused(body: bytes) -> None:
     with pytest.raises(NotAForm):
@@ -199,6 +220,7 @@ async def test_what_the_page_loads_is_kept_for_good_and_small() -> None:
     assert missing.status_code == 404
 
 
+@pytest.mark.real_time
 async def test_before_there_is_a_table_the_page_is_there_and_no_message_is_decided_about() -> None:
     async with client(Scene(WALL)) as http:
         page = await http.get("/")
@@ -230,6 +252,7 @@ async def test_the_script_gets_the_answer_alone() -> None:
     assert part.text.startswith('<div class="answer is-good">')
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     ("headers", "content", "status"),
     [

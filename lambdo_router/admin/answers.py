@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
@@ -33,7 +33,7 @@ def bearer(request: Request) -> str | None:
 
 def failure_handlers() -> Mapping[Any, ExceptionHandler]:
     """For what starlette finds wrong, and for defects of ours."""
-    return {HTTPException: _refused, Exception: _crashed}
+    return {HTTPException: _refused, ClientDisconnect: _left, Exception: _crashed}
 
 
 _WHY = {404: "there is nothing here", 405: "this method is not allowed here"}
@@ -46,6 +46,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     return failure(
         error.status_code, f"{request.method} {request.url.path}: {reason}", error.headers
     )
+
+
+async def _left(request: Request, error: Exception) -> Response:  # noqa: ARG001 - nobody hears it
+    """Whoever leaves in the middle of a body has not met a defect, and is worth no line."""
+    return Response(status_code=400)
 
 
 async def _crashed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - it is logged

@@ -19,10 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lambdo_router.admin.answers import failure
 from lambdo_router.admin.hosts import Hosts
 
-LARGEST_BODY: Final = 2 * 1024 * 1024
-"""Bytes; a message of SQS has at most 1 MiB, and its JSON spelling may have more."""
-_BODY_TAKES: Final = 30.0
-"""Seconds that a request may take for its body."""
+LARGEST_BODY: Final = 1_200_000
+"""Bytes; the largest is the page's form, with a message of up to 1 MiB in it."""
+_BODY_TAKES: Final = 20.0
+"""Seconds that a request may take for its body; its connection has a deadline too (serving.py)."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 _HEADERS: Final = {
     "Cache-Control": "no-store",

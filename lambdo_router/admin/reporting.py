@@ -34,6 +34,7 @@ def report_route(reports: Reports, observe: journal.Observer) -> Route:
         told_id = batch_id[:_LONGEST_ID]
         try:
             token = _token(request)
+            reports.admit(batch_id, token)  # before anything of a stranger's body is kept
             failed = _failed(await _body(request))
             named = await reports.take(batch_id, token, failed)
         except ReportRefused as refused:

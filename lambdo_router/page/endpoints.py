@@ -42,7 +42,10 @@ _KEEP: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _PART: Final = "text/x-part"
 """What the script accepts."""
 _TOGETHER: Final = 2
-"""Messages that are decided about at a time; a table of ten thousand routes takes a second."""
+"""Forms that are in memory at a time; a table of ten thousand routes takes a second for one."""
+_MOST_ASKING: Final = 10
+"""Forms that are answered or wait for that; more are turned away."""
+_NO_TABLE: Final = Answer("bad", "No routing table is in use yet")
 
 
 @dataclass(slots=True)
@@ -59,7 +62,8 @@ class Page:
     _table: RoutingTable | None = None
     _flows: Flows = field(default_factory=Flows)
     _watching: Watching = field(init=False)
-    _deciding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_TOGETHER))
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_TOGETHER))
+    _asking: int = 0
 
     def __post_init__(self) -> None:
         self._watching = Watching(self.status, self._flows.last_minute)
@@ -85,32 +89,51 @@ class Page:
         ]
 
     async def _show(self, request: Request) -> Response:  # noqa: ARG002 - starlette's signature
-        return self._page(Asked(), Html())
+        return _page(self._now(), self._table, Asked(), Html())
 
-    def _page(self, asked: Asked, shown: Html, status: int = 200) -> Response:
-        now = self._watching.now(asyncio.get_running_loop().time())
-        names = () if self._table is None else tuple(self._table.queues)
-        return HTMLResponse(page_html(now, names, asked, shown), status, _POLICY)
+    def _now(self) -> Rendered:
+        return self._watching.now(asyncio.get_running_loop().time())
 
     async def _explain(self, request: Request) -> Response:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return PlainTextResponse("this form is filled in on its own page only\n", 403)
+        if self._asking >= _MOST_ASKING:
+            text = "too many messages are being asked about; try again in a few seconds\n"
+            return PlainTextResponse(text, 503, {"Retry-After": "5"})
+        self._asking += 1
         try:
-            asked = read_form(await request.body())
-        except NotAForm as problem:
-            return PlainTextResponse(f"{problem}\n", 400)
-        found = await self._answer(asked)
-        shown = render("answer", {"answer": found})
-        if request.headers.get("accept", "").startswith(_PART):
-            return HTMLResponse(shown, headers=_POLICY)
-        return self._page(asked, shown)
+            # First a place and then the body: what waits is not in memory yet.
+            async with self._places:
+                return await self._explained(request)
+        finally:
+            self._asking -= 1
 
-    async def _answer(self, asked: Asked) -> Answer:
-        table = self._table
-        if table is None:
-            return Answer("bad", "No routing table is in use yet")
-        async with self._deciding:
-            return await asyncio.to_thread(answer, table, asked, self.wall())
+    async def _explained(self, request: Request) -> Response:
+        form, table, wall = await request.body(), self._table, self.wall()
+        alone = request.headers.get("accept", "").startswith(_PART)
+        now = None if alone else self._now()
+        # All of it takes as long as the form is large: in a thread, the loop goes on meanwhile.
+        return await asyncio.to_thread(_explanation, form, table, wall, now)
+
+
+def _explanation(
+    form: bytes, table: RoutingTable | None, wall: float, now: Rendered | None
+) -> Response:
+    """The answer to a form, within the page as it is now or alone."""
+    try:
+        asked = read_form(form)
+    except NotAForm as problem:
+        return PlainTextResponse(f"{problem}\n", 400)
+    found = _NO_TABLE if table is None else answer(table, asked, wall)
+    shown = render("answer", {"answer": found})
+    if now is None:
+        return HTMLResponse(shown, headers=_POLICY)
+    return _page(now, table, asked, shown)
+
+
+def _page(now: Rendered, table: RoutingTable | None, asked: Asked, shown: Html) -> Response:
+    names = () if table is None else tuple(table.queues)
+    return HTMLResponse(page_html(now, names, asked, shown), headers=_POLICY)
 
 
 def page_html(now: Rendered, queue_names: tuple[str, ...], asked: Asked, shown: Html) -> Html:

@@ -5,10 +5,13 @@ The verdict is the router's own, under the table that it runs on. What is told o
 what no variable makes a secret: no environment, no command but the sender's.
 """
 
+import re
+from binascii import a2b_qp
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
 from typing import Final, assert_never
-from urllib.parse import parse_qsl
 
 from lambdo_router.config.messages import attribute
 from lambdo_router.events import Attribute, Message, read_event
@@ -20,8 +23,10 @@ from lambdo_router.verdicts import Verdict, judge
 
 _MESSAGE_ID: Final = "00000000-0000-0000-0000-000000000000"
 _MOST_STEPS: Final = 100
-_FIELDS: Final = 10
-"""That a form may have; the page's has three."""
+_FIELDS: Final = ("queue", "attributes", "body")
+_NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_LONGEST: Final = 300
+"""Characters of a complaint, which may quote what was sent."""
 _DONE: Final[Mapping[str, str]] = {
     "launch": "Fly has accepted the Machine",
     "success": "the Machine has exited with 0",
@@ -69,21 +74,28 @@ class Answer:
 
 def read_form(body: bytes) -> Asked:
     """The form of the page, as browsers encode it. Raises NotAForm."""
+    if _NO_ESCAPE.search(body):
+        raise NotAForm("this is no form: a % without two hexadecimal digits after it")
+    pairs = body.split(b"&", len(_FIELDS)) if body else []
+    if len(pairs) > len(_FIELDS):
+        raise NotAForm(f"the form has {', '.join(_FIELDS)}, each once, and nothing else")
+    fields: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = map(_decoded, pair.partition(b"="))
+        if name not in _FIELDS or not equals:
+            raise NotAForm(f"the form has no field {name[:50]!r}; it has {', '.join(_FIELDS)}")
+        # Browsers send every end of a line as CR LF.
+        fields[name] = value.replace("\r\n", "\n")
+    return Asked(**fields)
+
+
+def _decoded(text: bytes) -> str:
+    # As quoted-printable, which is decoded in place; urllib takes a hundred bytes for each escape.
+    quoted = text.replace(b"+", b" ").replace(b"=", b"=3D").replace(b"%", b"=")
     try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=bool(body),
-            errors="strict",
-            max_num_fields=_FIELDS,
-        )
-    except ValueError as problem:
-        raise NotAForm(f"this is no form: {problem}") from None
-    fields = dict(pairs)
-    if unknown := sorted(set(fields) - {"queue", "attributes", "body"}):
-        raise NotAForm(f"the form has no field {unknown[0][:50]!r}; it has queue, attributes, body")
-    # Browsers send every end of a line as CR LF.
-    return Asked(**{name: text.replace("\r\n", "\n") for name, text in fields.items()})
+        return a2b_qp(quoted).decode()
+    except UnicodeDecodeError as problem:
+        raise NotAForm(f"this is no form: it is no UTF-8 ({problem.reason})") from None
 
 
 def answer(table: RoutingTable, asked: Asked, wall: float) -> Answer:
@@ -91,7 +103,7 @@ def answer(table: RoutingTable, asked: Asked, wall: float) -> Answer:
     problems: list[str] = []
     queue = table.queues.get(asked.queue)
     if queue is None:
-        problems.append(f"there is no queue {asked.queue!r}; choose one")
+        problems.append(f"there is no queue {asked.queue[:100]!r}; choose one")
     attributes = _attributes(asked.attributes, problems)
     size = len(asked.body.encode(errors="surrogatepass"))
     if not asked.body:
@@ -99,14 +111,17 @@ def answer(table: RoutingTable, asked: Asked, wall: float) -> Answer:
     elif size > LARGEST_MESSAGE:
         problems.append(f"the body has {size} bytes; SQS takes {LARGEST_MESSAGE}")
     if problems or queue is None:
-        return Answer("bad", "This is no message that SQS would take", tuple(problems))
+        complaints = tuple(map(_cut, problems))
+        return Answer("bad", "This is no message that SQS would take", complaints)
     message = Message(_MESSAGE_ID, "", asked.body, attributes, _delivered(wall))
     return _of_verdict(table, queue, message, judge(table, queue, message, wall=wall, record=True))
 
 
 def _attributes(written: str, problems: list[str]) -> Mapping[str, Attribute]:
     attributes: dict[str, Attribute] = {}
-    for line in filter(None, map(str.strip, written.split("\n"))):
+    # Line by line: who sends a million of them gets no list of a million complaints.
+    lines = (line for each in StringIO(written) if (line := each.strip()))
+    for line in islice(lines, MOST_ATTRIBUTES):
         head, equals, value = line.partition("=")
         name, colon, data_type = head.partition(":")
         if not equals:
@@ -119,9 +134,13 @@ def _attributes(written: str, problems: list[str]) -> Mapping[str, Attribute]:
             attributes[name] = attribute(name, data_type if colon else "String", value)
         except ValueError as problem:
             problems.append(str(problem))
-    if len(attributes) > MOST_ATTRIBUTES:
-        problems.append(f"{len(attributes)} attributes; SQS takes {MOST_ATTRIBUTES} with a message")
+    if next(lines, None) is not None:
+        problems.append(f"more than {MOST_ATTRIBUTES} attributes, which SQS does not take")
     return attributes
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _delivered(wall: float) -> Mapping[str, str]:
