@@ -429,6 +429,8 @@ def test_every_exception_of_botocore_is_in_the_table_or_known_not_to_matter() ->
         pytest.param(
             botocore.exceptions.ParamValidationError(report="x"), QueueRefused, id="our-mistake"
         ),
+        pytest.param(OSError(24, "Too many open files"), QueueUnavailable, id="no-file-is-left"),
+        pytest.param(FileNotFoundError(2, "No such file"), QueueRefused, id="no-token-of-a-role"),
         pytest.param(type("Next", (BotoCoreError,), {})(), QueueRefused, id="unheard-of"),
         pytest.param(
             type("Next", (botocore.exceptions.ConnectionError,), {"fmt": "x {error}"})(error="x"),

@@ -6,6 +6,7 @@ The service's own refusals go by their code, for the status says too little: SQS
 with botocore's list, so that a new class cannot slip through unread.
 """
 
+import errno
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -94,8 +95,13 @@ FOREIGN: tuple[type[Exception], ...] = (
     ClientError,
     ResponseParserError,
     UnreadableAnswer,
+    OSError,
 )
-"""What boto3 raises that is about the service, and not a mistake in the calling code."""
+"""
+What boto3 raises that is about the service, and not a mistake in the calling code.
+
+OSError: it lets pass what goes wrong with a file, as the token of a role in the middle of a call.
+"""
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 _ASSUME_ROLE = "AssumeRole"
 """What botocore asks of STS, in the middle of a call to SQS, when a role's credentials run out."""
@@ -116,6 +122,7 @@ _CLASSES: Mapping[str, Remedy] = {
             "FlexibleChecksumError",
             "HTTPClientError",
             "IncompleteReadError",
+            "OSError",
             "ProxyConnectionError",
             "ReadTimeoutError",
             "ResponseParserError",
@@ -128,6 +135,7 @@ _CLASSES: Mapping[str, Remedy] = {
     **dict.fromkeys(
         (
             "CredentialRetrievalError",
+            "FileNotFoundError",
             "LoginAuthorizationCodeError",
             "LoginError",
             "LoginInsufficientPermissions",
@@ -137,6 +145,7 @@ _CLASSES: Mapping[str, Remedy] = {
             "NoAuthTokenError",
             "NoCredentialsError",
             "PartialCredentialsError",
+            "PermissionError",
             "RefreshWithMFAUnsupportedError",
             "SSOError",
             "SSOTokenLoadError",
@@ -225,7 +234,7 @@ def is_denied(error: ClientError) -> bool:
 
 
 def _failure(error: Exception, doing: str) -> tuple[QueueError, Remedy]:
-    code, reason = "", _first_line(error)
+    code, reason = "", f"{_first_line(error)}{_out_of_files(error)}"
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         reason = f"{code}: {_first_line(error.response.get('Error', {}).get('Message', ''))}"
@@ -236,6 +245,16 @@ def _failure(error: Exception, doing: str) -> tuple[QueueError, Remedy]:
         return QueueUnavailable(text, code=code, retry_after=after), remedy
     text = without_password(f"{doing}: {reason.rstrip('.')}; {remedy.value}")
     return QueueRefused(text, code=code), remedy
+
+
+def _out_of_files(error: BaseException) -> str:
+    """Of all failures to connect, for which botocore has one text, this is not the network's."""
+    inner = error.__cause__ or error.__context__
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.errno in (errno.EMFILE, errno.ENFILE):
+            return f" ({inner.strerror})"
+        inner = inner.__cause__ or inner.__context__
+    return ""
 
 
 def _remedy_of(error: Exception) -> Remedy:
