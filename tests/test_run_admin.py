@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,11 @@ class Running:
         )
         out, _ = await asyncio.wait_for(asking.communicate(), 30)
         return asking.returncode or 0, out.decode()
+
+
+def kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
 
 
 @asynccontextmanager
@@ -138,6 +143,52 @@ async def test_status_tells_of_routes_by_their_place_and_of_what_they_did(tmp_pa
     assert status["routes"][0]["totals"]["launches"] == 1
     assert status["queues"][0]["reasons"] == {"unmatched": 1}
     assert status["batches"][0]["state"] == "launched"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET /readyz HTTP/1.1\r\nHost: x\r\n", id="half-a-head"),
+        pytest.param(
+            b"POST /explain HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nbody", id="half-a-body"
+        ),
+    ],
+)
+async def test_more_connections_than_files_stop_neither_answers_nor_launches(
+    sent: bytes, tmp_path: Path
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with world(tmp_path) as here, AsyncExitStack() as ends:
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", 'ulimit -n 200 && exec "$0" -m lambdo_router run', sys.executable),
+            cwd=here.folder,
+            env={**here.environment, "LAMBDO_ADMIN_TOKEN": ADMIN_TOKEN},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        ends.callback(kill, process)
+        http = await ends.enter_async_context(httpx.AsyncClient(timeout=30))
+        running = Running(here, process, http)
+        listening = await running.said("admin.listening")
+        port = int(listening["url"].rpartition(":")[2])
+        running.url = f"http://127.0.0.1:{port}"
+        await running.said("queue.opened")
+        for _ in range(300):
+            client = ends.enter_context(socket.socket())
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", port))
+            with suppress(ConnectionError):  # it was one too many already
+                await loop.sock_sendall(client, sent)
+        ready = await running.get("/readyz")
+        here.send("{}", kind="a")
+        launched = await here.until_launched(1)
+        process.terminate()
+        code, _ = await here.end(process)
+
+    assert ready.status_code == 200
+    assert launched == [[{}]]
+    assert code == 0
 
 
 async def test_the_server_is_there_before_the_queues_are_reached(tmp_path: Path) -> None:

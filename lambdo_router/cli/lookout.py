@@ -16,6 +16,7 @@ from lambdo_router import journal
 from lambdo_router.admin import Changes, Reloading, Watched, admin_app
 from lambdo_router.admin.hosts import Hosts, hosts_of
 from lambdo_router.cli.loaded import places
+from lambdo_router.cli.open_files import most_connections
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.errors import SettingsError
 from lambdo_router.levels import Levels
@@ -25,7 +26,7 @@ from lambdo_router.page import Page
 from lambdo_router.prices import Prices
 from lambdo_router.reports import Reports
 from lambdo_router.routing import RoutingTable
-from lambdo_router.serving import serve
+from lambdo_router.serving import Bounds, serve
 from lambdo_router.settings import Settings
 
 log = structlog.get_logger()
@@ -98,7 +99,7 @@ async def listen(
     )
     host, port = settings.admin_host, settings.admin_port
     try:
-        url = await ends.enter_async_context(serve(app, host, port))
+        url = await ends.enter_async_context(serve(app, host, port, Bounds(most_connections())))
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {host} port {port} ({error.strerror}); set LAMBDO_ADMIN_PORT to a "

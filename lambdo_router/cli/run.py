@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lambdo_router import __version__
+from lambdo_router.cli.open_files import raise_limit
 from lambdo_router.cli.printing import print_error, print_warning
 from lambdo_router.cli.running import EndedAtOnce, fly_machines, signals
 from lambdo_router.cli.source import RoutesPlace, Source, source_of
@@ -93,6 +94,7 @@ def command(routes: Path | Address | None, grace: float | None, *, admin: bool) 
     settings = read_settings(os.environ)
     if grace is not None:
         settings = replace(settings, limits=replace(settings.limits, grace=grace))
+    raise_limit()
     logs = configure_logs(settings.log_format, settings.log_level)
     try:
         running = _run(settings, source_of(routes, settings), logs, admin=admin)
