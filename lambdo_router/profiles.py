@@ -114,7 +114,7 @@ class Overrides:
     """What a sender may set by attribute. The default allows nothing."""
 
     image: tuple[str, ...] = ()
-    """Globs (`*` stands for any run of characters) for the whole normalised image reference."""
+    """Globs for the whole normalised image reference; what `*` stands for: `image_matches`."""
     size: tuple[str, ...] = ()
     """Names of Fly's size table."""
     command: Literal[True] | tuple[tuple[str, ...], ...] = ()
@@ -150,7 +150,7 @@ class Overrides:
                 f"attribute `image` is {_shown(wish)}, which is no image reference; "
                 "write one like registry.fly.io/app:tag"
             )
-        if not any(glob_matches(glob, reference) for glob in self.image):
+        if not any(image_matches(glob, reference) for glob in self.image):
             raise OverrideDenied(
                 f"attribute `image` is {_shown(wish)}; allowed are: {', '.join(self.image)}"
             )
@@ -230,7 +230,31 @@ def normalise_image(reference: str) -> str | None:
     return f"{host}/{path}{tag}{digest}"
 
 
-def glob_matches(glob: str, text: str) -> bool:
+ANY_IMAGE = "*"
+"""The glob that every reference matches."""
+
+
+def image_matches(glob: str, reference: str) -> bool:
+    """
+    Whether a glob of `overrides.image` means this normalised reference.
+
+    A `*` stands for any text within the host, which goes to the first `/`, within repository and
+    tag, or within the digest, and never leads from one of these to another: who names a host gets
+    no other, and who says nothing of a digest gets none. `*` alone is every reference.
+    """
+    if glob == ANY_IMAGE:
+        return True
+    return all(map(_glob_matches, _glob_parts(glob), _glob_parts(reference)))
+
+
+def _glob_parts(reference: str) -> tuple[str, str, str]:
+    """Host, repository with tag, and digest, each with what divides it from the one before."""
+    name, at, digest = reference.partition("@")
+    host, slash, repository = name.partition("/")
+    return host, slash + repository, at + digest
+
+
+def _glob_matches(glob: str, text: str) -> bool:
     """
     Whether the glob, in which `*` stands for any run of characters, means the whole text.
 

@@ -113,14 +113,39 @@ def test_an_image_without_a_tag_is_told_where_it_is_written() -> None:
     )
 
 
-@pytest.mark.parametrize("glob", ["*", "*/acme/app:1", "registry.fly.io*", "nginx*", "ghcr*/a:*"])
-def test_a_glob_without_a_whole_host_lets_in_any_registry(glob: str) -> None:
+@pytest.mark.parametrize(
+    ("glob", "whose"),
+    [
+        ("*", "any registry"),
+        ("*/acme/app:1", "every registry that fits its `*`"),
+        ("ghcr*/a:*", "every registry that fits its `*`"),
+        ("*.example.com/app:*", "every registry that fits its `*`"),
+    ],
+)
+def test_a_glob_without_a_whole_host_lets_in_other_registries(glob: str, whose: str) -> None:
     [warning] = overrides(f"image: ['{glob}']")
 
     assert (warning.code, warning.message) == (
         "any-registry",
-        f"`{glob}` lets senders run images of any registry",
+        f"`{glob}` lets senders run images of {whose}",
     )
+
+
+@pytest.mark.parametrize(
+    ("glob", "hint"),
+    [
+        (
+            "registry.fly.io*",
+            "a `*` before the first `/` is part of the registry; write registry.fly.io/*",
+        ),
+        ("nginx*", "references are matched in full; write docker.io/library/nginx*"),
+    ],
+)
+def test_a_glob_that_has_no_part_behind_the_host_matches_nothing(glob: str, hint: str) -> None:
+    route = f"{{name: r, queue: orders, profile: {{}}, overrides: {{image: ['{glob}']}}}}"
+    [error] = compiled(f"{QUEUES}{DEFAULTS}routes: [{route}]").diagnostics
+
+    assert (error.code, error.hint) == ("never-matches", hint)
 
 
 @pytest.mark.parametrize("glob", ["registry.fly.io/acme-*", "docker.io/library/nginx:*", "a.b/*"])

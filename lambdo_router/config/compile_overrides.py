@@ -5,7 +5,7 @@ from typing import Literal
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Draft, Section
-from lambdo_router.profiles import SIZES, Overrides
+from lambdo_router.profiles import ANY_IMAGE, SIZES, Overrides
 
 
 def read_overrides(section: Section) -> Overrides:
@@ -57,13 +57,17 @@ def why_it_never_matches(glob: str) -> str | None:
     References are matched with registry and tag in them: `nginx` is
     `docker.io/library/nginx:latest`.
     """
-    head, star, _ = glob.partition("*")
-    host, slash, _ = head.partition("/")
-    if not star and not slash:
+    if glob == ANY_IMAGE:
+        return None
+    host, slash, _ = glob.partition("/")
+    is_host = "." in host or ":" in host or host == "localhost"
+    if not slash and "*" in host and is_host:
+        return f"a `*` before the first `/` is part of the registry; write {host.rstrip('*')}/*"
+    if not slash:
         return f"references are matched in full; write docker.io/library/{_tagged(glob)}"
-    if slash and not ("." in host or ":" in host or host == "localhost"):
+    if not is_host and "*" not in host:
         return f"references are matched with their registry; write docker.io/{_tagged(glob)}"
-    if not star and _tagged(glob) != glob:
+    if "*" not in glob and _tagged(glob) != glob:
         return f"references are matched with their tag or digest; write {_tagged(glob)}"
     return None
 

@@ -22,7 +22,7 @@ from lambdo_router.config.draft import Draft, Section
 from lambdo_router.config.layers import Layer
 from lambdo_router.config.units import size_text
 from lambdo_router.launching import REQUEST_LIMIT, room_for_entries
-from lambdo_router.profiles import SIZES, glob_matches, normalise_image
+from lambdo_router.profiles import ANY_IMAGE, SIZES, image_matches, normalise_image
 from lambdo_router.routing import Route
 
 T = TypeVar("T")
@@ -127,9 +127,9 @@ def _open_registries(overrides: Section) -> Iterator[Diagnostic]:
     """A host that is not written out in full can be registered by anybody."""
     draft = overrides.draft
     for at, glob in _texts(overrides, "image"):
-        head, star, _ = glob.partition("*")
-        if star and "/" not in head:
-            what = f"{draft.quoted(at)} lets senders run images of any registry"
+        if "*" in glob.partition("/")[0] and why_it_never_matches(glob) is None:
+            whose = "any registry" if glob == ANY_IMAGE else "every registry that fits its `*`"
+            what = f"{draft.quoted(at)} lets senders run images of {whose}"
             hint = "write registry and repository in full, like registry.fly.io/acme-jobs:*"
             yield _warning(draft, at, "any-registry", what, hint)
 
@@ -140,7 +140,7 @@ def _needless(overrides: Section) -> Iterator[Diagnostic]:
     # Of a glob that nothing matches that is said already.
     images = [(at, it) for at, it in _texts(overrides, "image") if why_it_never_matches(it) is None]
     for entries in (images, sizes):
-        yield from _covered(draft, entries, glob_matches, draft.quoted)
+        yield from _covered(draft, entries, image_matches, draft.quoted)
     commands = overrides.value.get("command")
     prefixes = commands if isinstance(commands, list) else []
     known = [(overrides.at("command", n), p) for n, p in enumerate(prefixes) if p is not None]
