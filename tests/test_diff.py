@@ -204,6 +204,17 @@ def test_a_linked_file_of_a_revision_is_followed(folder: Path) -> None:
     assert diff("HEAD:routes.yaml", "old.yaml").exit_code == 0
 
 
+def test_a_link_of_a_revision_to_this_machines_disk_is_not_followed(folder: Path) -> None:
+    (folder / "linked.yaml").symlink_to((folder / "old.yaml").resolve())
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "one")
+
+    result = diff("HEAD:linked.yaml", "old.yaml")
+    assert result.exit_code == 1
+    assert "there is no such file" in result.stderr
+
+
 def test_errors_in_a_revision_are_told_by_gits_name_for_the_file(folder: Path) -> None:
     (folder / "old.yaml").write_text(_ROUTES.replace("profile: small}", "profile: smal}", 1))
     git("init", "-q")

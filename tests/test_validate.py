@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lambdo_router.cli import cli
+from lambdo_router.config import include
 from lambdo_router.config.codes import ONLINE, catalogue, explained
 
 ROUTES = Path(__file__).parent / "routes"
@@ -121,11 +122,11 @@ def test_a_missing_file_is_named() -> None:
 
 
 def test_a_file_without_rights_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, mode: str) -> None:
-        raise PermissionError(13, "Permission denied", str(self), mode)
+    def refuse(path: Path, most: int) -> None:
+        raise PermissionError(13, "Permission denied", str(path), most)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(include, "read_regular", refuse)
 
     result = validate("routes.yaml")
 

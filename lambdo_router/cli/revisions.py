@@ -82,6 +82,8 @@ class Revision:
         elif links:
             link = os.fsdecode(content)
             leads_to = posixpath.normpath(posixpath.join(posixpath.dirname(path), link))
+            if leads_to.startswith(("/", "../")):
+                return True  # what is on this machine's disk is in no revision
             target.symlink_to(link)
             self._lay_out(leads_to, links - 1)
         return True

@@ -15,6 +15,7 @@ import click
 
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.document import Document
+from lambdo_router.config.files import link_out
 from lambdo_router.config.globs import is_glob
 from lambdo_router.config.include import Unreadable, read_bytes
 from lambdo_router.config.route_tests import ENDINGS, ROUTES, TestsFile, no_routes, routes_of
@@ -141,10 +142,13 @@ def _beside(folder: Path) -> Iterator[Path]:
 def _document(
     path: Path, sources: dict[str, Sequence[str]]
 ) -> tuple[Document | None, list[Diagnostic]]:
+    sources[str(path)] = ()
+    if (link := link_out(path.parent, path)) is not None:
+        what = f"the link {link} leads out of its folder"
+        return None, [Diagnostic(str(path), 1, 1, "file-not-readable", what)]
     try:
         content = read_bytes(path)
     except Unreadable as error:
-        sources[str(path)] = ()
         return None, [Diagnostic(str(path), 1, 1, error.code, str(error))]
     sources[str(path)] = source_lines(content)
     return parse_document(content, str(path))

@@ -3,8 +3,9 @@ Which files a glob of `include` means, and what must be watched to notice that t
 
 Globs are written with `/`, relative to the folder of the file that they stand in, and stay below
 it: a routes file must not be able to show, in the source line of a diagnostic, what else is on the
-disk. `*`, `?` and `[...]` stand for parts of one name, and never for a leading period, as in a
-shell. Names are sorted, so that the order of the files does not depend on the disk.
+disk (nor by a link: files.py). `*`, `?` and `[...]` stand for parts of one name, and never for a
+leading period, as in a shell. Names are sorted, so that the order of the files does not depend on
+the disk.
 """
 
 import fnmatch

@@ -16,6 +16,7 @@ from typing import Literal
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.document import Document
 from lambdo_router.config.document import Path as DocumentPath
+from lambdo_router.config.files import link_out, read_regular
 from lambdo_router.config.globs import Matches, expand, is_glob, refusal
 from lambdo_router.config.mirror import Mirror
 from lambdo_router.config.parts import Part
@@ -24,7 +25,7 @@ from lambdo_router.config.yaml_loader import parse_document, source_lines
 
 MOST_INCLUDED = 1000
 _MOST_READ = 16 * 1024 * 1024
-"""Bytes. Routes files are far smaller, and a larger one is refused; but a device has no end."""
+"""Bytes. Routes files are far smaller, and a larger one is refused."""
 
 
 @dataclass(slots=True)
@@ -89,8 +90,7 @@ class Unreadable(Exception):
 def read_bytes(path: Path) -> bytes:
     """The file's bytes; of one that is far too large, enough to see that it is."""
     try:
-        with path.open("rb") as file:
-            return file.read(_MOST_READ)
+        return read_regular(path, _MOST_READ)
     except FileNotFoundError:
         raise Unreadable("file-not-found", "there is no such file") from None
     except IsADirectoryError:
@@ -172,10 +172,16 @@ class _Reader:
         return matches
 
     def _read(self, root: Part, at: DocumentPath, path: Path) -> None:
+        folder = root.path.parent
+        name = os.path.relpath(path, folder)
+        if (link := link_out(folder, path)) is not None:
+            what = f"the link `{link}` leads out of the folder of this file"
+            hint = "what is included lies in the folder of this file, or below; copy it there"
+            self._note(root, at, "include-not-allowed", what, hint)
+            return
         try:
             content = read_bytes(path)
         except Unreadable as error:
-            name = os.path.relpath(path, root.path.parent)
             what = f"`{name}` cannot be included: {error}"
             self._note(root, at, "include-not-readable", what)
             return

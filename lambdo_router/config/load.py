@@ -159,7 +159,7 @@ def _examined(
         checked = ("yaml",) if files.readable else ()
         found = tuple(sorted(files.problems))
         return Examined(files.readable, found, tuple(files.inputs), checked, sources=files.sources)
-    schemas = SchemaFiles(mirror)
+    schemas = SchemaFiles(path.parent, mirror)
     fallbacks = Fallbacks(default_app, default_region, app_required=missing == "error")
     compiled = compile_parts(files.parts, schemas.compile, fallbacks, complete=files.complete)
     fallback_values = {"app": default_app, "region": default_region}

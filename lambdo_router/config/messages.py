@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdo_router.config.diagnostics import closest, escape
+from lambdo_router.config.files import read_regular
 from lambdo_router.config.shape import found
 from lambdo_router.errors import LambdoError
 from lambdo_router.events import Attribute
@@ -62,7 +63,7 @@ def read_message(path: Path) -> WrittenMessage:
 def read_fields(path: Path) -> object:
     """The JSON of a message file. Raises SampleError if there is none."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path, _LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SampleError(f"{path}: cannot be read: {reason}") from error

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from lambdo_router.config.diagnostics import Diagnostic, closest
 from lambdo_router.config.document import Path
+from lambdo_router.config.files import link_out
 from lambdo_router.config.parts import Part
 from lambdo_router.config.places import Place
 from lambdo_router.config.route_tests_message import Findings, read_test_message
@@ -80,11 +81,12 @@ def routes_of(file: TestsFile) -> FilePath | None:
     """
     The routes file that the tests are for: the one that is named, or one beside them.
 
-    Beside `x.test.yaml` that is `x.yaml`, else routes.yaml. None if there is none.
+    Beside `x.test.yaml` that is `x.yaml`, else routes.yaml. None if there is none, or if a link
+    leads the named one out of its folder.
     """
     folder, named = file.path.parent, _at(file, "routes")
     if isinstance(named, str) and named:
-        candidates = [named]
+        candidates = [named] if _link(file, named) is None else []
     else:
         stem = _stem(file)
         candidates = [f"{stem}.yaml", f"{stem}.yml", ROUTES]
@@ -93,13 +95,22 @@ def routes_of(file: TestsFile) -> FilePath | None:
 
 def no_routes(file: TestsFile) -> Diagnostic:
     """What to say of tests whose routes file is not there."""
-    if file.is_written(("routes",)):
+    named = _at(file, "routes")
+    if isinstance(named, str) and (link := _link(file, named)) is not None:
+        what = f"the link `{link}` leads out of the folder that the path names"
+        hint = "copy the routes file there"
+    elif file.is_written(("routes",)):
         what = f"there is no file `{_at(file, 'routes')}`"
         hint = "the path is relative to this file"
     else:
         what = f"there is neither {_stem(file)}.yaml nor {ROUTES} beside this file"
         hint = "name the routes file that is tested: `routes: ../routes.yaml`"
     return file.document.diagnostic(("routes",), "no-routes-file", what, hint=hint)
+
+
+def _link(file: TestsFile, named: str) -> str | None:
+    """The link that leads this path, as it is written in the file, out of the folder it names."""
+    return link_out(file.path.parent, file.path.parent / named)
 
 
 def _stem(file: TestsFile) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.document import Path
+from lambdo_router.config.files import link_out, read_regular
 from lambdo_router.config.messages import (
     SampleError,
     WrittenMessage,
@@ -101,6 +102,8 @@ def _from_file(findings: Findings, message: Mapping[str, Any], at: Path) -> Writ
         if key in message:
             what = f"`{key}` does not go with `file`, which says what the message is"
             findings.note((*at, key), "conflicting-keys", what, "remove one of them", "key")
+    if _leads_out(findings, message["file"], (*at, "file")):
+        return None
     try:
         return read_message(_folder(findings) / message["file"])
     except SampleError as error:
@@ -115,9 +118,10 @@ def _body(findings: Findings, message: Mapping[str, Any], at: Path) -> str | Non
     if "body_file" not in message:
         return json_body(message.get("body", {}))
     path, at = _folder(findings) / message["body_file"], (*at, "body_file")
+    if _leads_out(findings, message["body_file"], at):
+        return None
     try:
-        with path.open("rb") as file:
-            body = bytes(file.read(LARGEST_MESSAGE + 1)).decode()
+        body = read_regular(path, LARGEST_MESSAGE + 1).decode()
     except UnicodeDecodeError as error:
         what = f"byte {error.start} of {path} is not UTF-8"
         findings.note(at, "bad-test-message", what, "SQS takes text only")
@@ -164,6 +168,16 @@ def _check_limits(findings: Findings, sent: WrittenMessage, at: Path) -> None:
     if count > MOST_ATTRIBUTES:
         what, hint = f"{count} attributes", f"SQS takes {MOST_ATTRIBUTES} with a message"
         findings.note((*at, "attributes"), "bad-test-message", what, hint, "key")
+
+
+def _leads_out(findings: Findings, text: str, at: Path) -> bool:
+    """Whether a link leads the path out of its folder, which is then noted."""
+    folder = _folder(findings)
+    link = link_out(folder, folder / text)
+    if link is not None:
+        what = f"the link `{link}` leads out of the folder that the path names"
+        findings.note(at, "bad-test-message", what, "copy the file there")
+    return link is not None
 
 
 def _folder(findings: Findings) -> FilePath:

@@ -10,18 +10,24 @@ from pathlib import Path
 
 from lambdo_router.config.document import Path as DocumentPath
 from lambdo_router.config.draft import Draft
+from lambdo_router.config.files import link_out, read_regular
 from lambdo_router.config.mirror import Mirror
 from lambdo_router.schemas import EventSchema, SchemaError, SchemaProblem, compile_schema
 
 _MOST_READ = 16 * 1024 * 1024
-"""Bytes. Schemas are far smaller, and a larger one is refused; but a device has no end."""
+"""Bytes. Schemas are far smaller, and a larger one is refused."""
 
 
 class SchemaFiles:
     """Reads and compiles schema files, each relative to the folder of the file that names it."""
 
-    def __init__(self, mirror: Mirror | None = None) -> None:
-        """`mirror`: the folder of files from elsewhere, out of which nothing is read."""
+    def __init__(self, root: Path = Path(), mirror: Mirror | None = None) -> None:
+        """
+        `root` is the folder of the routes file, in which links may lead to wherever they like.
+
+        `mirror`: the folder of files from elsewhere, out of which nothing is read.
+        """
+        self._root = root
         self._mirror = mirror
         self._compiled: dict[Path, EventSchema | None] = {}
         self.contents: dict[Path, bytes | None] = {}
@@ -49,8 +55,15 @@ class SchemaFiles:
             hint = "from there only files in the folder of the routes file, or below, are taken"
             draft.problem(at, "schema-outside", what, hint=hint)
             return None
+        folder = draft.folder(at)
+
+        def read(file: Path) -> bytes:
+            if (link := link_out(folder, file, self._root)) is not None:
+                raise OSError(0, f"the link {link} leads out of its folder")
+            return self._read(file)
+
         try:
-            compiled = compile_schema(path, self._read)
+            compiled = compile_schema(path, read)
         except SchemaError as error:
             for problem in error.problems:
                 of_file = problem.code == "schema-not-readable" and problem.file == path
@@ -65,8 +78,7 @@ class SchemaFiles:
         if (content := self.contents.get(path)) is not None:
             return content
         self.contents[path] = None
-        with path.open("rb") as file:
-            self.contents[path] = content = file.read(_MOST_READ)
+        self.contents[path] = content = read_regular(path, _MOST_READ)
         return content
 
 
