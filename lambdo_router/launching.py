@@ -45,6 +45,8 @@ class MachineRequest:
     """Names this delivery of these messages; also in the Machine's metadata as `lambdo_batch`."""
     body: str
     """The whole JSON body of `POST /v1/apps/{app}/machines`."""
+    secrets: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
+    """Texts in the body, each with what is shown instead where an answer repeats it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def machine_request(
     }
     if profile.region is not None:
         body["region"] = profile.region
-    return MachineRequest(profile.app, name, batch_id, _compact(body))
+    return MachineRequest(profile.app, name, batch_id, _compact(body), profile.secrets)
 
 
 def machine_name(route: str, message_ids: tuple[str, ...]) -> str:

@@ -8,8 +8,8 @@ attribute (`image`, `size`, `command`), the values that may come from the messag
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lambdo_router.events import Attribute
@@ -53,6 +53,9 @@ def _presets() -> dict[str, Preset]:
 
 SIZES: Mapping[str, Preset] = _presets()
 
+_SHORTEST_SECRET = 4
+"""Characters."""
+
 DEFAULT_SIZE = "shared-cpu-1x"
 """Fly's own default; the original Lambdo's was performance-2x."""
 
@@ -91,6 +94,21 @@ class Profile:
     """JSON object merged into Fly's machine config. Text, so that a profile stays hashable."""
     more_apps: tuple[str, ...] = ()
     """Further apps that its Machines may be created in: each takes a create a second of its own."""
+    veiled: "Profile | None" = field(default=None, compare=False, repr=False)
+    """The same with variables as they are written; None if there are none that may be secrets."""
+
+    @property
+    def secrets(self) -> tuple[tuple[str, str], ...]:
+        """
+        The texts that variables are part of, each with what is shown instead, the longest first.
+
+        Not those of three characters and less, which are no secrets, but parts of any word.
+        """
+        if self.veiled is None:
+            return ()
+        texts = zip(_texts_of(self), _texts_of(self.veiled), strict=True)
+        differing = {it for it in texts if it[0] != it[1] and len(it[0]) >= _SHORTEST_SECRET}
+        return tuple(sorted(differing, key=lambda it: (-len(it[0]), it)))
 
     @property
     def apps(self) -> tuple[str, ...]:
@@ -102,7 +120,29 @@ class Profile:
         if app == self.app:
             return self
         others = tuple(other for other in self.apps if other != app)
-        return replace(self, app=app, more_apps=others)
+        veiled = self.veiled and self.veiled.within(app)
+        return replace(self, app=app, more_apps=others, veiled=veiled)
+
+    @property
+    def told(self) -> "Profile":
+        """The profile as it may be shown to people."""
+        return self.veiled or self
+
+
+def _texts_of(profile: Profile) -> Iterator[str]:
+    """The texts of a profile that may hold variables which are secrets."""
+    yield profile.image
+    yield from profile.command or ()
+    yield from (text for _, text in profile.env)
+    yield from _leaves(json.loads(profile.machine))
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
 
 
 class OverrideDenied(ValueError):
@@ -119,6 +159,13 @@ class Overrides:
     """Names of Fly's size table."""
     command: Literal[True] | tuple[tuple[str, ...], ...] = ()
     """True allows any argv; otherwise the allowed beginnings of one."""
+    veiled: "Overrides | None" = field(default=None, compare=False, repr=False)
+    """As `Profile.veiled`."""
+
+    @property
+    def told(self) -> "Overrides":
+        """The overrides as they may be shown to people, be it to the sender."""
+        return self.veiled or self
 
     def apply(self, profile: Profile, attributes: Mapping[str, Attribute]) -> Profile:
         """
@@ -139,8 +186,10 @@ class Overrides:
         if not profile.image and "image" not in changes:
             raise OverrideDenied(
                 "the message has no attribute `image`, and the route's profile sets no image; "
-                f"allowed are: {', '.join(self.image)}"
+                f"allowed are: {', '.join(self.told.image)}"
             )
+        if changes and profile.veiled is not None:
+            changes["veiled"] = replace(profile.veiled, **changes)  # type: ignore[arg-type]
         return replace(profile, **changes) if changes else profile  # type: ignore[arg-type]
 
     def _image(self, wish: str) -> str:
@@ -152,14 +201,14 @@ class Overrides:
             )
         if not any(image_matches(glob, reference) for glob in self.image):
             raise OverrideDenied(
-                f"attribute `image` is {_shown(wish)}; allowed are: {', '.join(self.image)}"
+                f"attribute `image` is {_shown(wish)}; allowed are: {', '.join(self.told.image)}"
             )
         return wish
 
     def _size(self, wish: str) -> str:
         if wish not in self.size or wish not in SIZES:
             raise OverrideDenied(
-                f"attribute `size` is {_shown(wish)}; allowed are: {', '.join(self.size)}"
+                f"attribute `size` is {_shown(wish)}; allowed are: {', '.join(self.told.size)}"
             )
         return wish
 
@@ -179,10 +228,13 @@ class Overrides:
             raise OverrideDenied(
                 f"attribute `command` is {_shown(wish)}; the program is empty or holds a NUL"
             )
-        if self.command is not True and not any(
-            command[: len(prefix)] == prefix for prefix in self.command
+        told = self.told.command
+        if (
+            self.command is not True
+            and told is not True
+            and not any(command[: len(prefix)] == prefix for prefix in self.command)
         ):
-            allowed = "; ".join(json.dumps(list(prefix)) for prefix in self.command)
+            allowed = "; ".join(json.dumps(list(prefix)) for prefix in told)
             raise OverrideDenied(
                 f"attribute `command` is {_shown(wish)}; it must begin with one of: {allowed}"
             )

@@ -265,6 +265,16 @@ def test_globs_may_hold_variables(folder: Path) -> None:
     assert [route.name for route in load_routes(path, {"STAGE": "test"}).table.routes][1:] == ["a"]
 
 
+def test_what_a_variable_in_a_glob_stands_for_is_not_told(folder: Path) -> None:
+    path = write(folder, {"routes.yaml": ROOT.replace("routes.d/*.yaml", "'${STAGE}/a.yaml'")})
+    [gone] = examine_routes(path, {"STAGE": "s3cr3t"}).diagnostics
+    (folder / "s3cr3t").symlink_to("/etc")
+    [out] = examine_routes(path, {"STAGE": "s3cr3t"}).diagnostics
+
+    assert gone.message == "`${STAGE}/a.yaml` cannot be included: there is no such file"
+    assert out.message == "the link `${STAGE}/a.yaml` leads out of the folder of this file"
+
+
 def test_the_files_are_no_more_than_a_thousand(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

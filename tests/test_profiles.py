@@ -166,6 +166,22 @@ def test_a_message_must_bring_an_image_where_the_profile_has_none() -> None:
         overrides.apply(profile(image=""), {})
 
 
+def test_what_a_sender_chooses_is_shown_and_what_a_variable_holds_is_not() -> None:
+    veiled = profile(image="${IMAGE}", command=("run", "${KEY}"), env=(("A", "${A}"),))
+    secret = profile(image="hidden:1", command=("run", "key1"), env=(("A", "abc"),), veiled=veiled)
+    overrides = Overrides(
+        image=("x.io/hidden:*",), command=True, veiled=Overrides(("${GLOB}",), command=True)
+    )
+
+    own = overrides.apply(secret, {"command": text('["mine"]')})
+    assert own.told.command == ("mine",)
+    assert (own.told.image, own.told.env) == ("${IMAGE}", (("A", "${A}"),))
+    assert own.within(own.app).told.image == "${IMAGE}"
+    assert secret.secrets == (("hidden:1", "${IMAGE}"), ("key1", "${KEY}"))
+    with pytest.raises(OverrideDenied, match=r"allowed are: \$\{GLOB\}$"):
+        overrides.apply(secret, {"image": text("x.io/other:1")})
+
+
 def test_an_allowed_beginning_takes_any_further_argument() -> None:
     overrides = Overrides(command=(("node", "a.js"),))
     chosen = overrides.apply(profile(), {"command": text('["node", "a.js", "--fast"]')})

@@ -243,7 +243,7 @@ def test_tests_add_up_and_what_they_miss_has_a_place(tmp_path: Path) -> None:
     report = coverage.report(routes)
 
     assert told(report) == [
-        ("paid", 2, 2, 3, ['8:33 attributes.kind: "free"']),
+        ("paid", 2, 2, 3, ['8:33 attributes.kind: "${KIND:-free}"']),
         ("rest", 1, 1, 1, []),
     ]
     assert percent(report) == 75

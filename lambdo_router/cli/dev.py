@@ -199,7 +199,7 @@ class _Session:
         view.note("page", f"{stack.admin_url}/")
         view.note("status", f"{stack.admin_url}/status  lambdo-router top --url {stack.admin_url}")
         for image in _unused(self.images, table):
-            used = sorted({route.profile.image for route in table.routes})
+            used = sorted({route.profile.told.image for route in table.routes})
             view.note("", f"no profile has the image {image}; they have: {', '.join(used)}")
         queue = table.sources()[0].name
         send = ["lambdo-router", "send", str(self.path), "--endpoint-url", stack.sqs_url]

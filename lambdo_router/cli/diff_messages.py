@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lambdo_router.config.load import LoadedRoutes
-from lambdo_router.config.resolved import Values, as_written, profile_values
+from lambdo_router.config.resolved import Values, profile_values
 from lambdo_router.dev.samples import Sample
 from lambdo_router.events import Message
 from lambdo_router.profiles import Profile
@@ -73,9 +73,8 @@ def _fate(loaded: LoadedRoutes, sample: Sample) -> Fate:
     decision, route = verdict.decision, verdict.decision.route
     name = None if route is None else route.name
     if verdict.outcome == "batched" and isinstance(decision, Routed):
-        shown = as_written(decision.profile, loaded.origins(decision.route.name))
         machine = _machine(decision.profile) | {"size": decision.profile.guest}
-        return Fate("batched", name, machine=machine, shown=_machine(shown))
+        return Fate("batched", name, machine=machine, shown=_machine(decision.profile.told))
     to = queue.reject_to if verdict.outcome == "rejected" else None
     return Fate(verdict.outcome, name, verdict.refusal[0] or None, to)
 

@@ -10,7 +10,7 @@ from lambdo_router.cli.revisions import Revision, opened
 from lambdo_router.config.compare import Side
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.load import Examined, LoadedRoutes, sound
-from lambdo_router.config.resolved import Values, as_written, profile_values, unresolved
+from lambdo_router.config.resolved import Values, profile_values, unresolved
 from lambdo_router.profiles import Profile
 from lambdo_router.routing import Route
 
@@ -65,10 +65,8 @@ def side_of(loaded: LoadedRoutes) -> Side:
         loaded.table.routes,
         profile_name=profile_name,
         values=lambda route: with_the_unset(route, route.profile),
-        shown=lambda route: with_the_unset(
-            route, as_written(route.profile, places.origins(route.name))
-        ),
-        schema=lambda route: str(places.entry(route.name).get("schema")),
+        shown=lambda route: with_the_unset(route, route.profile.told),
+        schema=lambda route: str(places.written(route.name, "schema")),
     )
 
 

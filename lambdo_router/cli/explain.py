@@ -37,7 +37,7 @@ _GUESSED = "SQS's own attributes were guessed, and a route asks for them: say th
 @click.option(
     "--show-values",
     is_flag=True,
-    help="Show what variables stand for in the Machine's env, command and machine config.",
+    help="Show what variables stand for in the Machine.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -59,9 +59,8 @@ def command(
     the batch and the Machine, or the reason why there is none. Nothing is sent, and no network is
     needed.
 
-    The values of variables may be secrets: in the Machine's env, command and machine config they
-    are shown as they are written, ${NAME}. With --show-values, and always with --request, they are
-    shown as they would be sent.
+    The values of variables may be secrets: they are shown as they are written, ${NAME}. With
+    --show-values, and always with --request, the Machine is shown as it would be.
 
     \b
       lambdo-router explain --queue uploads --attribute kind=image --body '{"key": "a.png"}'

@@ -16,7 +16,6 @@ from lambdo_router.batching import Batch, BatchKey
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.places import Place
 from lambdo_router.config.resolved import (
-    as_written,
     duration_text,
     profile_values,
     route_values,
@@ -112,7 +111,7 @@ def explain(
     The explanation of a verdict.
 
     Unless `show_values`, the Machine has variables as they are written where their values may be
-    secrets: in its environment, its command and its machine config.
+    secrets: in its image, its environment, its command and its machine config.
     """
     steps = tuple(_steps(loaded, queue, verdict))
     decision = verdict.decision
@@ -122,7 +121,7 @@ def explain(
     origins = loaded.origins(decision.route.name)
     before, shown = decision.route.profile, decision.profile
     if not show_values:
-        before, shown = as_written(before, origins), as_written(shown, origins)
+        before, shown = before.told, shown.told
     batch = verdict.batch
     return Explanation(
         queue,
@@ -141,7 +140,11 @@ def key_digest(key: BatchKey) -> str:
     schema = key.route.schema
     identity = [
         *(key.queue, key.route.name, key.profile.name, schema and schema.digest),
-        *(route_values(key.route), profile_values(key.route.profile), profile_values(key.profile)),
+        *(
+            route_values(key.route, veiled=False),
+            profile_values(key.route.profile),
+            profile_values(key.profile),
+        ),
     ]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
 

@@ -28,7 +28,7 @@ _LONGEST_MATCH = 100
 @click.option(
     "--show-values",
     is_flag=True,
-    help="With --resolved: show what variables stand for in env, command and machine config.",
+    help="With --resolved or --format json: show what variables stand for.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -124,7 +124,7 @@ def _row(loaded: "LoadedRoutes", queue: str, route: "Route") -> tuple[str, ...]:
     from lambdo_router.cli.match_text import match_text
     from lambdo_router.config.resolved import duration_text
 
-    profile, overrides = route.profile, route.overrides
+    profile, overrides = route.profile.told, route.overrides
     image, size = profile.image, profile.size
     if overrides.image:
         image = f"{image} or the sender's" if image else "the sender's"

@@ -77,7 +77,7 @@ def _nodes(table: RoutingTable, routes: Sequence[Route]) -> Iterator[_Node]:
             asked = f"{asked[:_LONGEST_MATCH]}..."
         yield _Node(f"route{at}", "route", (route.name, asked))
     for at, profile in enumerate(_profiles(routes)):
-        image = profile.image or "image chosen by the sender"
+        image = profile.told.image or "image chosen by the sender"
         yield _Node(f"profile{at}", "profile", (profile.name, image, profile.size))
 
 

@@ -8,14 +8,12 @@ from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.places import Origin
 from lambdo_router.config.resolved import (
     Values,
-    as_written,
     may_be_secret,
     pattern_json,
     profile_values,
     queue_values,
     route_values,
 )
-from lambdo_router.patterns import Pattern
 from lambdo_router.routing import Route
 
 FORMAT_VERSION = "1.0"
@@ -29,7 +27,10 @@ def resolved_lines(
         if number:
             yield ""
         yield f"route `{route.name}`, on {_queues(route)}  ({loaded.place_of(route.name)})"
-        rows = [*_own_rows(loaded, route), *_profile_rows(loaded, route, show_values=show_values)]
+        rows = [
+            *_own_rows(loaded, route, show_values=show_values),
+            *_profile_rows(loaded, route, show_values=show_values),
+        ]
         yield from columns(rows, "  ")
 
 
@@ -49,7 +50,7 @@ def routes_json(
         "queues": [
             {
                 "name": name,
-                "values": queue_values(queue),
+                "values": queue_values(queue if show_values else queue.told),
                 "routes": [route.name for route in table.routes_of(name)],
             }
             for name, queue in table.queues.items()
@@ -66,8 +67,8 @@ def _route_json(
 ) -> dict[str, object]:
     entry, place = loaded.places.entry(route.name), loaded.place_of(route.name)
     origins = loaded.origins(route.name)
-    shown = route.profile if show_values else as_written(route.profile, origins)
-    own = route_values(route)
+    shown = route.profile if show_values else route.profile.told
+    own = route_values(route, veiled=not show_values)
     told: dict[str, object] = {
         "name": route.name,
         "file": place.file,
@@ -75,11 +76,14 @@ def _route_json(
         "column": place.column,
         "queues": list(route.queues),
         "match": {
-            "attributes": _pattern(route.match.attributes),
-            "body": _pattern(route.match.body),
-            "system": _pattern(route.match.system),
+            part: None if pattern is None else pattern_json(pattern, veiled=not show_values)
+            for part, pattern in (
+                ("attributes", route.match.attributes),
+                ("body", route.match.body),
+                ("system", route.match.system),
+            )
         },
-        "schema": entry.get("schema"),
+        "schema": _schema(loaded, route, show_values=show_values),
         "on_invalid": own.get("on_invalid"),
         "overrides": {
             key.removeprefix("overrides."): value
@@ -103,8 +107,10 @@ def _route_json(
     return told
 
 
-def _pattern(pattern: Pattern | None) -> dict[str, object] | None:
-    return None if pattern is None else pattern_json(pattern)
+def _schema(loaded: LoadedRoutes, route: Route, *, show_values: bool) -> object:
+    if show_values:
+        return loaded.places.entry(route.name).get("schema")
+    return loaded.places.written(route.name, "schema")
 
 
 def _queues(route: Route) -> str:
@@ -112,11 +118,13 @@ def _queues(route: Route) -> str:
     return f"queue {names}" if len(route.queues) == 1 else f"queues {names}"
 
 
-def _own_rows(loaded: LoadedRoutes, route: Route) -> Iterator[tuple[str, str, str]]:
+def _own_rows(
+    loaded: LoadedRoutes, route: Route, *, show_values: bool
+) -> Iterator[tuple[str, str, str]]:
     entry = loaded.places.entry(route.name)
-    values: Values = dict(route_values(route))
+    values: Values = dict(route_values(route, veiled=not show_values))
     if route.schema is not None:
-        values["schema"] = entry.get("schema")
+        values["schema"] = _schema(loaded, route, show_values=show_values)
     for key, value in values.items():
         path = _path(entry, key)
         source = "default value" if path is None else f"{loaded.place_of(route.name, *path)}"
@@ -134,7 +142,7 @@ def _profile_rows(
 
 
 def _value(key: str, origin: Origin, *, show_values: bool) -> object:
-    """The value, or what is written in its place, where that may hold a secret."""
+    """The value, or what is written in its place, where that may be a secret."""
     return origin.value if show_values or not may_be_secret(key) else origin.written
 
 

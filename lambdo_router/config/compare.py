@@ -136,8 +136,8 @@ def _queues(old: Side, new: Side) -> Iterator[Change]:
         before, after = old.queues.get(name), new.queues.get(name)
         if before != after:
             differences = _differences(
-                {} if before is None else queue_values(before),
-                {} if after is None else queue_values(after),
+                [{} if queue is None else queue_values(queue) for queue in (before, after)],
+                [{} if queue is None else queue_values(queue.told) for queue in (before, after)],
             )
             yield Change(_action(before, after), "queue", name, tuple(differences))
 
@@ -165,8 +165,8 @@ def _of_routes(
     old: Side, before: Route | None, new: Side, after: Route | None
 ) -> Iterator[Difference]:
     yield from _differences(
-        {} if before is None else route_values(before),
-        {} if after is None else route_values(after),
+        [{} if one is None else route_values(one, veiled=False) for one in (before, after)],
+        [{} if one is None else route_values(one) for one in (before, after)],
     )
     yield from _of_schemas(old, before, new, after)
     names = [
@@ -201,7 +201,7 @@ def _of_schemas(
 def _of_profiles(
     old: Side, before: Route | None, new: Side, after: Route | None
 ) -> Iterator[Difference]:
-    """Where the routes' profiles differ; secrets are compared, and not told."""
+    """Where the routes' profiles differ."""
     values = [
         {} if route is None else side.values(route) for side, route in ((old, before), (new, after))
     ]
@@ -209,22 +209,18 @@ def _of_profiles(
         known = [v["size"] == r.profile.size for v, r in zip(values, (before, after), strict=True)]
         if all(known):
             values[0]["size"] = values[1]["size"]  # two ways to write it
-    differences = list(_differences(*values))
-    if not differences:
-        return
     shown = [
         {} if route is None else side.shown(route) for side, route in ((old, before), (new, after))
     ]
-    for difference in differences:
-        key = difference.key
-        yield Difference(key, shown[0].get(key), shown[1].get(key))
+    yield from _differences(values, shown)
 
 
-def _differences(old: Values, new: Values) -> Iterator[Difference]:
+def _differences(values: Sequence[Values], shown: Sequence[Values]) -> Iterator[Difference]:
+    """Where values differ, before and after: secrets are compared, and not told."""
+    old, new = values
     for key in _names(old, new):
-        before, after = old.get(key), new.get(key)
-        if _meaning(key, before) != _meaning(key, after):
-            yield Difference(key, before, after)
+        if _meaning(key, old.get(key)) != _meaning(key, new.get(key)):
+            yield Difference(key, *(one.get(key) for one in shown))
 
 
 def _meaning(key: str, value: object) -> object:

@@ -45,7 +45,9 @@ def _pattern(match: Section, part: str) -> Pattern | None:
     if not isinstance(value, dict):
         return None
     try:
-        return compile_pattern(value, scalars=True)
+        return compile_pattern(
+            value, scalars=True, veiled=match.draft.veiled(match.at(part), value)
+        )
     except PatternError as error:
         _report(match.draft, match.at(part), value, error)
         return None

@@ -1,5 +1,6 @@
 """From the `overrides` of a route to what its senders may choose."""
 
+from dataclasses import replace
 from typing import Literal
 
 from lambdo_router.config.diagnostics import closest
@@ -23,11 +24,21 @@ def read_overrides(section: Section) -> Overrides:
         if draft.is_known(path) and size not in SIZES:
             what = f"Fly has no size {draft.quoted(path)}"
             draft.problem(path, "unknown-size", what, hint=closest(size, SIZES))
-    return Overrides(
+    command = _command(draft, overrides)
+    plain = Overrides(
         image=tuple(glob for _, glob in images),
         size=tuple(size for _, size in sizes),
-        command=_command(draft, overrides),
+        command=command,
     )
+    if command is not True:
+        prefixes = draft.veiled(overrides.at("command"), list(map(list, command)))
+        command = tuple(map(tuple, prefixes))
+    veiled = Overrides(
+        image=tuple(draft.veiled(path, glob) for path, glob in images),
+        size=tuple(draft.veiled(path, size) for path, size in sizes),
+        command=command,
+    )
+    return plain if veiled == plain else replace(plain, veiled=veiled)
 
 
 def _texts(overrides: Section, key: str) -> list[tuple[Path, str]]:

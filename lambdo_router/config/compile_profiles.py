@@ -9,12 +9,16 @@ does not go with the size, and what is missing.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.document import Path
 from lambdo_router.config.draft import Draft, Section, Written, known
 from lambdo_router.config.layers import Layer, memory_with_size, on_top, read_layer
 from lambdo_router.profiles import DEFAULT_SIZE, SIZES, Guest, Profile
+
+T = TypeVar("T")
+W = TypeVar("W")
 
 DEFAULT_BATCH_SIZE = 10
 DEFAULT_TIMEOUT = 900.0
@@ -71,7 +75,7 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
             hint="write `app`, here or in `defaults`, or set LAMBDO_FLY_APP",
         )
     size, guest = _size_and_guest(layer)
-    return Profile(
+    profile = Profile(
         name=name,
         app=apps[0],
         image=_text(draft, layer.image, ""),
@@ -87,9 +91,26 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
         timeout=known(layer.timeout, DEFAULT_TIMEOUT),
         max_machines=None if layer.max_machines is None else layer.max_machines.value,
         max_attempts=None if layer.max_attempts is None else layer.max_attempts.value,
-        machine=json.dumps(layer.machine, sort_keys=True, separators=(",", ":")),
+        machine=_compact(layer.machine),
         more_apps=apps[1:],
     )
+    veiled = replace(
+        profile,
+        image=_veiled(draft, layer.image, profile.image),
+        command=tuple(_veiled(draft, layer.command, list(profile.command or ()))) or None,
+        env=tuple(sorted(layer.veiled_env.items())),
+        machine=_compact(layer.veiled_machine),
+    )
+    return profile if veiled == profile else replace(profile, veiled=veiled)
+
+
+def _compact(machine: Mapping[str, object]) -> str:
+    return json.dumps(machine, sort_keys=True, separators=(",", ":"))
+
+
+def _veiled(draft: Draft, written: Written[W] | None, value: T) -> T:
+    """The value with variables as they stand where it is written."""
+    return value if written is None else draft.veiled(written.path, value)
 
 
 def _called(draft: Draft, place: Path) -> str:

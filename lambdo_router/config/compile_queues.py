@@ -1,7 +1,7 @@
 """From the `queues` of a routes file to `Queue` values."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from lambdo_router.config.diagnostics import closest
@@ -90,7 +90,7 @@ def _compile_queue(section: Section, name: str, way: _Way) -> Queue:
             hint="a pause of the network that long loses them; write 10s or more",
         )
     reject_to = _reject_to(section, name)
-    return Queue(
+    queue = Queue(
         name=name,
         # Also where a variable is not set: such a table is there to be looked at.
         url=section.raw("url"),
@@ -104,6 +104,18 @@ def _compile_queue(section: Section, name: str, way: _Way) -> Queue:
         reject_to=reject_to,
         on_unmatched=_on_unmatched(section),
     )
+    veiled = replace(
+        queue,
+        url=_veiled(section, "url", queue.url),
+        lookup=_veiled(section, "name", queue.lookup),
+        role_arn=_veiled(section, "role_arn", queue.role_arn),
+        endpoint=_veiled(section, "endpoint", queue.endpoint),
+    )
+    return queue if veiled == queue else replace(queue, veiled=veiled)
+
+
+def _veiled(section: Section, key: str, value: str | None) -> str | None:
+    return section.draft.veiled(section.at(key), value)
 
 
 def _known_or_raw(written: Written[str] | None, section: Section, key: str) -> str | None:

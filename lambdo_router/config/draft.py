@@ -15,12 +15,13 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, cast
 
 from lambdo_router.config.diagnostics import Diagnostic, Related, Severity
 from lambdo_router.config.document import Path
 from lambdo_router.config.parts import Part
 from lambdo_router.config.shape import ROUTES_SCHEMA, Misfit, doubles, misfits, misspelt, value_at
+from lambdo_router.config.variables import veiled
 
 T = TypeVar("T")
 Named = Literal["queues", "profiles"]
@@ -179,6 +180,10 @@ class Draft:
         """The value at `path` before variables were filled in."""
         part, inside = self._locate(path)
         return part.as_written(inside)
+
+    def veiled(self, path: Path, value: T) -> T:
+        """That value, which was read at `path`, with its variables as they are written there."""
+        return cast(T, veiled(value, self.written(path)) if self.is_written(path) else value)
 
     def describe(self, path: Path) -> str:
         """What people call the thing at `path`: "queue `orders`", "`visibility`"."""

@@ -173,9 +173,11 @@ class _Reader:
 
     def _read(self, root: Part, at: DocumentPath, path: Path) -> None:
         folder = root.path.parent
-        name = os.path.relpath(path, folder)
+        # What a variable stands for is not told.
+        veiled = str(root.as_written(at)) if root.holds_variable(at) else None
+        name = veiled or os.path.relpath(path, folder)
         if (link := link_out(folder, path)) is not None:
-            what = f"the link `{link}` leads out of the folder of this file"
+            what = f"the link `{veiled or link}` leads out of the folder of this file"
             hint = "what is included lies in the folder of this file, or below; copy it there"
             self._note(root, at, "include-not-allowed", what, hint)
             return

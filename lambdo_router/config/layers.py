@@ -53,6 +53,8 @@ class Layer:
     command: Written[tuple[str, ...]] | None = None
     """argv; empty for null, which is the image's own."""
     env: Mapping[str, str] = field(default_factory=dict)
+    veiled_env: Mapping[str, str] = field(default_factory=dict)
+    """The same with variables as they are written."""
     batch_size: Written[int] | None = None
     batch_window: Written[float] | None = None
     """Seconds."""
@@ -63,6 +65,7 @@ class Layer:
     max_machines: Written[int] | None = None
     max_attempts: Written[int] | None = None
     machine: Mapping[str, object] = field(default_factory=dict)
+    veiled_machine: Mapping[str, object] = field(default_factory=dict)
     partial: bool = False
     """Whether something of it could not be read: what it does not say may be there all the same."""
 
@@ -80,6 +83,7 @@ def on_top(upper: Layer, lower: Layer) -> Layer:
         memory=upper.memory or (None if upper.guest is not None else lower.memory),
         command=upper.command or lower.command,
         env={**lower.env, **upper.env},
+        veiled_env={**lower.veiled_env, **upper.veiled_env},
         batch_size=upper.batch_size or lower.batch_size,
         batch_window=upper.batch_window or lower.batch_window,
         batch_bytes=upper.batch_bytes or lower.batch_bytes,
@@ -88,6 +92,7 @@ def on_top(upper: Layer, lower: Layer) -> Layer:
         max_machines=upper.max_machines or lower.max_machines,
         max_attempts=upper.max_attempts or lower.max_attempts,
         machine=_merged(lower.machine, upper.machine),
+        veiled_machine=_merged(lower.veiled_machine, upper.veiled_machine),
         partial=upper.partial or lower.partial,
     )
 
@@ -103,7 +108,8 @@ def _merged(lower: Mapping[str, object], upper: Mapping[str, object]) -> dict[st
 
 def read_layer(section: Section) -> Layer:
     """What this mapping says, each value checked by itself."""
-    guest = _guest(section)
+    draft, guest = section.draft, _guest(section)
+    env, machine = _env(section), read_machine(section)
     return Layer(
         app=_apps(section),
         region=section.parsed("region", _region),
@@ -112,7 +118,8 @@ def read_layer(section: Section) -> Layer:
         guest=guest,
         memory=section.parsed("memory", _megabytes),
         command=_command(section),
-        env=_env(section),
+        env=env,
+        veiled_env=draft.veiled(section.at("env"), env),
         batch_size=section.number("batch_size"),
         batch_window=section.parsed("batch_window", _window),
         batch_bytes=section.parsed("batch_bytes", _batch_bytes),
@@ -120,8 +127,9 @@ def read_layer(section: Section) -> Layer:
         timeout=section.parsed("timeout", _timeout),
         max_machines=section.number("max_machines"),
         max_attempts=section.number("max_attempts"),
-        machine=read_machine(section),
-        partial=not section.draft.is_known(section.path),
+        machine=machine,
+        veiled_machine=draft.veiled(section.at("machine"), machine),
+        partial=not draft.is_known(section.path),
     )
 
 

@@ -77,6 +77,11 @@ class Places:
         """A route's own keys and values, with variables filled in. KeyError if there is none."""
         return self.draft.section("routes", self._indexes[route]).value
 
+    def written(self, route: str, *path: str | int) -> object:
+        """What is written there, before variables were filled in; None if nothing is."""
+        at = ("routes", self._indexes[route], *path)
+        return self.draft.written(at) if self.draft.is_written(at) else None
+
     def origins(self, route: str) -> Mapping[str, Origin]:
         """
         Where each value of the route's profile comes from, in the order of the reference.

@@ -5,14 +5,14 @@ A table holds seconds, bytes and compiled patterns; people wrote `2m`, `512kb` a
 that show or compare tables speak in these keys: those of the file, with a period before each name
 of a merged mapping (`env.LOG_LEVEL`, `machine.stop_config.timeout`, `match.body.object.size`).
 
-A variable may hold a secret. `as_written` puts `${NAME}` back in the places where people keep
-secrets: the environment, the command, and the machine config.
+A variable may hold a secret: for people there are the values of what a thing is `told` as, in which
+variables are as they are written.
 """
 
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -48,7 +48,7 @@ def queue_values(queue: Queue) -> Values:
     values: Values = {}
     for field in fields(queue):
         value, spelled = getattr(queue, field.name), _SPELLED.get(field.name)
-        if field.name != "name" and value is not None:
+        if field.name not in ("name", "veiled") and value is not None:
             key = "name" if field.name == "lookup" else field.name
             values[key] = value if spelled is None else spelled(value)
     return values
@@ -60,7 +60,9 @@ def profile_values(profile: Profile) -> Values:
     for field in fields(profile):
         value = getattr(profile, field.name)
         match field.name:
-            case "name" | "guest" | "more_apps":  # the size says the guest, `app` all apps
+            case (
+                "name" | "guest" | "more_apps" | "veiled"
+            ):  # the size says the guest, `app` all apps
                 continue
             case "app" if profile.more_apps:
                 values["app"] = list(profile.apps)
@@ -76,22 +78,27 @@ def profile_values(profile: Profile) -> Values:
     return values
 
 
-def route_values(route: Route) -> Values:
-    """What a route says itself: all but its name, its schema's contents and its profile."""
+def route_values(route: Route, *, veiled: bool = True) -> Values:
+    """
+    What a route says itself: all but its name, its schema's contents and its profile.
+
+    As people may see it; what it really asks, and allows, unless `veiled`.
+    """
     queues = list(route.queues)
     values: Values = {"queue": queues[0] if len(queues) == 1 else queues}
     for part in ("attributes", "body", "system"):
         pattern: Pattern | None = getattr(route.match, part)
         if pattern is not None:
-            values |= dict(_fields(f"match.{part}", pattern_json(pattern)))
+            values |= dict(_fields(f"match.{part}", pattern_json(pattern, veiled=veiled)))
     if route.schema is not None:
         values["on_invalid"] = route.on_invalid
-    return values | _override_values(route.overrides)
+    return values | _override_values(route.overrides.told if veiled else route.overrides)
 
 
-def pattern_json(pattern: Pattern) -> dict[str, Any]:
+def pattern_json(pattern: Pattern, *, veiled: bool = True) -> dict[str, Any]:
     """The pattern as JSON; a number that no double stands for is its text."""
-    read: dict[str, Any] = json.loads(pattern.source, parse_float=_number)
+    source = pattern.told if veiled else pattern.source
+    read: dict[str, Any] = json.loads(source, parse_float=_number)
     return read
 
 
@@ -101,33 +108,9 @@ def _number(text: str) -> float | str:
     return number if exact else text
 
 
-def as_written(profile: Profile, origins: Mapping[str, Origin]) -> Profile:
-    """
-    The profile with variables as they are written, where people keep secrets in them.
-
-    Those places are `env`, `command` and `machine`. A command that a sender has set by override is
-    none of the file's, and stays.
-    """
-    env = tuple((name, str(_written(f"env.{name}", text, origins))) for name, text in profile.env)
-    command = profile.command
-    if command is not None and (origin := origins.get("command")) is not None:
-        value, written = origin.value, origin.written
-        if isinstance(value, list) and tuple(value) == command and isinstance(written, list):
-            command = tuple(map(str, written))
-    machine = json.loads(profile.machine)
-    for path, value in list(_leaves(profile)):
-        *above, last = path[1:]
-        holder = machine
-        for step in above:
-            holder = holder[step]
-        holder[last] = _written(".".join(path), value, origins)
-    text = json.dumps(machine, sort_keys=True, separators=(",", ":"))
-    return replace(profile, env=env, command=command, machine=text)
-
-
 def may_be_secret(key: str) -> bool:
     """Whether this is a key of a profile whose variables are not shown without being asked for."""
-    return key == "command" or key.startswith(("env.", "machine."))
+    return key in ("image", "command") or key.startswith(("env.", "machine."))
 
 
 def unresolved(origins: Mapping[str, Origin]) -> dict[str, str]:
@@ -144,11 +127,6 @@ def _is_unset(value: object, written: object) -> bool:
     if isinstance(value, list) and isinstance(written, list):
         return any(map(_is_unset, value, written))
     return value == written and isinstance(value, str) and "${" in value
-
-
-def _written(key: str, value: object, origins: Mapping[str, Origin]) -> object:
-    origin = origins.get(key)
-    return value if origin is None or origin.written is None else origin.written
 
 
 def _override_values(overrides: Overrides) -> Values:

@@ -138,10 +138,6 @@ def _documents(queue: Queue, message: Message) -> dict[Part, Mapping[str, object
     }
 
 
-def _source(pattern: Pattern) -> Any:  # noqa: ANN401 - JSON
-    return parse_json(pattern.source)
-
-
 def _values(
     source: Mapping[str, Any], path: tuple[str | int, ...]
 ) -> Iterator[tuple[tuple[str | int, ...], object]]:
@@ -154,6 +150,11 @@ def _values(
         else:
             for index, condition in enumerate(value):
                 yield (*path, key, index), condition
+
+
+def _source(pattern: Pattern) -> Any:  # noqa: ANN401 - JSON
+    """As people may see it, and so the same whatever the variables of a test are."""
+    return parse_json(pattern.told)
 
 
 @lru_cache(maxsize=4096)

@@ -59,7 +59,8 @@ class SchemaFiles:
 
         def read(file: Path) -> bytes:
             if (link := link_out(folder, file, self._root)) is not None:
-                raise OSError(0, f"the link {link} leads out of its folder")
+                which = "a link" if draft.holds_variable(at) else f"the link {link}"
+                raise OSError(0, f"{which} leads out of its folder")
             return self._read(file)
 
         try:

@@ -43,6 +43,25 @@ def substitute(
     return replace(document, value=value, unresolved=unresolved, used=work.used), work.problems
 
 
+def veiled(value: object, written: object) -> object:
+    """
+    A value as it may be shown to people: each text in which a variable was filled in as written.
+
+    `written` is the same value before. What has no variable in it is shown as it is, a `$${` too.
+    """
+    if isinstance(value, dict) and isinstance(written, dict):
+        return {key: veiled(inner, written.get(key)) for key, inner in value.items()}
+    if isinstance(value, list) and isinstance(written, list) and len(value) == len(written):
+        return list(map(veiled, value, written))
+    if isinstance(value, str) and isinstance(written, str) and _names_a_variable(written):
+        return written
+    return value
+
+
+def _names_a_variable(text: str) -> bool:
+    return any(found["inside"] is not None for found in _REFERENCE.finditer(text))
+
+
 class _Substitution:
     def __init__(
         self, document: Document, env: Mapping[str, str], missing: Literal["error", "warning"]

@@ -24,6 +24,9 @@ _LONGEST_TEXT = 200
 _LONGEST_WAIT = 24 * 3600.0
 """Seconds: a Retry-After beyond a day is taken for a mistake."""
 
+Secret = str | tuple[str, str]
+"""A text that is not shown to people; with another, that is shown instead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -32,7 +35,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     text: str
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)
     """What is never shown to people, even where the answer repeats it."""
 
     @property
@@ -196,10 +199,11 @@ def retry_after(header: str, now: float) -> float | None:
         return None
 
 
-def shown(text: str, secrets: Iterable[str]) -> str:
+def shown(text: str, secrets: Iterable[Secret]) -> str:
     """A foreign text on one short line: no secrets, no line breaks, the unprintable escaped."""
     for secret in secrets:
-        text = text.replace(secret, "[token]")
+        hidden, instead = (secret, "[token]") if isinstance(secret, str) else secret
+        text = text.replace(hidden, instead)
     line = " ".join(text.split())
     if len(line) > _LONGEST_TEXT:
         line = line[:_LONGEST_TEXT] + "..."

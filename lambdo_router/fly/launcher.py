@@ -8,6 +8,7 @@ it goes out again is for the caller to decide, who has first to `find` the Machi
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from lambdo_router.errors import LaunchError, LaunchUnavailable, MachineGone
@@ -30,6 +31,7 @@ class FlyLauncher(FlyClient):
         or an earlier delivery of the same messages. Then it is returned, as `adopted`.
         """
         answer = await self._call("POST", machines_path(request.app), body=request.body)
+        answer = replace(answer, secrets=(*answer.secrets, *request.secrets))
         if answer.is_success:
             machine = _created(answer, request)
         elif (holder := holder_of_name(answer, request.name)) is not None:

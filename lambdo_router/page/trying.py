@@ -1,8 +1,8 @@
 """
 Where a pasted message would go: nothing is sent, only decided.
 
-The verdict is the router's own, under the table that it runs on. What is told of the profile is
-what no variable makes a secret: no environment, no command but the sender's.
+The verdict is the router's own, under the table that it runs on. Of the profile there is no
+environment and no command but the sender's, and variables are as they are written.
 """
 
 import re
@@ -237,7 +237,7 @@ def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     decision = verdict.decision
     if verdict.outcome != "batched" or not isinstance(decision, Routed):
         return
-    profile, own = decision.profile, decision.route.profile
+    profile, own = decision.profile.told, decision.route.profile.told
     yield "profile", profile.name
     several = f"{', '.join(profile.apps)}: whichever is free first"
     yield "app", several if profile.more_apps else profile.app or "none"

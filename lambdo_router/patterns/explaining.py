@@ -5,7 +5,7 @@ Why an event does not match, in one line for people.
 `bucket: absent`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, assert_never
@@ -27,6 +27,7 @@ from lambdo_router.patterns.conditions import (
     Wildcard,
 )
 from lambdo_router.patterns.problems import Where
+from lambdo_router.patterns.source import json_text
 from lambdo_router.patterns.walking import found_at, way_along
 from lambdo_router.patterns.wording import cut, either, label, shown
 from lambdo_router.strict_json import WideNumber
@@ -50,10 +51,20 @@ class Failure:
     """In one line, values cut and escaped."""
 
 
-def explain(sub_rules: Sequence[SubRule], event: dict[str, object], *, gave_up: bool) -> Failure:
-    """The reason of the sub-rule that fails at the fewest paths, given that all fail."""
+def explain(
+    sub_rules: Sequence[SubRule],
+    event: dict[str, object],
+    veiled: Mapping[str, object] | None = None,
+    *,
+    gave_up: bool,
+) -> Failure:
+    """
+    The reason of the sub-rule that fails at the fewest paths, given that all fail.
+
+    Of a field that has other values in `veiled` those are told, as they are.
+    """
     clauses = {id(clause): clause for sub_rule in sub_rules for clause in sub_rule}
-    reasons = {key: _why_not(clause, event) for key, clause in clauses.items()}
+    reasons = {key: _why_not(clause, event, veiled) for key, clause in clauses.items()}
     failures = [
         [
             Failure(clause.where, reason)
@@ -95,7 +106,9 @@ def _found(clause: Clause, event: dict[str, object]) -> list[object]:
     return list(islice(found_at(event, way_along(clause.path)), _MOST_READ))
 
 
-def _why_not(clause: Clause, event: dict[str, object]) -> str | None:
+def _why_not(
+    clause: Clause, event: dict[str, object], veiled: Mapping[str, object] | None
+) -> str | None:
     found = _found(clause, event)
     values = [value for value in found if not isinstance(value, (dict, list))]
     if any(map(clause.values.holds, values)) or (clause.allows_absence and not values):
@@ -105,7 +118,18 @@ def _why_not(clause: Clause, event: dict[str, object]) -> str | None:
         return f"{path}: absent" + (f" ({shown(found[0])} is no value)" if found else "")
     if not clause.allows_values:
         return f"{path}: {_seen(values)} is there and must be absent"
-    return f"{path}: {_seen(values)} {_denial(clause.conditions)}{_note(clause, values[0])}"
+    asked = _asked(clause.where, veiled)
+    denial = _denial(clause.conditions) if asked is None else f"does not meet {asked}"
+    return f"{path}: {_seen(values)} {denial}{_note(clause, values[0])}"
+
+
+def _asked(where: Where, veiled: object) -> str | None:
+    """What is asked at this place, letter by letter, if there is a variable in it; else None."""
+    for step in where if veiled is not None else ():
+        veiled = veiled[step]  # type: ignore[index]
+    items = [json_text(item) for item in (veiled if isinstance(veiled, list) else [veiled])]
+    # Of a literal `${` it makes no difference in which words it is told.
+    return either(list(map(cut, items))) if any("${" in item for item in items) else None
 
 
 def _seen(values: Sequence[object]) -> str:

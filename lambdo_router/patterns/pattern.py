@@ -86,10 +86,17 @@ class Pattern:
     """The pattern in JSON with sorted keys."""
     sub_rules: tuple[SubRule, ...] = field(compare=False, repr=False)
     """The pattern without `$or`: an event matches if it satisfies one of these."""
+    veiled: Mapping[str, object] | None = field(default=None, compare=False, repr=False)
+    """The pattern as it may be shown to people, if that is not what it is."""
     _plan: _Plan = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_plan", _plan(self.sub_rules))
+
+    @property
+    def told(self) -> str:
+        """The source as it may be shown to people; it need not be a pattern."""
+        return self.source if self.veiled is None else canonical_source(self.veiled)
 
     def matches(self, event: Mapping[str, object] | Reading) -> bool:
         """Whether the event satisfies the pattern. Raises ValueError if it is no object."""
@@ -120,14 +127,17 @@ class Pattern:
         match = _Match(self._plan, reading)
         if match.found():
             return None
-        return explain(self.sub_rules, reading.event, gave_up=match.gave_up)
+        return explain(self.sub_rules, reading.event, self.veiled, gave_up=match.gave_up)
 
 
-def compile_pattern(pattern: object, *, scalars: bool = False) -> Pattern:
+def compile_pattern(
+    pattern: object, *, scalars: bool = False, veiled: Mapping[str, object] | None = None
+) -> Pattern:
     """
     Compile a pattern given as parsed JSON or YAML: dicts, lists and scalars.
 
-    With `scalars` a field may have one bare value in place of a list. Raises PatternError, whose
+    With `scalars` a field may have one bare value in place of a list. With `veiled`, which has the
+    same shape, that is what people are shown of the pattern. Raises PatternError, whose
     text says what was found and what is allowed, and whose `path` leads to the place.
     """
     if not isinstance(pattern, Mapping):
@@ -136,7 +146,7 @@ def compile_pattern(pattern: object, *, scalars: bool = False) -> Pattern:
             f"found {described(pattern)}"
         )
     sub_rules = compile_sub_rules(pattern, scalars=scalars)
-    return Pattern(canonical_source(pattern), sub_rules)
+    return Pattern(canonical_source(pattern), sub_rules, None if veiled == pattern else veiled)
 
 
 def _reading(event: Mapping[str, object] | Reading) -> Reading:

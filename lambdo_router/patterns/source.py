@@ -17,7 +17,7 @@ def canonical_source(pattern: Mapping[str, object]) -> str:
         elif isinstance(value, (list, tuple)):
             written = _list(value, key)
         else:
-            written = f"[{_json(value)}]"
+            written = f"[{json_text(value)}]"
         members.append(f"{json.dumps(key)}: {written}")
     return f"{{{', '.join(members)}}}"
 
@@ -26,15 +26,16 @@ def _list(values: list[object] | tuple[object, ...], key: str) -> str:
     if key == "$or":
         written = [canonical_source(value) for value in values if isinstance(value, Mapping)]
     else:
-        written = [_json(value) for value in values]
+        written = [json_text(value) for value in values]
     return f"[{', '.join(written)}]"
 
 
-def _json(value: object) -> str:
+def json_text(value: object) -> str:
+    """A value of a pattern in JSON, its numbers digit by digit."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{json.dumps(key)}: {_json(value[key])}' for key in value)}}}"
+        return f"{{{', '.join(f'{json.dumps(key)}: {json_text(value[key])}' for key in value)}}}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_json, value))}]"
+        return f"[{', '.join(map(json_text, value))}]"
     if isinstance(value, (int, float, WideNumber)) and not isinstance(value, bool):
         return number_text(value)
     return json.dumps(value)
