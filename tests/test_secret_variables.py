@@ -143,6 +143,23 @@ def test_no_command_prints_what_a_variable_holds(arguments: list[str]) -> None:
     assert leaked(printed(*arguments)) == []
 
 
+@pytest.mark.parametrize("arguments", [it for it in COMMANDS if it[0] != "test"], ids=" ".join)
+def test_nor_if_it_stands_in_an_included_file(folder: Path, arguments: list[str]) -> None:
+    for file in ("routes.yaml", "other.yaml"):
+        whole = (folder / file).read_text().partition("\ntests:\n")[0]
+        queues, _, rest = whole.removeprefix("version: 1\n").partition("defaults:\n")
+        defaults, _, routes = rest.partition("profiles:\n")
+        (folder / file).write_text(f"version: 1\ninclude: [{file}.d/*.yaml]\ndefaults:\n{defaults}")
+        (folder / f"{file}.d").mkdir()
+        (folder / f"{file}.d/team.yaml").write_text(f"version: 1\n{queues}profiles:\n{routes}")
+    for schema in folder.glob("*.json"):
+        for file in ("routes.yaml", "other.yaml"):
+            (folder / f"{file}.d" / schema.name).write_bytes(schema.read_bytes())
+    assert len(load_routes(folder / "routes.yaml", ENVIRONMENT).table.routes) == 2
+
+    assert leaked(printed(*arguments)) == []
+
+
 BREAKS: Final = {
     "S_QUEUE": "not a queue", "S_ROLE": "/ no role", "S_ENDPOINT": "no host", "S_URL": "no/url",
     "S_IMAGE": "no image", "S_GLOB": "*:*", "S_SCHEMA": "nowhere", "S_PREFIX": "", "S_WILD": "**",

@@ -32,7 +32,8 @@ class Document:
     because YAML itself was refused there: what they lack may have been meant. `unresolved` holds
     the paths of texts in which a variable could not be filled in: what they will be is not known,
     so checks pass over them. `used` are the variables that were filled in, and the values they got;
-    they may be secrets, so a message about a value shows `source(path)`, never the value.
+    they may be secrets, so a message about a value shows `source(path)`, never the value. `filled`
+    are the paths of the texts that they are in, and of everything around these.
     """
 
     file: str
@@ -41,6 +42,7 @@ class Document:
     cut: frozenset[Path] = frozenset()
     unresolved: frozenset[Path] = frozenset()
     used: Mapping[str, str] = field(default_factory=dict, repr=False)
+    filled: frozenset[Path] = frozenset()
     _root: Node = field(default=(0, 0, None, None), repr=False, compare=False)
 
     def diagnostic(

@@ -183,7 +183,10 @@ class Draft:
 
     def veiled(self, path: Path, value: T) -> T:
         """That value, which was read at `path`, with its variables as they are written there."""
-        return cast(T, veiled(value, self.written(path)) if self.is_written(path) else value)
+        part, inside = self._locate(path)
+        if inside not in part.document.filled:
+            return value
+        return cast(T, veiled(value, part.as_written(inside)))
 
     def describe(self, path: Path) -> str:
         """What people call the thing at `path`: "queue `orders`", "`visibility`"."""

@@ -35,12 +35,13 @@ def substitute(
     `${NAME}` is missing only when NAME is unset. A text with a missing variable, or with a `${`
     that begins none, stays as it is and its path is among the new document's `unresolved`; the
     first is a problem of severity `missing`, the second always an error. `used` of the new
-    document maps each variable that was filled in to the text it stood for.
+    document maps each variable that was filled in to the text it stood for; `filled` says where.
     """
     work = _Substitution(document, env, missing)
     value = work.rewritten(document.value, [])
-    unresolved = frozenset(work.unresolved)
-    return replace(document, value=value, unresolved=unresolved, used=work.used), work.problems
+    unresolved, filled = frozenset(work.unresolved), frozenset(work.filled)
+    filled_in = replace(document, value=value, unresolved=unresolved, used=work.used, filled=filled)
+    return filled_in, work.problems
 
 
 def veiled(value: object, written: object) -> object:
@@ -69,6 +70,7 @@ class _Substitution:
         self.problems: list[Diagnostic] = []
         self.unresolved: set[Path] = set()
         self.used: dict[str, str] = {}
+        self.filled: set[Path] = set()
         self._document = document
         self._env = env
         self._missing = missing
@@ -106,6 +108,8 @@ class _Substitution:
         problems = len(self.problems)
         filled = _REFERENCE.sub(lambda found: self._filled(found, path), text)
         if len(self.problems) == problems:
+            if _names_a_variable(text):
+                self.filled |= {path[:steps] for steps in range(len(path) + 1)}
             return filled
         self.unresolved.add(path)
         return text
