@@ -137,6 +137,16 @@ def test_a_file_with_tests_that_a_link_leads_out_shows_nothing(folder: Path) -> 
     assert SECRET not in result.output
 
 
+def test_a_message_of_a_folder_that_a_link_leads_out_shows_nothing(folder: Path) -> None:
+    path = write(folder)
+    (folder / "messages").mkdir()
+    (folder / "messages/a.json").symlink_to("../../outside/secret.json")
+
+    result = run("diff", str(path), str(path), "--messages", str(folder / "messages"))
+    assert "a.json: the link leads out of the folder" in result.output
+    assert SECRET not in result.output
+
+
 def test_a_config_map_may_link_within_its_mount(tmp_path: Path) -> None:
     mount, data = tmp_path / "mount", tmp_path / "mount/..2024_01"
     data.mkdir(parents=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from lambdo_router.config.diagnostics import closest
+from lambdo_router.config.files import link_out
 from lambdo_router.config.messages import (
     SampleError,
     attribute,
@@ -78,6 +79,9 @@ def read_samples(folder: Path) -> tuple[Sample, ...]:
     samples: list[Sample] = []
     problems: list[str] = []
     for path in sorted(folder.glob("*.json")):
+        if link_out(folder, path) is not None:
+            problems.append(f"{path}: the link leads out of the folder; copy the file there")
+            continue
         try:
             samples.append(read_sample(path))
         except SampleError as error:
