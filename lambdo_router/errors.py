@@ -38,7 +38,7 @@ class QueueUnavailable(QueueError):
     def __init__(self, message: str, *, code: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
-        """Seconds the service asked us to wait, if it did."""
+        """Seconds the service asked us to wait, if it did; minutes at most."""
 
 
 class QueueRefused(QueueError):
@@ -66,7 +66,7 @@ class LaunchUnavailable(LaunchError):
     ) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
-        """Seconds Fly asked us to wait (the Retry-After header), if it did."""
+        """Seconds Fly asked us to wait (the Retry-After header), if it did; minutes at most."""
         self.ambiguous = ambiguous
 
 

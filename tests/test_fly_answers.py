@@ -3,7 +3,7 @@ import json
 import pytest
 
 from lambdo_router.errors import LaunchUnavailable
-from lambdo_router.fly.answers import Answer, failure, holder_of_name, retry_after
+from lambdo_router.fly.answers import Answer, failure, holder_of_name
 
 NOW = 1_790_000_000.0
 
@@ -180,24 +180,6 @@ def test_a_secret_is_hidden_before_the_text_is_shortened() -> None:
     assert str(failure(answer, "jobs", NOW)) == (
         f"Machines API: 500 {'x' * 195}[toke... (request [token])"
     )
-
-
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        pytest.param("", None, id="absent"),
-        pytest.param("7", 7.0, id="seconds"),
-        pytest.param(" 1.5 ", 1.5, id="fraction"),
-        pytest.param("Mon, 21 Sep 2026 14:14:20 GMT", 60.0, id="date"),
-        pytest.param("Mon, 21 Sep 2026 14:12:00 GMT", 0.0, id="date-gone-by"),
-        pytest.param("999999999", 86400.0, id="beyond-a-day"),
-        pytest.param("-1", None, id="negative"),
-        pytest.param("soon", None, id="no-time"),
-        pytest.param("9" * 5000, None, id="absurd"),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str, expected: float | None) -> None:
-    assert retry_after(header, NOW) == expected
 
 
 @pytest.mark.parametrize(

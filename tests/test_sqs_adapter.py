@@ -24,6 +24,7 @@ from lambdo_router.dev.faults import Answer, Cut, Fault, LoseAnswer, Partial, Si
 from lambdo_router.dev.sqs_server import Entry
 from lambdo_router.errors import QueueError, QueueRefused, QueueUnavailable
 from lambdo_router.events import Attribute, Message
+from lambdo_router.retry_after import LONGEST
 from lambdo_router.routing import Queue
 from lambdo_router.sqs import SqsConnector, SqsQueue, SqsSettings
 from lambdo_router.sqs.address import address_of
@@ -348,13 +349,21 @@ def test_answers_by_their_code(code: str, status: int, remedy: str | None) -> No
         assert remedy in str(failure)
 
 
-def test_a_wish_for_time_travels_along() -> None:
-    throttled = translation(answered("RequestThrottled", 403, **{"retry-after": "7"}))
+@pytest.mark.parametrize(
+    ("after", "seconds"),
+    [
+        pytest.param("7", 7.0, id="seconds"),
+        pytest.param("86400", LONGEST, id="a-day-is-minutes"),
+        pytest.param("9" * 400, None, id="more-than-a-number-can-be"),
+        pytest.param("Fri, 31 Dec 1999 23:59:59 GMT", 0.0, id="a-date-gone-by"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST, id="a-date"),
+        pytest.param("soon", None, id="no-time"),
+    ],
+)
+def test_a_wish_for_time_travels_along(after: str, seconds: float | None) -> None:
+    throttled = translation(answered("RequestThrottled", 403, **{"retry-after": after}))
     assert isinstance(throttled, QueueUnavailable)
-    assert throttled.retry_after == 7.0
-    dated = translation(answered("503", 503, **{"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}))
-    assert isinstance(dated, QueueUnavailable)
-    assert dated.retry_after is None
+    assert throttled.retry_after == seconds
 
 
 NOT_OF_SQS = frozenset(

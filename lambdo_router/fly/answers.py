@@ -10,7 +10,6 @@ held; 422 is a region without room, which passes, or a quota, which does not.
 Pure: nothing here waits or calls.
 """
 
-import email.utils
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -19,10 +18,9 @@ from http import HTTPStatus
 from typing import Literal
 
 from lambdo_router.errors import LaunchError, LaunchRejected, LaunchUnavailable
+from lambdo_router.retry_after import seconds_of
 
 _LONGEST_TEXT = 200
-_LONGEST_WAIT = 24 * 3600.0
-"""Seconds: a Retry-After beyond a day is taken for a mistake."""
 
 Secret = str | tuple[str, str]
 """A text that is not shown to people; with another, that is shown instead."""
@@ -158,7 +156,7 @@ def failure(answer: Answer, app: str, now: float) -> LaunchError:
     return LaunchUnavailable(
         message,
         code=row.code,
-        retry_after=retry_after(answer.headers.get("retry-after", ""), now),
+        retry_after=seconds_of(answer.headers.get("retry-after", ""), now),
         ambiguous=row.fate == "unclear",
     )
 
@@ -185,18 +183,6 @@ def holder_of_name(answer: Answer, name: str) -> str | None:
     text = _said(answer).replace(name, "")
     found = re.search(r"machine\s+id\W{1,3}([\w-]+)|\b([0-9a-f]{14})\b", text, re.IGNORECASE)
     return "" if found is None else found[1] or found[2]
-
-
-def retry_after(header: str, now: float) -> float | None:
-    """Seconds to wait by a Retry-After header, which holds seconds or a date; None if neither."""
-    text = header.strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
-        return min(float(text), _LONGEST_WAIT)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-        return min(max(0.0, moment.timestamp() - now), _LONGEST_WAIT)
-    except (ValueError, OverflowError):
-        return None
 
 
 def shown(text: str, secrets: Iterable[Secret]) -> str:

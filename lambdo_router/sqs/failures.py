@@ -8,6 +8,7 @@ with botocore's list, so that a new class cannot slip through unread.
 
 import errno
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
@@ -16,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from lambdo_router.errors import QueueError, QueueRefused, QueueUnavailable
+from lambdo_router.retry_after import seconds_of
 from lambdo_router.sqs.address import without_password
 
 _LONGEST_TEXT = 300
@@ -286,8 +288,7 @@ def _retry_after(error: Exception) -> float | None:
     if not isinstance(error, ClientError):
         return None
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    after = headers.get("retry-after", "")
-    return float(after) if after.isdecimal() else None
+    return seconds_of(headers.get("retry-after", ""), time.time())
 
 
 def _first_line(text: object) -> str:
