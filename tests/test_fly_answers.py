@@ -59,6 +59,24 @@ CASES = [
     (422, {"error": "could not find a candidate host"}, "region_capacity", "passes"),
     (400, {"error": "anything", "status": "insufficient_capacity"}, "region_capacity", "passes"),
     (503, {"error": "out of capacity"}, "region_capacity", "passes"),
+    (400, {"error": "no capacity"}, "region_capacity", "passes"),
+    (400, {"error": "aborted: no capacity"}, "region_capacity", "passes"),
+    (
+        403,
+        {
+            "error": 'organization "personal" is using 81920 MB of memory in dfw which is over the '
+            "allowed quota. please consider other regions"
+        },
+        "region_capacity",
+        "passes",
+    ),
+    (
+        422,
+        {"error": "is over the allowed quota. Please consider other regions"},
+        "region_capacity",
+        "passes",
+    ),
+    (403, {"error": "unauthorized: quota of the token"}, "forbidden", "refused"),
     (
         422,
         {"error": "You have reached the maximum number of machines for this app."},

@@ -82,6 +82,13 @@ _TABLE = (
     _Row("name_taken", "unclear", word="name_taken"),
     _Row("rate_limited", "passes", {429}),
     _Row("deadline", "unclear", {408}),
+    # An organisation's share of a region is used up: the token is as good as before.
+    _Row(
+        "region_capacity",
+        "passes",
+        {400, 403, 422},
+        says="over the allowed quota|consider (other|another) region",
+    ),
     _Row(
         "bad_token",
         "refused",
@@ -106,7 +113,7 @@ _TABLE = (
     ),
     _Row("not_found", "refused", {404}),
     _Row("name_taken", "unclear", {409, 422}, says="already.exists|name violation"),
-    _Row("region_capacity", "passes", {409, 503}, says="(no|out of) capacity|candidate host"),
+    _Row("region_capacity", "passes", {400, 409, 503}, says="(no|out of) capacity|candidate host"),
     _Row("host_capacity", "passes", {409}, says="insufficient|could not reserve"),
     _Row("conflict", "passes", {409, 423}),
     _Row("volume_capacity", "passes", {412}, says="volume"),

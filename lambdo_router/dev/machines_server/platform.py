@@ -89,7 +89,9 @@ class Platform:
         self.delays = delays
         self.home = home
         self.full_regions: set[str] = set()
-        """Regions without room: a create that may go nowhere else gets 422."""
+        """Regions without room: a create that may go nowhere else is refused."""
+        self.refuse_full: Callable[[], refusals.Refusal] = refusals.region_full
+        """How it is refused; `refusals` has further ways that Fly is known to word it."""
         self.machine_limit: int | None = None
         """How many Machines of an app may exist at a time; None: any number."""
         self.observers: list[Observer] = []
@@ -111,7 +113,7 @@ class Platform:
         regions = candidates(request.region, self.home)
         region = next((code for code in regions if code not in self.full_regions), None)
         if region is None:
-            raise refusals.region_full()
+            raise self.refuse_full()
         if self.machine_limit is not None and self._living(app) >= self.machine_limit:
             raise refusals.machine_limit()
         record = MachineRecord(

@@ -91,6 +91,19 @@ def region_full() -> Refusal:
     return Refusal(422, "could not find a candidate host", status="insufficient_capacity")
 
 
+def over_quota() -> Refusal:
+    """An organisation's share of a region is used up, which Fly says like this, with 403."""
+    return Refusal(
+        403,
+        'organization "jobs" is using 81920 MB of memory in dfw which is over the allowed quota. '
+        "please consider other regions",
+    )
+
+
+def no_capacity() -> Refusal:
+    return Refusal(400, "no capacity")
+
+
 def machine_limit() -> Refusal:
     return Refusal(422, "You have reached the maximum number of machines for this app.")
 

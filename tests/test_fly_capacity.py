@@ -1,0 +1,59 @@
+"""A region without room is no wrong token, however Fly words it: through the real router."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+import pytest
+from building import route, table
+from scenario import WALL, Scenario, running
+
+from lambdo_router import journal
+from lambdo_router.dev.machines_server import (
+    Access,
+    MachinesServer,
+    RateLimits,
+    ScriptedRunner,
+    machines_app,
+    refusals,
+)
+from lambdo_router.fly import FlyMachines
+from lambdo_router.levels import Levels
+from lambdo_router.overview import Overview
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        pytest.param(refusals.region_full, id="422-with-a-word"),
+        pytest.param(refusals.over_quota, id="403-the-organisations-memory"),
+        pytest.param(refusals.no_capacity, id="400-no-capacity"),
+    ],
+)
+async def test_a_full_region_is_tried_again_and_the_router_stays_ready(
+    says: Callable[[], refusals.Refusal],
+) -> None:
+    server = MachinesServer(
+        ScriptedRunner(), Access({"good": {"jobs"}}), limits=RateLimits(enabled=False)
+    )
+    server.platform.full_regions.add("iad")
+    server.platform.refuse_full = says
+    overview = Overview(lambda: WALL + asyncio.get_running_loop().time(), {})
+    watched: Callable[[Scenario], None] = lambda made: made.onlookers.append(overview.observe)  # noqa: E731
+    transport = httpx.ASGITransport(machines_app(server))
+    async with (
+        server.running(),
+        FlyMachines(token="good", transport=transport) as fly,
+        running(table(route()), fly, prepare=watched) as scenario,  # type: ignore[arg-type]
+    ):
+        scenario.put('{"n": 1}')
+        await asyncio.sleep(10.0)
+        failures = [fact.error.code for fact in scenario.of(journal.LaunchFailed)]
+        health = overview.status(Levels("g1", (), ())).health
+        server.platform.full_regions.clear()
+        await asyncio.sleep(600.0)
+        launched = len(scenario.launched())
+
+    assert failures == ["region_capacity"] * 4
+    assert health.ready
+    assert launched == 1
