@@ -271,6 +271,8 @@ class Completion:
             if machine_id not in app.awaited:
                 self._over(app, machine_id)
         await self._each(app, [i for i in sweep.vanished if i in app.awaited], self._ask)
+        await self._each(app, sweep.resting, self._clear)
+        await self._each(app, sweep.lingering, self._remove)
 
     async def _each(
         self, app: _App, ids: Iterable[str], act: Callable[[_App, str], Awaitable[None]]
@@ -300,7 +302,9 @@ class Completion:
     async def _destroy(self, app: _App, machine_id: str) -> None:
         app.overdue.add(machine_id)
         await self._watcher.destroy(app.name, machine_id)
-        self._observe(journal.MachineOverdue(app.name, machine_id))
+        seen = app.fleet.seen(machine_id)
+        state, host = ("", "") if seen is None else (seen.state, seen.host)
+        self._observe(journal.MachineOverdue(app.name, machine_id, state, host))
 
     async def _ask(self, app: _App, machine_id: str) -> None:
         try:
@@ -311,12 +315,31 @@ class Completion:
                 app.gone_once.add(machine_id)
                 return
             end = _GONE
+        if end is not None:
+            self._tell(app, machine_id, end)
+
+    async def _clear(self, app: _App, machine_id: str) -> None:
+        """
+        A Machine that nothing runs in, and that nobody destroys, has its end told all the same.
+
+        It is destroyed first, if it can be: the next attempt at its messages needs its name.
+        """
+        end = await self._watcher.end_of(app.name, machine_id, at_rest=True)
         if end is None:
             return
+        await self._look(app, machine_id, self._remove)
+        self._tell(app, machine_id, end)
+        app.fleet.spent(machine_id)
+
+    async def _remove(self, app: _App, machine_id: str) -> None:
+        await self._watcher.destroy(app.name, machine_id)
+
+    def _tell(self, app: _App, machine_id: str, end: MachineEnd) -> None:
+        """A Machine has ended, and whoever awaits it shall know."""
         ended = Ended(end, timed_out=machine_id in app.overdue)
-        future = app.awaited.pop(machine_id)
+        future = app.awaited.pop(machine_id, None)
         self._over(app, machine_id)
-        if not future.done():
+        if future is not None and not future.done():
             future.set_result(ended)
 
     def _over(self, app: _App, machine_id: str) -> None:

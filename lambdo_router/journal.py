@@ -202,6 +202,10 @@ class MachineOverdue:
 
     app: str
     machine_id: str
+    state: str = ""
+    """What Fly showed it doing: one that was `starting` all the time has done nothing."""
+    host: str = ""
+    """How Fly said its host was, where it said so."""
 
 
 EndKind = Literal["succeeded", "failed", "oom", "timeout", "stopped", "never_ran"]

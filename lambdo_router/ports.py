@@ -92,6 +92,19 @@ class Sighting:
     """Unix seconds; 0.0 if the list does not say."""
     ended: bool
     """Whether the list says that it is destroyed."""
+    state: str = ""
+    """Fly's word for what it does, such as `starting`; empty if the list does not say."""
+    host: str = ""
+    """How its host is: `ok`, `unknown` or `unreachable`; empty where Fly leaves it out of lists."""
+
+    @property
+    def at_rest(self) -> bool:
+        """
+        Whether nothing runs in it, nor will by itself, in a state that lasts: its end may be told.
+
+        One that is suspended goes on where it was, and those that start may be slow to.
+        """
+        return self.state in ("stopped", "failed", "replaced", "migrated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +132,13 @@ class MachineWatcher(Protocol):
         """The Machines of ours created at or after unix time `since`, destroyed ones included."""
         ...
 
-    async def end_of(self, app: str, machine_id: str) -> MachineEnd | None:
+    async def end_of(
+        self, app: str, machine_id: str, *, at_rest: bool = False
+    ) -> MachineEnd | None:
         """
         How it ended; None while it has not, or while an exit event may still come.
 
+        `at_rest`: lists show it so, and it may have failed without an event that tells.
         Raises MachineGone if Fly does not know the Machine: it never was, or ended two days ago.
         """
         ...

@@ -74,7 +74,9 @@ FACTS: list[Case] = [
     _case(journal.SettlementFailed("q", ("m1",), "delete", "why"), "error settlement.failed"),
     _case(journal.UnitFailed("q", ("m1",), KeyError("bug")), "error unit.failed"),
     _case(journal.WatchFailed("jobs", None, UNAVAILABLE, 2.0), "warning machine.watch_failed"),
-    _case(journal.MachineOverdue("jobs", "id"), "warning machine.overdue"),
+    _case(
+        journal.MachineOverdue("jobs", "id", "starting", "unreachable"), "warning machine.overdue"
+    ),
     _case(journal.MachineEnded(BATCH, "b1", "id", "succeeded", 0, "", 1.5), "info machine.ended"),
     _case(
         journal.MachineEnded(BATCH, "b1", "id", "failed", 1, "exited", 1.5),

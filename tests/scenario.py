@@ -171,7 +171,9 @@ class ScriptedLauncher:
         self._asked("list")
         return [] if self.hidden else [_sighting(m) for m in self._of(app) if m.created_at >= since]
 
-    async def end_of(self, app: str, machine_id: str) -> MachineEnd | None:
+    async def end_of(
+        self, app: str, machine_id: str, *, at_rest: bool = False
+    ) -> MachineEnd | None:
         self._asked("events")
         machine = self._machine(machine_id)
         if not machine.ended():

@@ -7,8 +7,8 @@ from lambdo_router.fleet import Fleet, Sweep
 from lambdo_router.ports import Sighting
 
 
-def seen(*ids: str, ended: bool = False) -> list[Sighting]:
-    return [Sighting(i, f"lambdo-x-{i}", "iad", 0.0, ended) for i in ids]
+def seen(*ids: str, ended: bool = False, state: str = "started") -> list[Sighting]:
+    return [Sighting(i, f"lambdo-x-{i}", "iad", 0.0, ended, state) for i in ids]
 
 
 def fleet(*ids: str, deadline: float = 1000.0) -> Fleet:
@@ -51,6 +51,50 @@ def test_what_is_launched_here_is_not_overwritten_by_metadata() -> None:
     made = fleet("a", deadline=100.0)
     made.learned("a", {"lambdo_deadline": "999999"}, 0.0)
     assert made.swept(seen("a"), 200.0).overdue == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        pytest.param(["failed", "failed", "failed"], [(), ("a",), ("a",)], id="failed"),
+        pytest.param(["stopped", "stopped"], [(), ("a",)], id="stopped-and-not-destroyed"),
+        pytest.param(["replaced", "migrated"], [(), ("a",)], id="final"),
+        pytest.param(["stopped", "destroying"], [(), ()], id="on-its-way"),
+        pytest.param(["failed", "started", "failed"], [(), (), ()], id="not-in-a-row"),
+        pytest.param(["suspended", "suspended"], [(), ()], id="suspended-goes-on"),
+        pytest.param(["created", "created"], [(), ()], id="created-may-start"),
+        pytest.param(["starting", "starting"], [(), ()], id="starting"),
+        pytest.param(["launch_failed", "launch_failed"], [(), ()], id="passing"),
+        pytest.param(["some-new-state", "some-new-state"], [(), ()], id="unknown"),
+        pytest.param(["", ""], [(), ()], id="not-said"),
+    ],
+)
+def test_a_machine_rests_that_two_lists_in_a_row_show_so(
+    states: list[str], expected: list[tuple[str, ...]]
+) -> None:
+    made = fleet("a")
+    assert [made.swept(seen("a", state=state), 10.0).resting for state in states] == expected
+    assert made.running() == 1
+
+
+def test_what_is_spent_lingers_until_lists_show_it_no_more() -> None:
+    made = fleet("a", "b")
+    made.spent("a")
+
+    assert made.swept(seen("a", "b", state="failed"), 10.0) == Sweep((), (), (), (), ("a",))
+    assert made.swept(seen("a", state="destroying"), 2.0) == Sweep((), (), ())
+    assert made.running() == 1
+    assert made.swept([], 3.0) == Sweep((), (), ())
+    assert made.swept(seen("a"), 4.0).strange == ("a",)
+
+
+def test_what_is_spent_and_adopted_is_known_again() -> None:
+    made = fleet("a")
+    made.spent("a")
+    made.launched("a", "p", 1000.0, 10.0)
+
+    assert made.swept(seen("a", state="failed"), 20.0) == Sweep((), (), ())
+    assert made.running() == 1
 
 
 def test_what_has_ended_runs_no_more() -> None:

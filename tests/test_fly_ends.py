@@ -240,6 +240,28 @@ def test_a_machine_that_runs_again(events: Sequence[object], expected: MachineEn
     assert machine_end(events) == expected
 
 
+FAILED = MachineEnd(None, error="Fly says that the Machine has failed, and not why")
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        pytest.param((), FAILED, id="nothing"),
+        pytest.param((CREATED, PENDING), FAILED, id="before-its-start"),
+        pytest.param((event("launch/failed", 200), CREATED, PENDING), FAILED, id="as-it-may-say"),
+        pytest.param(BEFORE, FAILED, id="while-it-ran"),
+        pytest.param((RESTARTING, *BEFORE), FAILED, id="when-it-was-to-run-again"),
+        pytest.param((exited(exit_code=3), *BEFORE), MachineEnd(3, seconds=6.95), id="exited"),
+        pytest.param(
+            (event("exit/stopped", 8_900), *BEFORE), FAILED, id="with-an-exit-that-tells-nothing"
+        ),
+        pytest.param((DESTROYED, CREATED, PENDING), MachineEnd(None), id="destroyed-meanwhile"),
+    ],
+)
+def test_a_machine_that_failed(events: Sequence[object], expected: MachineEnd) -> None:
+    assert machine_end(events, failed=True) == expected
+
+
 STOPPING = event("stop/stopping", 5_000, source="user", reason="")
 CALLED = event("destroy/destroying", 5_000, source="user")
 

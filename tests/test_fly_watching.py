@@ -110,8 +110,10 @@ def listed(machine_id: str, **more: Any) -> dict[str, Any]:
 CREATED = 1_791_626_400.0
 
 
-def sighting(machine_id: str, *, ended: bool = False, created_at: float = CREATED) -> Sighting:
-    return Sighting(machine_id, f"lambdo-{machine_id}", "iad", created_at, ended)
+def sighting(machine_id: str, state: str = "started", host: str = "") -> Sighting:
+    return Sighting(
+        machine_id, f"lambdo-{machine_id}", "iad", CREATED, state == "destroyed", state, host
+    )
 
 
 async def test_the_living_are_those_of_ours_that_are_not_destroyed() -> None:
@@ -122,6 +124,9 @@ async def test_the_living_are_those_of_ours_that_are_not_destroyed() -> None:
         listed("4", state="some-new-state", region=None, created_at=None),
         listed("5", name="web-1"),
         listed("6", name=None),
+        listed("7", state="failed"),
+        listed("8", host_status="unreachable"),
+        listed("9", state="replacing", host_status=5),
         listed("", name="lambdo-x"),
         "odd",
     ]
@@ -130,8 +135,11 @@ async def test_the_living_are_those_of_ours_that_are_not_destroyed() -> None:
     async with fly:
         assert await fly.living("jobs") == [
             sighting("1"),
-            sighting("2"),
-            Sighting("4", "lambdo-4", "", 0.0, ended=False),
+            sighting("2", "destroying"),
+            Sighting("4", "lambdo-4", "", 0.0, ended=False, state="some-new-state"),
+            sighting("7", "failed"),
+            sighting("8", host="unreachable"),
+            sighting("9", "replacing"),
         ]
     assert asked == ["GET ?summary=true&metadata.lambdo_router=1"]
 
@@ -411,6 +419,31 @@ async def test_an_end_is_told_as_soon_as_the_exit_is() -> None:
         (11.5, "destroying", 0),
         (14.0, "destroyed", 0),
     ]
+
+
+async def test_a_machine_that_failed_has_ended_if_lists_and_itself_say_so() -> None:
+    server = a_server()
+    server.mishaps.script("fails")
+    async with embedded(server) as fly:
+        machine = await fly.launch(request())
+        await asyncio.sleep(1.0)
+        assert [(it.state, it.at_rest) for it in await fly.living("jobs")] == [("failed", True)]
+        assert await fly.end_of("jobs", machine.id) is None
+        end = await fly.end_of("jobs", machine.id, at_rest=True)
+
+    assert end == MachineEnd(None, error="Fly says that the Machine has failed, and not why")
+
+
+@pytest.mark.parametrize("state", ["created", "starting", "started", "stopped", "launch_failed"])
+async def test_what_lists_show_at_rest_has_not_ended_while_itself_says_otherwise(
+    state: str,
+) -> None:
+    fly, asked = answering(
+        httpx.Response(200, json=[]), httpx.Response(200, json={"id": "1", "state": state})
+    )
+    async with fly:
+        assert await fly.end_of("jobs", "1", at_rest=True) is None
+    assert asked == ["GET /1/events?limit=50", "GET /1"]
 
 
 async def test_being_destroyed_is_no_end_yet() -> None:

@@ -372,6 +372,34 @@ async def test_a_machine_that_never_runs_has_no_exit() -> None:
     ]
 
 
+async def test_a_machine_that_fails_stays_with_its_name_until_it_is_destroyed() -> None:
+    server = a_server()
+    server.mishaps.script("fails")
+    async with api(server) as client:
+        made = (await client.post(MACHINES, json=create_body("job-1"))).json()
+        url = f"{MACHINES}/{made['id']}"
+        settled = await client.get(f"{url}/wait", params={"state": "settled"})
+        await asyncio.sleep(10_000.0)
+        listed = (await client.get(MACHINES, params={"summary": "true"})).json()
+        again = await client.post(MACHINES, json=create_body("job-1"))
+        started = await client.post(f"{url}/start")
+        await client.delete(url)
+        await asyncio.sleep(1.0)
+        states = [(await client.get(url)).json()["state"]]
+        events = checked(await client.get(f"{url}/events"), "ListOfEvents")
+
+    assert settled.json()["state"] == listed[0]["state"] == "failed"
+    assert (again.status_code, started.status_code) == (409, 412)
+    assert states == ["destroyed"]
+    assert [event["status"] for event in events] == [
+        "destroyed",
+        "destroying",
+        "failed",
+        "created",
+        "pending",
+    ]
+
+
 async def test_stale_events_are_those_of_a_moment_ago_and_404_before_there_were_any() -> None:
     server = a_server(delays=SLOW)
     async with api(server) as client:

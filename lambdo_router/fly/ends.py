@@ -23,6 +23,7 @@ from lambdo_router.ports import MachineEnd
 
 _OUT_OF_MEMORY: Final = 137
 _BY_SIGNAL: Final = 128
+_FAILED: Final = "Fly says that the Machine has failed, and not why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,11 @@ class _Event:
         return self.kind in ("stop", "destroy") and self.source == "user"
 
 
-def machine_end(listed: Iterable[object]) -> MachineEnd | None:
+def machine_end(listed: Iterable[object], *, failed: bool = False) -> MachineEnd | None:
     """
     The end that a Machine's events tell of, which are newest first, as the API lists them.
 
+    `failed`: the Machine is in the state of that name, which lasts, so nothing more will be told.
     None while it runs, while it is to run again, and while an exit may still be told.
     """
     life = _oldest_first(listed)
@@ -51,7 +53,9 @@ def machine_end(listed: Iterable[object]) -> MachineEnd | None:
     exits = [number for number, event in enumerate(life) if event.kind == "exit"]
     if not exits:
         stopped = any(event.is_call_to_end for event in life)
-        return MachineEnd(None, requested_stop=stopped) if destroyed else None
+        if destroyed:
+            return MachineEnd(None, requested_stop=stopped)
+        return MachineEnd(None, error=_FAILED) if failed else None
     before, exit_, after = life[: exits[-1]], life[exits[-1]], life[exits[-1] + 1 :]
     told = _told(exit_)
     # A Machine that was moved to another host is launched again after its exit.
@@ -59,7 +63,7 @@ def machine_end(listed: Iterable[object]) -> MachineEnd | None:
         event.kind in ("launch", "start") for event in after
     )
     if (goes_on or not told) and not destroyed:
-        return None
+        return MachineEnd(None, error=_FAILED) if failed else None
     start = next((n for n in reversed(range(len(before))) if _is_started(before[n])), None)
     run = before if start is None else before[start:]
     code, error = _exit_code(told)

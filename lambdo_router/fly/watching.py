@@ -66,10 +66,14 @@ class FlyWatcher(FlyClient):
             found = await self._list(app, query, recent)
         return found
 
-    async def end_of(self, app: str, machine_id: str) -> MachineEnd | None:
+    async def end_of(
+        self, app: str, machine_id: str, *, at_rest: bool = False
+    ) -> MachineEnd | None:
         """
         How the Machine ended; None while it has not, or while an exit event may still come.
 
+        `at_rest`: lists show it so. One that failed is destroyed by nobody, and Fly does not say
+        what its events tell: so where they leave it open the Machine itself is asked.
         Raises MachineGone if Fly does not know the Machine: it never was, or ended two days ago.
         """
         # The events that come with the Machine are no more than five, one less than a plain run.
@@ -93,7 +97,15 @@ class FlyWatcher(FlyClient):
                 code="unreadable",
             )
         end = machine_end(events)
+        if end is None and at_rest and await self._has_failed(app, machine_id):
+            end = machine_end(events, failed=True)
         return None if end is None else replace(end, error=shown(end.error, answer.secrets))
+
+    async def _has_failed(self, app: str, machine_id: str) -> bool:
+        answer = await self._call_machine("GET", app, machine_id)
+        if not answer.is_success:
+            raise self._machine_failure(answer, app, machine_id)
+        return answer.fields().get("state") == "failed"
 
     async def metadata(self, app: str, machine_id: str) -> Mapping[str, str]:
         """Its metadata, also after its end. Raises MachineGone."""
@@ -134,4 +146,6 @@ def _sighting(fields: Fields) -> Sighting | None:
         region=text_of(fields.get("region")),
         created_at=unix_time(fields.get("created_at")) or 0.0,
         ended=fields.get("state") == "destroyed",
+        state=text_of(fields.get("state")),
+        host=text_of(fields.get("host_status")),
     )

@@ -343,9 +343,11 @@ SECTIONS: Final[Mapping[str, tuple[LogEvent, ...]]] = {
         LogEvent(
             "machine.overdue",
             _W,
-            ("app", "machine"),
+            ("app", "machine", "state", "host"),
             "A Machine outlived the `timeout` of its profile and was destroyed.",
-            "A longer `timeout`, smaller batches, or mend what hangs.",
+            "A longer `timeout`, smaller batches, or mend what hangs. Where `state` is `created` "
+            "or `starting`, its code never began, and where `host` is `unreachable`, Fly has lost "
+            "it: look at Fly's status.",
         ),
         LogEvent(
             "profile.failing",

@@ -278,7 +278,12 @@ def _of_machine(
             }
             return Line("warning", "machine.watch_failed", fields, topic, fact.pause)
         case journal.MachineOverdue(app=app):
-            fields = {"app": app, "machine": fact.machine_id}
+            fields = {
+                "app": app,
+                "machine": fact.machine_id,
+                "state": fact.state or None,
+                "host": fact.host or None,
+            }
             return Line("warning", "machine.overdue", fields, {"app": app})
         case journal.MachineEnded():
             fields = {

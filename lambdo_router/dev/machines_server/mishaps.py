@@ -3,7 +3,8 @@ What goes wrong at Fly itself, on purpose and repeatably.
 
 Faults of the connection, throttling and error codes are the business of `dev.faults`, which stands
 before any server. Here is what only a Machines API can do: create a Machine and answer 408 all the
-same, take one that never runs, kill one for its memory, or show a list or events that lag behind.
+same, take one that never runs, or that fails and stays, kill one for its memory, or show a list or
+events that lag behind.
 
 As there, the n-th call meets the same mishap in every run with the same seed. Where a scenario is
 about certain Machines, those of one route perhaps, `chosen` decides by the Machine itself.
@@ -18,15 +19,23 @@ from typing import Final, Literal
 
 from lambdo_router.dev.machines_server.record import MachineRecord
 
-CreateMishap = Literal["late_answer", "never_runs", "out_of_memory"]
-"""408 although the Machine is created; destroyed without an exit; killed, exit code 137."""
+CreateMishap = Literal["late_answer", "never_runs", "out_of_memory", "fails"]
+"""
+408 although the Machine is created; destroyed without an exit; killed, exit code 137; `failed`
+instead of started, and destroyed by nobody.
+"""
 ListMishap = Literal["empty_list", "stale_list"]
 """No Machines at all, as Fly's list once did; the Machines as they were `stale_by` seconds ago."""
 EventsMishap = Literal["stale_events"]
 """A Machine's events as they were `stale_by` seconds ago; before there were any, 404."""
 Mishap = CreateMishap | ListMishap | EventsMishap
 
-CREATE_MISHAPS: Final[tuple[CreateMishap, ...]] = ("late_answer", "never_runs", "out_of_memory")
+CREATE_MISHAPS: Final[tuple[CreateMishap, ...]] = (
+    "late_answer",
+    "never_runs",
+    "out_of_memory",
+    "fails",
+)
 LIST_MISHAPS: Final[tuple[ListMishap, ...]] = ("empty_list", "stale_list")
 EVENTS_MISHAPS: Final[tuple[EventsMishap, ...]] = ("stale_events",)
 _ACTIONS: Final[Mapping[str, Sequence[Mishap]]] = {

@@ -7,7 +7,8 @@ The platform: all Machines of the server, and how each gets from its creation to
 
 A one-shot Machine (`restart: no`, `auto_destroy`) leaves six events: pending, created, started,
 exit, destroying, destroyed. A destroyed Machine stays readable for 48 hours, while its name is free
-at once. Without a restart policy a command that fails is run again in place, ten times.
+at once. Without a restart policy a command that fails is run again in place, ten times. A Machine
+that `failed` to start stays so until somebody destroys it.
 
 Pure: time is an argument, in seconds of unix time. `advance` takes every step that is due and
 returns what is to be done in the outside world; `next_due` says when to call it again.
@@ -73,7 +74,7 @@ class Signal:
 
 
 Order = Run | Signal
-_Step = Literal["start", "kill", "destroy", "gone"]
+_Step = Literal["start", "fail", "kill", "destroy", "gone"]
 Observer = Callable[[MachineRecord, MachineEvent], None]
 
 
@@ -201,7 +202,7 @@ class Platform:
         record = self.machine(app, machine_id, now)
         if record.state in ("destroying", "destroyed"):
             return
-        if record.state not in ("created", "stopped") and not force:
+        if record.state not in ("created", "stopped", "failed") and not force:
             raise refusals.wrong_state("destroy", record.state)
         runs = record.state in ("started", "stopping")
         self._records[machine_id] = replace(record, stop_requested=runs or record.stop_requested)
@@ -232,6 +233,10 @@ class Platform:
             self._in(self.delays.destroy, "destroy", machine_id, now)
         else:
             self._doomed[machine_id] = end
+
+    def fail(self, machine_id: str, now: float) -> None:
+        """Make a Machine just created fail instead of starting, and stay until it is destroyed."""
+        self._in(self.delays.start, "fail", machine_id, now)
 
     def ended(self, machine_id: str, end: Exit, now: float) -> None:
         """The command that a Run had started has ended."""
@@ -274,6 +279,9 @@ class Platform:
             case "start":
                 record = self._happens(machine_id, now, "start", "started", "started", request={})
                 self._orders.append(Run(record))
+            case "fail":
+                # What Fly writes into the event is not documented.
+                self._happens(machine_id, now, "launch", "failed", "failed")
             case "kill":
                 self._orders.append(Signal(machine_id, "SIGKILL"))
             case "destroy":

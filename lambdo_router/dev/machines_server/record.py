@@ -22,6 +22,7 @@ State = Literal[
     "restarting",
     "stopping",
     "stopped",
+    "failed",
     "destroying",
     "destroyed",
 ]

@@ -28,7 +28,7 @@ from lambdo_router.dev.machines_server.record import (
 from lambdo_router.dev.machines_server.requests import CreateRequest
 from lambdo_router.dev.machines_server.runners import LineSink, Runner, job_of
 
-_SETTLED = ("started", "stopped", "destroyed")
+_SETTLED = ("started", "stopped", "failed", "destroyed")
 
 
 def _unheard(machine_id: str, stream: str, line: str) -> None:
@@ -97,6 +97,8 @@ class MachinesServer:
         mishap = self.mishaps.on_create(record)
         if mishap == "never_runs":
             self.platform.doom(record.id, None, now)
+        elif mishap == "fails":
+            self.platform.fail(record.id, now)
         elif mishap == "out_of_memory":
             self.platform.doom(record.id, OUT_OF_MEMORY, now)
         elif mishap == "late_answer":
