@@ -185,6 +185,43 @@ async def test_an_answer(pieces: list[bytes], status: int, body: bytes) -> None:
     assert (response.status_code, response.content) == (status, body)
 
 
+NOTE = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+CRUMB = b"1\r\nx\r\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "body"),
+    [
+        pytest.param(NOTE * 10, b"", id="notes"),
+        pytest.param(b"", CRUMB * 1000, id="crumbs"),
+    ],
+)
+async def test_notes_and_crumbs_are_taken_within_reason(before: bytes, body: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = before + head + body + b"0\r\n\r\n"
+    async with serving(once(answer)) as server, connected() as connections:
+        response = await ask(connections, server.url)
+
+    assert response.content == b"x" * (len(body) // len(CRUMB))
+
+
+@pytest.mark.parametrize(
+    ("before", "body", "why"),
+    [
+        pytest.param(NOTE * 11, b"", "over and over", id="notes"),
+        pytest.param(b"", CRUMB * 1001, "crumbs", id="crumbs"),
+    ],
+)
+async def test_an_answer_that_goes_on_and_on_is_given_up(
+    before: bytes, body: bytes, why: str
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = before + head + body + b"0\r\n\r\n"
+    async with serving(once(answer)) as server, connected() as connections:
+        with pytest.raises(httpx.RemoteProtocolError, match=why):
+            await ask(connections, server.url)
+
+
 async def test_a_request_arrives_whole() -> None:
     came: list[bytes] = []
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdo_router.fly import lists
 from lambdo_router.fly.lists import ElementsOfArray
 
 VALUES = st.recursive(
@@ -18,8 +19,7 @@ VALUES = st.recursive(
 def read(*pieces: str) -> list[object]:
     elements = ElementsOfArray()
     found = [element for piece in pieces for element in elements.feed(piece)]
-    elements.close()
-    return found
+    return [*found, *elements.close()]
 
 
 @given(st.lists(VALUES, max_size=5), st.lists(st.integers(0, 200), max_size=8), st.data())
@@ -41,6 +41,26 @@ def test_an_element_is_handed_out_once_it_is_complete() -> None:
         [],
         [12, "x"],
     ]
+
+
+@pytest.mark.parametrize("size", [1_000, 5_000, 100_000, 4_000_000])
+def test_a_long_element_is_looked_at_no_more_often_than_its_length_doubles(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    class Decoder(json.JSONDecoder):
+        def raw_decode(self, s: str, idx: int = 0) -> tuple[Any, int]:
+            looked.append(len(s) - idx)
+            return super().raw_decode(s, idx)
+
+    monkeypatch.setattr(lists, "_DECODER", Decoder())
+    text = json.dumps(["x" * size, {"id": "1"}])
+    found = read(*(text[at : at + 500] for at in range(0, len(text), 500)))
+
+    assert found == ["x" * size, {"id": "1"}]
+    # Up to 4 KiB every piece is worth a look; from there on each look is at twice as much.
+    assert sum(looked) <= 40_000 + 4 * size
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,10 @@ from lambdo_router.errors import LaunchError, LaunchRejected, LaunchUnavailable
 from lambdo_router.retry_after import seconds_of
 
 _LONGEST_TEXT = 200
+_LONGEST_LOOK = 16 * 1024
+"""Characters of a text that are looked at for its first words."""
+_TITLE = re.compile("<title", re.IGNORECASE)
+_TITLES_END = re.compile("</title", re.IGNORECASE)
 
 Secret = str | tuple[str, str]
 """A text that is not shown to people; with another, that is shown instead."""
@@ -197,7 +201,7 @@ def shown(text: str, secrets: Iterable[Secret]) -> str:
     for secret in secrets:
         hidden, instead = (secret, "[token]") if isinstance(secret, str) else secret
         text = text.replace(hidden, instead)
-    line = " ".join(text.split())
+    line = " ".join(text[:_LONGEST_LOOK].split())
     if len(line) > _LONGEST_TEXT:
         line = line[:_LONGEST_TEXT] + "..."
     return "".join(
@@ -220,11 +224,18 @@ def _said(answer: Answer) -> str:
             return value if isinstance(value, str) else json.dumps(value)
     text = answer.text.strip()
     if text.startswith("<") or "text/html" in answer.headers.get("content-type", ""):
-        title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-        return title[1].strip().removeprefix(f"{answer.status} ") if title else "a page of HTML"
+        return _title(text).removeprefix(f"{answer.status} ") or "a page of HTML"
     if text and text not in ("{}", "[]", "null", '""'):
         return text
     try:
         return HTTPStatus(answer.status).phrase
     except ValueError:
         return ""
+
+
+def _title(page: str) -> str:
+    """The title of a page of HTML; empty if it has none. Each step looks at the page once."""
+    begins = _TITLE.search(page)
+    opened = -1 if begins is None else page.find(">", begins.end())
+    ends = None if opened < 0 else _TITLES_END.search(page, opened)
+    return "" if ends is None else page[opened + 1 : ends.start()].strip()

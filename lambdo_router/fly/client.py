@@ -10,12 +10,12 @@ and per Machine where one is. So lists wait here for their turn, app by app; cal
 Machines go out as they come, no more than sixteen at a time, and leave the other connections to
 launches.
 
-Only this and `connections` import httpx.
+Only this, `bounds` and `connections` import httpx.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final, NamedTuple, Self, TypeVar
@@ -32,6 +32,8 @@ from lambdo_router.fly.address import (
     secret_parts,
 )
 from lambdo_router.fly.answers import Answer, failure, shown
+from lambdo_router.fly.bounds import check_head, pieces_of
+from lambdo_router.fly.bounds import text_of as body_of
 from lambdo_router.fly.connections import transport_to
 from lambdo_router.fly.lists import ElementsOfArray
 from lambdo_router.fly.pace import Pace
@@ -44,8 +46,9 @@ _PAGES: Final = 200
 _AT_ONCE: Final = 16
 _CONNECTIONS: Final = 1000
 """Creates of many apps may be under way at once; each takes seconds."""
-_PIECE: Final = 64 * 1024
-"""Characters; a token is far shorter, or no header would carry it."""
+_MOST_KEPT: Final = 200_000
+"""Machines of a list: those created in 48 hours at one a second are 172,800."""
+_LONGEST_NAME: Final = 255
 _NO_SUCH_ENDPOINT: Final = (
     HTTPStatus.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED,
@@ -120,6 +123,7 @@ class FlyClient:
             {
                 "Authorization": authorization(token),
                 "Accept": "application/json",
+                "Accept-Encoding": "identity",
                 "User-Agent": f"lambdo-router/{__version__}",
             }
         )
@@ -183,11 +187,7 @@ class FlyClient:
                 return kept
             if cursor == last:
                 break
-        raise LaunchUnavailable(
-            f"Machines API: the list of the app {app}'s Machines does not come to an end",
-            code="lookup",
-            ambiguous=True,
-        )
+        raise _endless(app)
 
     async def _list_page(
         self,
@@ -203,14 +203,12 @@ class FlyClient:
                 raise self._list_failure(await self._read(response), app)
             elements, head = ElementsOfArray(), ""
             try:
-                async for text in _in_pieces(response):
+                async for text in pieces_of(response):
                     head = head or text
-                    kept.extend(
-                        item
-                        for fields in elements.feed(text)
-                        if isinstance(fields, Mapping) and (item := keep(fields)) is not None
-                    )
-                elements.close()
+                    kept.extend(_kept(elements.feed(text), keep))
+                    if len(kept) > _MOST_KEPT:
+                        raise _endless(app)
+                kept.extend(_kept(elements.close(), keep))
             except (ValueError, RecursionError):
                 said = shown(head, self._secrets)
                 raise LaunchUnavailable(
@@ -300,6 +298,7 @@ class FlyClient:
             async with asyncio.timeout(_CONNECT + 2 * self._timeout):
                 response = await self._transport.handle_async_request(request)
                 try:
+                    check_head(response)
                     yield response
                 finally:
                     await response.aclose()
@@ -308,8 +307,8 @@ class FlyClient:
             raise self._lost(error) from error
 
     async def _read(self, response: httpx.Response) -> Answer:
-        await response.aread()
-        return Answer(response.status_code, dict(response.headers), response.text, self._secrets)
+        text = await body_of(response)
+        return Answer(response.status_code, dict(response.headers), text, self._secrets)
 
     def _lost(self, error: httpx.RequestError | OSError) -> LaunchUnavailable:
         kinds: list[type] = type(error).mro()
@@ -324,15 +323,18 @@ class FlyClient:
         )
 
 
-async def _in_pieces(response: httpx.Response) -> AsyncIterator[str]:
-    """The text of an answer; a token at its beginning, not to be shown, is in the first piece."""
-    piece = ""
-    async for text in response.aiter_text():
-        piece += text
-        if len(piece) >= _PIECE:
-            yield piece
-            piece = ""
-    yield piece
+def _kept(elements: Iterator[object], keep: Callable[[Fields], _Kept | None]) -> Iterator[_Kept]:
+    for fields in elements:
+        if isinstance(fields, Mapping) and (item := keep(fields)) is not None:
+            yield item
+
+
+def _endless(app: str) -> LaunchUnavailable:
+    return LaunchUnavailable(
+        f"Machines API: the list of the app {app}'s Machines does not come to an end",
+        code="lookup",
+        ambiguous=True,
+    )
 
 
 def machines_path(app: str) -> str:
@@ -341,8 +343,8 @@ def machines_path(app: str) -> str:
 
 
 def text_of(value: object) -> str:
-    """A text of an answer; empty if it is none."""
-    return value if isinstance(value, str) else ""
+    """A short text of an answer, as ids and names are; empty if it is none."""
+    return value if isinstance(value, str) and len(value) <= _LONGEST_NAME else ""
 
 
 def _texts(fields: object) -> Mapping[str, str]:

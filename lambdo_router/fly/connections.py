@@ -29,6 +29,12 @@ _IDLE_FOR: Final = 5.0
 _PIECE: Final = 64 * 1024
 _LARGEST_HEAD: Final = 100 * 1024
 """Bytes of all the headers of an answer."""
+_MOST_NOTES: Final = 10
+"""Answers of the 100s, which only tell that the answer is still to come."""
+_MOST_CRUMBS: Final = 1000
+_CRUMB: Final = 16
+"""Bytes: pieces of an answer that are shorter cost more than they bring, so only so many of them
+are taken."""
 _HAPPY_EYEBALLS: Final = 0.25
 """Seconds until another address of the host is tried beside one that does not answer (RFC 8305)."""
 
@@ -211,14 +217,19 @@ class _Connection:
 
     async def head(self, patience: float | None) -> h11.Response:
         """Status and headers."""
-        while True:
+        for _ in range(_MOST_NOTES + 1):
             event = await self._event(patience)
             if isinstance(event, h11.Response):
                 return event
+        raise httpx.RemoteProtocolError("it tells over and over that it is still to come")
 
     async def body(self, patience: float | None) -> AsyncIterator[bytes]:
         """The rest of the answer, piece by piece."""
+        crumbs = 0
         while isinstance(event := await self._event(patience), h11.Data):
+            crumbs += len(event.data) < _CRUMB
+            if crumbs > _MOST_CRUMBS:
+                raise httpx.RemoteProtocolError("it comes in crumbs")
             yield bytes(event.data)
 
     async def _event(self, patience: float | None) -> object:

@@ -8,12 +8,15 @@ once it is complete, and forgotten.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Final
 
 _LONGEST: Final = 4 * 1024 * 1024
 """Characters of one element: a Machine with all its files has a quarter of that."""
-_SPACE: Final = " \t\r\n"
+_SHORT: Final = 4 * 1024
+"""Characters, of which another look costs nothing."""
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
 _DECODER: Final = json.JSONDecoder()
 
 
@@ -21,16 +24,31 @@ class ElementsOfArray:
     """Takes a JSON array in pieces of text. Raises ValueError for what is none."""
 
     def __init__(self) -> None:
-        self._rest = ""
+        self._parts: list[str] = []
+        self._size = 0
+        self._worth_a_look = 0
+        """The size from which on. A look is at a whole element: a long one has to double first, or
+        the looks would cost the square of its length."""
         self._expects = "["
         """What is to come: `[`, `first` (an element or the end), `element`, `comma` or `end`."""
 
     def feed(self, text: str) -> Iterator[object]:
-        """The elements that are complete with this text; to be taken before the next."""
-        self._rest += text
-        at = 0
-        while (at := _after_space(self._rest, at)) < len(self._rest):
-            letter = self._rest[at]
+        """The elements that are complete with this text; long ones later, at the end at last."""
+        self._parts.append(text)
+        self._size += len(text)
+        if self._size >= self._worth_a_look:
+            yield from self._look()
+
+    def close(self) -> Iterator[object]:
+        """The text has come to its end: the elements that are left; ValueError for a cut array."""
+        yield from self._look()
+        if self._expects != "end":
+            raise ValueError("the array is cut off")
+
+    def _look(self) -> Iterator[object]:
+        rest, at = "".join(self._parts), 0
+        while (at := _after_space(rest, at)) < len(rest):
+            letter = rest[at]
             if self._expects in ("[", "comma"):
                 at += 1
                 self._expects = self._after_mark(letter)
@@ -40,20 +58,16 @@ class ElementsOfArray:
             elif self._expects == "end":
                 raise ValueError("something follows the array")
             else:
-                complete = self._element(at)
+                complete = _element(rest, at)
                 if complete is None:
                     break
                 element, at = complete
                 self._expects = "comma"
                 yield element
-        self._rest = self._rest[at:]
-        if len(self._rest) > _LONGEST:
+        self._parts, self._size = [rest[at:]], len(rest) - at
+        if self._size > _LONGEST:
             raise ValueError("an element of the array is broken, or longer than any Machine")
-
-    def close(self) -> None:
-        """The text has come to its end; ValueError if the array has not."""
-        if self._expects != "end":
-            raise ValueError("the array is cut off")
+        self._worth_a_look = min(2 * self._size, _LONGEST) if self._size > _SHORT else 0
 
     def _after_mark(self, letter: str) -> str:
         if self._expects == "comma":
@@ -62,18 +76,18 @@ class ElementsOfArray:
             raise ValueError(f"no array: it begins with {letter!r}")
         return "first"
 
-    def _element(self, at: int) -> tuple[object, int] | None:
-        """The element that begins here, and where it ends; None while it is not complete."""
-        try:
-            element, end = _DECODER.raw_decode(self._rest, at)
-        except ValueError:
-            return None
-        # 12 may be the beginning of 123, and 1e the one of 1e9: what follows tells.
-        after = _after_space(self._rest, end)
-        return (element, end) if self._rest[after : after + 1] in (",", "]") else None
+
+def _element(text: str, at: int) -> tuple[object, int] | None:
+    """The element that begins here, and where it ends; None while it is not complete."""
+    try:
+        element, end = _DECODER.raw_decode(text, at)
+    except ValueError:
+        return None
+    # 12 may be the beginning of 123, and 1e the one of 1e9: what follows tells.
+    after = _after_space(text, end)
+    return (element, end) if text[after : after + 1] in (",", "]") else None
 
 
 def _after_space(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _SPACE:
-        at += 1
-    return at
+    found = _SPACE.match(text, at)
+    return at if found is None else found.end()
