@@ -142,6 +142,24 @@ def test_a_refusal_says_what_helps(
     assert str(refused.value).startswith(f"{there.address.shown}: {said}")
 
 
+def test_a_list_without_an_end_is_given_up(there: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages: list[str] = []
+
+    def empty_page(*, ContinuationToken: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803 # S3's
+        pages.append(ContinuationToken)
+        assert len(pages) < 1000
+        return {"Contents": [], "IsTruncated": True, "NextContinuationToken": f"{len(pages)}"}
+
+    monkeypatch.setattr(there._client, "list_objects_v2", empty_page)
+    with pytest.raises(RoutesUnavailable) as refused:
+        there.names("routes.d/")
+
+    assert str(refused.value) == (
+        f"{there.address.shown_of('routes.d/')}: the list of what is there does not come to an end"
+    )
+    assert len(pages) == 100
+
+
 def test_a_bucket_that_is_not_there_is_told(name: str) -> None:
     found = Bucket(read_address(f"s3://{name}-not/routes.yaml"))
     try:

@@ -1,7 +1,7 @@
 """Routes files on a web server, over real HTTP."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -182,6 +182,40 @@ def test_what_a_compressed_answer_would_unpack_to_is_never_known(files: Files, t
     files.tamper = answer
     with pytest.raises(RoutesUnavailable, match="the server compresses though"):
         there.read("routes.yaml", None)
+
+
+def with_headers(*headers: tuple[str, str]) -> Callable[[BaseHTTPRequestHandler], bool]:
+    def answer(request: BaseHTTPRequestHandler) -> bool:
+        request.send_response(200)
+        for name, value in headers:
+            request.send_header(name, value)
+        request.send_header("Content-Length", "1")
+        request.end_headers()
+        request.wfile.write(b"x")
+        return True
+
+    return answer
+
+
+def test_an_answer_with_headers_without_number_is_no_file(files: Files, there: Web) -> None:
+    files.tamper = with_headers(*((f"a{number}", "") for number in range(200)))
+    with pytest.raises(RoutesUnavailable, match=r"routes\.yaml: the answer has over 200 headers"):
+        there.read("routes.yaml", None)
+
+
+@pytest.mark.parametrize(
+    ("length", "kept"), [(1024, True), (1025, False)], ids=["kept", "as-if-there-were-none"]
+)
+def test_what_is_kept_to_ask_with_is_bounded(
+    files: Files,
+    there: Web,
+    length: int,
+    kept: bool,  # noqa: FBT001 - a column
+) -> None:
+    files.tamper = with_headers(("ETag", "e" * length), ("Last-Modified", "m" * length))
+    expected = File(b"x", "e" * length, "m" * length) if kept else File(b"x")
+
+    assert there.read("routes.yaml", None) == expected
 
 
 def test_an_answer_that_breaks_off_is_no_file(files: Files, there: Web) -> None:

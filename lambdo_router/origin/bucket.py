@@ -24,6 +24,7 @@ from lambdo_router.origin.place import (
     File,
     RoutesUnavailable,
     bounded,
+    tag,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _PIECE: Final = 64 * 1024
 _MOST_LISTED: Final = 10_000
+_MOST_PAGES: Final = 100
+"""S3 puts a thousand names on a page, now and then fewer."""
 _NOT_MODIFIED: Final = ("304", "NotModified")
 _MISSING: Final = ("NoSuchKey", "404", "NotFound")
 _ADVICE: Final = {
@@ -91,7 +94,7 @@ class Bucket:
             raise RoutesUnavailable(f"{shown}: {_refusal(error)}") from None
         except (BotoCoreError, OSError) as error:
             raise RoutesUnavailable(f"{shown}: {_reason(error)}") from None
-        return File(content, answer.get("ETag", ""))
+        return File(content, tag(answer.get("ETag", "")))
 
     def names(self, folder: str) -> "Sequence[str]":
         """More at `Place.names`."""
@@ -117,13 +120,15 @@ class Bucket:
 
     def _keys(self, prefix: str) -> Iterator[str]:
         more: dict[str, str] = {}
-        while True:
+        for _ in range(_MOST_PAGES):
             answer = self._client.list_objects_v2(Bucket=self.address.host, Prefix=prefix, **more)
             for entry in answer.get("Contents", ()):
                 yield entry["Key"]
             if not answer.get("IsTruncated"):
                 return
             more = {"ContinuationToken": answer["NextContinuationToken"]}
+        shown = self.address.shown_of(prefix.removeprefix(self.address.folder))
+        raise RoutesUnavailable(f"{shown}: the list of what is there does not come to an end")
 
 
 def _refusal(error: ClientError, *, listing: bool = False) -> str:

@@ -10,6 +10,8 @@ from lambdo_router.origin.address import Address
 
 MOST_IN_FILE: Final = 4 * 1024 * 1024
 """Bytes, as many as a routes file may have."""
+_LONGEST_TAG: Final = 1024
+"""Characters of what is kept of each file and sent with each question."""
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 10.0
 """Seconds until the next bytes are there."""
@@ -36,6 +38,11 @@ class File:
     @property
     def digest(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
+
+
+def tag(header: str) -> str:
+    """An ETag or a date to be asked with; empty, as if there were none, for one without bounds."""
+    return header if len(header) <= _LONGEST_TAG else ""
 
 
 class Place(Protocol):

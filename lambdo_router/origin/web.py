@@ -24,6 +24,7 @@ from lambdo_router.origin.place import (
     File,
     RoutesUnavailable,
     bounded,
+    tag,
 )
 
 _MOST_REDIRECTS: Final = 5
@@ -31,6 +32,7 @@ _MISSING: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _FOLLOWED: Final = (301, 302, 303, 307, 308)
 _LONGEST_REASON: Final = 200
+_MOST_HEADERS: Final = 200
 
 
 class Web:
@@ -94,6 +96,8 @@ class Web:
     ) -> File | str | None:
         """The file, None for none, or the address that the answer leads to."""
         status, headers = response.status_code, response.headers
+        if len(headers.raw) > _MOST_HEADERS:
+            raise RoutesUnavailable(f"{shown}: the answer has over {_MOST_HEADERS} headers")
         if status in _FOLLOWED and "location" in headers:
             return str(headers["location"])
         if status == HTTPStatus.NOT_MODIFIED and known is not None:
@@ -105,7 +109,7 @@ class Web:
         if headers.get("content-encoding", "identity") != "identity":
             raise RoutesUnavailable(f"{shown}: the server compresses though it was asked not to")
         content = bounded(response.iter_raw(), shown, time.monotonic, give_up)
-        return File(content, headers.get("etag", ""), headers.get("last-modified", ""))
+        return File(content, tag(headers.get("etag", "")), tag(headers.get("last-modified", "")))
 
     def _reason(self, error: Exception) -> str:
         """Why there was no answer, without what of the address is secret."""
