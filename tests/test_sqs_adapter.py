@@ -6,6 +6,7 @@ What is special to FIFO queues is in test_sqs_fifo_adapter.py.
 
 import asyncio
 import gc
+import gzip
 import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -524,6 +525,25 @@ async def test_a_poll_that_fails_is_not_repeated(
     assert (unavailable.value.code, unavailable.value.retry_after) == (code, retry_after)
     assert embedded.plan.calls("sqs", "ReceiveMessage") == before + 1
     assert len(await queue.receive(10, 60.0)) == (0 if isinstance(fault, LoseAnswer) else 1)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden", "503 Service Unavailable"])
+async def test_a_packed_answer_of_something_in_between_may_pass(status: str) -> None:
+    body = gzip.compress(b"<html>")
+    head = f"HTTP/1.1 {status}\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, connected(local(url)) as connector:
+        with pytest.raises(QueueUnavailable, match="the answer is no text; is the endpoint SQS"):
+            await connector.open(Queue("q", lookup="orders"))
 
 
 @pytest.mark.real_time

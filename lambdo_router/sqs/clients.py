@@ -163,6 +163,7 @@ class ClientMaker:
             endpoint_url=way.endpoint or self._settings.endpoint_url,
             config=self._config(timeout, attempts=attempts),
         )
+        client.meta.events.register("before-parse.sqs", _refuse_what_is_no_text)
         client.meta.events.register("response-received.sqs", _refuse_torn_answers)
         return client
 
@@ -249,6 +250,14 @@ def _own_session(keys: Keys | None) -> boto3.Session:
         }
     )
     return boto3.Session(keys.access_key_id, keys.secret_access_key, botocore_session=unconfigured)
+
+
+def _refuse_what_is_no_text(response_dict: Mapping[str, Any], **_: object) -> None:
+    """boto3 takes every answer for text, and stumbles over one that is packed. Not here."""
+    try:
+        response_dict["body"].decode()
+    except UnicodeDecodeError:
+        raise UnreadableAnswer("the answer is no text; is the endpoint SQS?") from None
 
 
 def _refuse_torn_answers(response_dict: Mapping[str, Any] | None, **_: object) -> None:
