@@ -62,9 +62,11 @@ class SlowFly(ScriptedLauncher):
         self._is_known("metadata", machine_id)
         return await super().metadata(app, machine_id)
 
-    async def end_of(self, app: str, machine_id: str) -> MachineEnd | None:
+    async def end_of(
+        self, app: str, machine_id: str, *, at_rest: bool = False
+    ) -> MachineEnd | None:
         self._is_known("events", machine_id)
-        return await super().end_of(app, machine_id)
+        return await super().end_of(app, machine_id, at_rest=at_rest)
 
     def count(self, call: str) -> int:
         return Counter(name for _, name in self.calls)[call]
