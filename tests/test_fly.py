@@ -324,7 +324,10 @@ async def embedded(
     server: MachinesServer, faults: FaultPlan | None = None
 ) -> AsyncIterator[FlyLauncher]:
     transport = httpx.ASGITransport(machines_app(server, faults))
-    async with server.running(), FlyLauncher(token="good", transport=transport) as fly:
+    async with (
+        server.running(),
+        FlyLauncher(token="good", base_url="localhost", transport=transport) as fly,
+    ):
         yield fly
 
 
@@ -398,7 +401,7 @@ async def test_full_regions_a_wrong_app_and_a_wrong_token_are_told_apart() -> No
         full = await outcome(fly.launch(REQUEST))
         other = await outcome(fly.launch(MachineRequest("others", "a", "b", BODY)))
         transport = httpx.ASGITransport(machines_app(server))
-        async with FlyLauncher(token="bad", transport=transport) as stranger:
+        async with FlyLauncher(token="bad", base_url="localhost", transport=transport) as stranger:
             wrong = await outcome(stranger.check("jobs"))
 
     assert (type(full), full.code) == (LaunchUnavailable, "region_capacity")

@@ -43,7 +43,7 @@ async def test_a_full_region_is_tried_again_and_the_router_stays_ready(
     transport = httpx.ASGITransport(machines_app(server))
     async with (
         server.running(),
-        FlyMachines(token="good", transport=transport) as fly,
+        FlyMachines(token="good", base_url="localhost", transport=transport) as fly,
         running(table(route()), fly, prepare=watched) as scenario,  # type: ignore[arg-type]
     ):
         scenario.put('{"n": 1}')

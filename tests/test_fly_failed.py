@@ -50,7 +50,7 @@ async def staged(**changes: object) -> AsyncIterator[Stage]:
     made = table(route(profile=profile(timeout=39_600.0, **changes) if changes else careful))
     async with (
         server.running(),
-        FlyMachines(token="good", transport=transport) as fly,
+        FlyMachines(token="good", base_url="localhost", transport=transport) as fly,
         running(made, fly) as scenario,  # type: ignore[arg-type]
     ):
         yield Stage(scenario, server, plan)

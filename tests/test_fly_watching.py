@@ -63,7 +63,10 @@ def a_server(
 @asynccontextmanager
 async def embedded(server: MachinesServer) -> AsyncIterator[FlyMachines]:
     transport = httpx.ASGITransport(machines_app(server))
-    async with server.running(), FlyMachines(token="good", transport=transport) as fly:
+    async with (
+        server.running(),
+        FlyMachines(token="good", base_url="localhost", transport=transport) as fly,
+    ):
         yield fly
 
 

@@ -103,8 +103,9 @@ async def test_a_report_of_100_megabytes_is_cut_short(tmp_path: Path) -> None:
         code, _ = await here.end(router)
 
     assert code == 0
-    # A server that stops reading may cut the connection before its answer is read.
-    assert set(statuses) <= {401, 413, None}
+    # No batch is called so, which is said before the body is read; a server that stops reading may
+    # cut the connection before its answer is.
+    assert set(statuses) <= {404, None}
     assert grown < 20 * 1024, "KiB"
 
 

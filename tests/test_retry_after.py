@@ -88,7 +88,7 @@ async def test_one_429_that_asks_for_a_day_closes_an_app_for_minutes(after: str)
     transport = httpx.MockTransport(first_create_is_refused)
     async with (
         server.running(),
-        FlyMachines(token="good", transport=transport) as fly,
+        FlyMachines(token="good", base_url="localhost", transport=transport) as fly,
         running(table(route()), fly) as scenario,  # type: ignore[arg-type]
     ):
         scenario.put('{"n": 1}')
