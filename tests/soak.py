@@ -112,6 +112,7 @@ MISHAPS = {
     "late_answer": 0.03,
     "never_runs": 0.02,
     "out_of_memory": 0.02,
+    "fails": 0.01,
     "empty_list": 0.02,
     "stale_list": 0.05,
 }
