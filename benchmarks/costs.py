@@ -38,13 +38,13 @@ from virtual import (
     table,
 )
 
-from lambdo_router import journal
-from lambdo_router.events import Message
-from lambdo_router.launching import LaunchBudget, Machine, MachineRequest
-from lambdo_router.prices import read_prices
-from lambdo_router.profiles import SIZES
-from lambdo_router.routing import Queue
-from lambdo_router.slots import LaunchSlots
+from lambdo_router.core import journal
+from lambdo_router.core.machine import LaunchBudget, Machine, MachineRequest
+from lambdo_router.core.message import Message
+from lambdo_router.core.prices import read_prices
+from lambdo_router.core.profile import SIZES
+from lambdo_router.core.routing import Queue
+from lambdo_router.engine.slots import LaunchSlots
 
 START = 2.0
 """Seconds that a Machine runs before it gets to its first event."""

@@ -20,11 +20,11 @@ from pathlib import Path
 
 from measuring import Column, Table, Target, full_or_quick, least_cpu, tell
 
-from lambdo_router.events import Attribute, Message, read_event
-from lambdo_router.patterns import Index, compile_pattern
-from lambdo_router.profiles import SIZES, Profile
-from lambdo_router.routing import Match, Queue, Route, Routed, RoutingTable, decide
-from lambdo_router.schemas import EventSchema, compile_schema
+from lambdo_router.core.message import Attribute, Message, read_event
+from lambdo_router.core.patterns import Index, compile_pattern
+from lambdo_router.core.profile import SIZES, Profile
+from lambdo_router.core.routing import Match, Queue, Route, Routed, RoutingTable, decide
+from lambdo_router.core.schemas import EventSchema, compile_schema
 
 QUEUE = Queue("orders", url="orders")
 PROFILE = Profile(name="p", app="a", image="i", size="s", guest=SIZES["shared-cpu-1x"].guest)

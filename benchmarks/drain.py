@@ -24,7 +24,7 @@ from pathlib import Path
 from measuring import Column, Table, Target, cpu_seconds_of, full_or_quick, median, tell
 from real_router import APP, Services
 
-from lambdo_router.dev.sqs_server.ledger import Entry
+from lambdo_router.local.sqs_server.ledger import Entry
 
 MESSAGES = full_or_quick(20_000, 500)
 ROUNDS = full_or_quick(2, 1)

@@ -25,8 +25,8 @@ from virtual import (
     table,
 )
 
-from lambdo_router.router import Limits
-from lambdo_router.routing import Queue
+from lambdo_router.core.routing import Queue
+from lambdo_router.engine.router import Limits
 
 MACHINES = full_or_quick(1000, 100)
 KILOBYTES = 10

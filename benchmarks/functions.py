@@ -23,15 +23,15 @@ import pytest
 from building import entry, key, message, profile, route, table, text
 from measuring import Column, Table, full_or_quick, tell
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch, Batcher
-from lambdo_router.events import Event, read_event
-from lambdo_router.launching import entry_of, machine_request, room_for_entries
-from lambdo_router.metrics import Metrics
-from lambdo_router.overview import Overview
-from lambdo_router.patterns import Index, compile_pattern
-from lambdo_router.routing import Match, Queue, Routed, decide
-from lambdo_router.schemas import compile_schema
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch, Batcher
+from lambdo_router.core.machine import entry_of, machine_request, room_for_entries
+from lambdo_router.core.message import Event, read_event
+from lambdo_router.core.patterns import Index, compile_pattern
+from lambdo_router.core.routing import Match, Queue, Routed, decide
+from lambdo_router.core.schemas import compile_schema
+from lambdo_router.telemetry.metrics import Metrics
+from lambdo_router.telemetry.status import Overview
 
 BODY = json.dumps(
     {

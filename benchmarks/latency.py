@@ -23,8 +23,8 @@ from pathlib import Path
 from measuring import Column, Table, Target, cpu_seconds_of, full_or_quick, percentile, tell
 from real_router import APP, Services, process, router
 
-from lambdo_router.dev.machines_server import Calls
-from lambdo_router.dev.machines_server.calls import Call
+from lambdo_router.local.machines_server import Calls
+from lambdo_router.local.machines_server.calls import Call
 
 MESSAGES = full_or_quick(100, 10)
 """In each round."""

@@ -30,9 +30,9 @@ from virtual import (
     table,
 )
 
-from lambdo_router import journal
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.routing import Match, Queue, RoutingTable
+from lambdo_router.core import journal
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.routing import Match, Queue, RoutingTable
 
 MESSAGES = 50_000
 ROUTES = 5

@@ -32,13 +32,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from scenario import WALL, Scenario, ScriptedLauncher, running
 
-from lambdo_router import journal
-from lambdo_router.logs import configure_logs
-from lambdo_router.logs.lines import Level
-from lambdo_router.router import Limits
-from lambdo_router.routing import Queue
-from lambdo_router.tracing.messages import MOST
-from lambdo_router.tracing.spans import Spans
+from lambdo_router.core import journal
+from lambdo_router.core.routing import Queue
+from lambdo_router.engine.router import Limits
+from lambdo_router.telemetry.logs import configure_logs
+from lambdo_router.telemetry.logs.lines import Level
+from lambdo_router.telemetry.tracing.messages import MOST
+from lambdo_router.telemetry.tracing.spans import Spans
 
 ROUNDS = 7
 BATCH = 25

@@ -30,7 +30,7 @@ from measuring import (
 )
 from real_router import APP, Services, router
 
-from lambdo_router.dev.sqs_server import Entry
+from lambdo_router.local.sqs_server import Entry
 
 SETTLING = 3.0
 """Seconds in which a router that is ready has made all its threads and clients."""

@@ -22,28 +22,28 @@ from typing import TypeVar
 
 from virtual import Countdown
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch, BatchKey, Entry
-from lambdo_router.cli.running import no_changes
-from lambdo_router.dev.local import LOCAL_KEYS
-from lambdo_router.dev.machines_server import (
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
+from lambdo_router.admin.serving import serve
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch, BatchKey, Entry
+from lambdo_router.core.machine import Machine, entry_of
+from lambdo_router.core.message import Event, Message
+from lambdo_router.core.profile import SIZES, Profile
+from lambdo_router.core.routing import Queue, Route, Routed, RoutingTable
+from lambdo_router.core.settlement import Acknowledge
+from lambdo_router.engine.router import Limits, Router
+from lambdo_router.local.local import LOCAL_KEYS
+from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     RateLimits,
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
-from lambdo_router.events import Event, Message
-from lambdo_router.fly import FlyMachines
-from lambdo_router.launching import Machine, entry_of
-from lambdo_router.metrics import Metrics
-from lambdo_router.profiles import SIZES, Profile
-from lambdo_router.router import Limits, Router
-from lambdo_router.routing import Queue, Route, Routed, RoutingTable
-from lambdo_router.serving import serve
-from lambdo_router.settlement import Acknowledge
-from lambdo_router.sqs import SqsConnector, SqsSettings
+from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
+from lambdo_router.service.running import no_changes
+from lambdo_router.telemetry.metrics import Metrics
 
 MESSAGES = 2_000
 """In each round."""

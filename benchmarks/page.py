@@ -33,23 +33,23 @@ from metrics import (
 )
 from virtual import Countdown
 
-from lambdo_router import journal
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
 from lambdo_router.admin import Changes, admin_app
-from lambdo_router.cli.running import no_changes
-from lambdo_router.dev.local import LOCAL_KEYS
-from lambdo_router.fly import FlyMachines
-from lambdo_router.levels import Levels
-from lambdo_router.overview import Overview
-from lambdo_router.page import Page
-from lambdo_router.page.assets import assets
-from lambdo_router.page.rendering import Rendered
-from lambdo_router.page.stream import event
-from lambdo_router.page.watching import Watching, change
-from lambdo_router.reports import Reports
-from lambdo_router.router import Router
-from lambdo_router.routing import Queue, Route, RoutingTable
-from lambdo_router.serving import serve
-from lambdo_router.sqs import SqsConnector, SqsSettings
+from lambdo_router.admin.page import Page
+from lambdo_router.admin.page.assets import assets
+from lambdo_router.admin.page.rendering import Rendered
+from lambdo_router.admin.page.stream import event
+from lambdo_router.admin.page.watching import Watching, change
+from lambdo_router.admin.serving import serve
+from lambdo_router.core import journal
+from lambdo_router.core.routing import Queue, Route, RoutingTable
+from lambdo_router.core.snapshot import Levels
+from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.router import Router
+from lambdo_router.local.local import LOCAL_KEYS
+from lambdo_router.service.running import no_changes
+from lambdo_router.telemetry.status import Overview
 
 LIMIT = 0.05
 NOTHING = Levels("", (), ())

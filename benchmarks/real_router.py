@@ -17,8 +17,9 @@ from pathlib import Path
 
 import httpx
 
-from lambdo_router.dev.faults import FaultPlan
-from lambdo_router.dev.machines_server import (
+from lambdo_router.admin.serving import serve
+from lambdo_router.local.faults import FaultPlan
+from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     Platform,
@@ -26,9 +27,8 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
-from lambdo_router.dev.sqs_server.ledger import Ledger
-from lambdo_router.serving import serve
+from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
+from lambdo_router.local.sqs_server.ledger import Ledger
 
 TOKEN = "a-token"  # noqa: S105 - of the server beside
 APP = "jobs"

@@ -25,14 +25,14 @@ from measuring import Column, Table, Target, full_or_quick, median, tell
 from sample_routes import write_routes_file
 from virtual import ForgetfulFly
 
-from lambdo_router import journal
-from lambdo_router.cli.lookout import Lookout
-from lambdo_router.cli.running import tables
 from lambdo_router.config.load import LoadedRoutes, load_routes
 from lambdo_router.config.watch import QUIET
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.router import Limits, Router
-from lambdo_router.routing import Queue
+from lambdo_router.core import journal
+from lambdo_router.core.routing import Queue
+from lambdo_router.engine.router import Limits, Router
+from lambdo_router.local.memory_queue import MemoryQueue
+from lambdo_router.service.observers import Lookout
+from lambdo_router.service.running import tables
 
 ROUTES = full_or_quick((100, 1_000, 10_000), (100, 1_000))
 RELOADS = full_or_quick(4, 2)

@@ -23,13 +23,13 @@ from building import profile, route, table
 from conftest import VirtualLoop
 from scenario import WALL, ScriptedLauncher, SpiedQueue
 
-from lambdo_router import journal
-from lambdo_router.cli.running import no_changes
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.events import Message
-from lambdo_router.launching import Machine, MachineRequest
-from lambdo_router.router import Limits, Router
-from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.core import journal
+from lambdo_router.core.machine import Machine, MachineRequest
+from lambdo_router.core.message import Message
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.engine.router import Limits, Router
+from lambdo_router.local.memory_queue import MemoryQueue
+from lambdo_router.service.running import no_changes
 
 __all__ = [
     "FLYS_PACE",

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lambdo_router.batching import BatchKey, Entry
-from lambdo_router.events import Attribute, Event, Message
-from lambdo_router.launching import entry_of
-from lambdo_router.profiles import SIZES, Profile
-from lambdo_router.routing import Queue, Route, RoutingTable
+from lambdo_router.core.batch import BatchKey, Entry
+from lambdo_router.core.machine import entry_of
+from lambdo_router.core.message import Attribute, Event, Message
+from lambdo_router.core.profile import SIZES, Profile
+from lambdo_router.core.routing import Queue, Route, RoutingTable
 
 
 def text(value: str) -> Attribute:

@@ -30,14 +30,14 @@ from building import message, profile, route, table, text
 from conftest import VirtualLoop
 from scenario import Scenario, ScriptedLauncher, SpiedQueue, running
 
-from lambdo_router import journal
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.events import Message
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.routing import Match, Queue, Routed, RoutingTable, decide
-from lambdo_router.schemas import compile_schema
-from lambdo_router.sqs.queue import SqsQueue
-from lambdo_router.sqs.threads import Threads
+from lambdo_router.adapters.sqs.queue import SqsQueue
+from lambdo_router.adapters.sqs.threads import Threads
+from lambdo_router.core import journal
+from lambdo_router.core.message import Message
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.routing import Match, Queue, Routed, RoutingTable, decide
+from lambdo_router.core.schemas import compile_schema
+from lambdo_router.local.memory_queue import MemoryQueue
 
 BASELINE: Final = Path(__file__).with_name("guard.json")
 THIS_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"

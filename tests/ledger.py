@@ -18,8 +18,17 @@ from dataclasses import dataclass, field
 
 from building import profile, route, table
 
-from lambdo_router import journal
-from lambdo_router.dev.faults import (
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.adapters.sqs import Keys, SqsConnector, SqsSettings
+from lambdo_router.admin.serving import serve
+from lambdo_router.core import journal
+from lambdo_router.core.machine import BATCH_PATH, EVENTS_PATH
+from lambdo_router.core.message import Attribute
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.routing import Match, Queue, RoutingTable
+from lambdo_router.core.settlement import REJECTION_ATTRIBUTE
+from lambdo_router.engine.router import Limits, Router
+from lambdo_router.local.faults import (
     Answer,
     Cut,
     Delay,
@@ -29,7 +38,7 @@ from lambdo_router.dev.faults import (
     Rate,
     Throttle,
 )
-from lambdo_router.dev.machines_server import (
+from lambdo_router.local.machines_server import (
     AT_ONCE,
     Access,
     MachinesServer,
@@ -38,17 +47,8 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
-from lambdo_router.dev.sqs_server.ledger import Entry
-from lambdo_router.events import Attribute
-from lambdo_router.fly import FlyMachines
-from lambdo_router.launching import BATCH_PATH, EVENTS_PATH
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.router import Limits, Router
-from lambdo_router.routing import Match, Queue, RoutingTable
-from lambdo_router.serving import serve
-from lambdo_router.settlement import REJECTION_ATTRIBUTE
-from lambdo_router.sqs import Keys, SqsConnector, SqsSettings
+from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
+from lambdo_router.local.sqs_server.ledger import Entry
 
 RATES = (
     Rate(LoseAnswer(), 0.015, "sqs", "ReceiveMessage"),

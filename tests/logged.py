@@ -9,14 +9,14 @@ from dataclasses import replace
 import structlog
 from building import entry, key, message, route, table
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch
-from lambdo_router.errors import LaunchUnavailable, QueueRefused, QueueUnavailable
-from lambdo_router.events import Event
-from lambdo_router.launching import Machine
-from lambdo_router.profiles import Profile
-from lambdo_router.routing import Refused, Routed
-from lambdo_router.settlement import Acknowledge, Leave, Reject, Rejection, Retry
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch
+from lambdo_router.core.errors import LaunchUnavailable, QueueRefused, QueueUnavailable
+from lambdo_router.core.machine import Machine
+from lambdo_router.core.message import Event
+from lambdo_router.core.profile import Profile
+from lambdo_router.core.routing import Refused, Routed
+from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Rejection, Retry
 
 TABLE = table(route("orders"), route("refunds"))
 BATCH = Batch(key(), (entry("m1", '{"secret":"body"}'),))

@@ -4,12 +4,17 @@ from typing import Final
 
 from building import entry, message, profile, route, table
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch, BatchKey
-from lambdo_router.errors import LaunchRejected, LaunchUnavailable, QueueRefused, QueueUnavailable
-from lambdo_router.launching import Machine
-from lambdo_router.routing import Refused, Routed
-from lambdo_router.settlement import Acknowledge, Leave, Reject, Rejection, Retry
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch, BatchKey
+from lambdo_router.core.errors import (
+    LaunchRejected,
+    LaunchUnavailable,
+    QueueRefused,
+    QueueUnavailable,
+)
+from lambdo_router.core.machine import Machine
+from lambdo_router.core.routing import Refused, Routed
+from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Rejection, Retry
 
 SENT: Final = 1_700_000_000.123
 """When the messages of tests were sent; they are looked at 20 seconds later."""

@@ -6,19 +6,19 @@ from html.parser import HTMLParser
 
 from building import entry, message, profile, route, table
 
-from lambdo_router import journal
 from lambdo_router.admin import Changes
-from lambdo_router.batching import Batch, BatchKey
-from lambdo_router.errors import LaunchError, LaunchRejected, QueueUnavailable
-from lambdo_router.events import Event
-from lambdo_router.launching import Machine, batch_id_of
-from lambdo_router.levels import Levels, MachineLevel, QueueLevel
-from lambdo_router.overview import Overview, Status
-from lambdo_router.page import Page
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.profiles import Overrides, Profile
-from lambdo_router.routing import Match, Queue, Route, Routed, RoutingTable
-from lambdo_router.settlement import Acknowledge, Retry
+from lambdo_router.admin.page import Page
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch, BatchKey
+from lambdo_router.core.errors import LaunchError, LaunchRejected, QueueUnavailable
+from lambdo_router.core.machine import Machine, batch_id_of
+from lambdo_router.core.message import Event
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.profile import Overrides, Profile
+from lambdo_router.core.routing import Match, Queue, Route, Routed, RoutingTable
+from lambdo_router.core.settlement import Acknowledge, Retry
+from lambdo_router.core.snapshot import Levels, MachineLevel, QueueLevel
+from lambdo_router.telemetry.status import Overview, Status
 
 HOSTILE = "</td><img src=x onerror=\"document.title='gone'\"><script>alert(1)</script>"
 BAD_IMAGE = LaunchRejected(

@@ -4,10 +4,10 @@ import json
 
 from hypothesis import strategies as st
 
-from lambdo_router.events import Unreadable
-from lambdo_router.patterns.compiling import compile_sub_rules
-from lambdo_router.patterns.conditions import Condition
-from lambdo_router.strict_json import parse_json
+from lambdo_router.core.message import Unreadable
+from lambdo_router.core.patterns.compiling import compile_sub_rules
+from lambdo_router.core.patterns.conditions import Condition
+from lambdo_router.core.strict_json import parse_json
 
 KEYS = st.sampled_from(["a", "b", "a.b", "b.a", "c", "", "a.a", ".a"])
 NUMBERS = ["1", "2", "1.0", "1e0", "9007199254740993", "9007199254740992", "1e400", "-0.0", "0"]

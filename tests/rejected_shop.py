@@ -18,8 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 from sqs_backends import Backend, Embedded, Wire, new_name, receive
 
-from lambdo_router.cli import cli, rejected, rejected_session
-from lambdo_router.sqs import SqsQueue
+from lambdo_router.adapters.sqs import SqsQueue
+from lambdo_router.cli import cli, rejected
+from lambdo_router.cli.rejected import session as rejected_session
 
 NOW = 1_700_007_200.0
 """When `at_a_fixed_time`."""

@@ -6,12 +6,12 @@ from textwrap import dedent
 from typing import Literal
 
 from lambdo_router.config.compile import Compiled, compile_parts
-from lambdo_router.config.compile_profiles import Fallbacks
-from lambdo_router.config.parts import Part
-from lambdo_router.config.schema_files import SchemaFiles
-from lambdo_router.config.variables import substitute
-from lambdo_router.config.yaml_loader import read_document
-from lambdo_router.routing import Queue, Route
+from lambdo_router.config.compile.profiles import Fallbacks
+from lambdo_router.config.read.parts import Part
+from lambdo_router.config.read.schema_files import SchemaFiles
+from lambdo_router.config.read.variables import substitute
+from lambdo_router.config.read.yaml_loader import read_document
+from lambdo_router.core.routing import Queue, Route
 
 
 def compiled(

@@ -7,22 +7,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from lambdo_router import journal
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.errors import (
+from lambdo_router.core import journal
+from lambdo_router.core.errors import (
     LaunchError,
     LaunchUnavailable,
     MachineGone,
     QueueError,
     QueueUnavailable,
 )
-from lambdo_router.events import Attribute, Message
-from lambdo_router.launching import Machine, MachineRequest
-from lambdo_router.ports import MachineEnd, Sighting
-from lambdo_router.reports import Reports
-from lambdo_router.router import Limits, Router
-from lambdo_router.routing import Queue, RoutingTable
-from lambdo_router.tracecontext import TraceContext
+from lambdo_router.core.machine import Machine, MachineRequest
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.ports import MachineEnd, Sighting
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.core.trace_context import TraceContext
+from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.router import Limits, Router
+from lambdo_router.local.memory_queue import MemoryQueue
 
 _F = TypeVar("_F", bound=journal.Fact)
 

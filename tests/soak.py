@@ -28,7 +28,11 @@ from processes import free_ports, peak_rss
 from soak_books import HEAD, Account, Books
 from soak_evidence import Evidence, Freeze
 
-from lambdo_router.dev.faults import (
+from lambdo_router.admin.serving import serve
+from lambdo_router.core.machine import BATCH_PATH
+from lambdo_router.core.message import Attribute
+from lambdo_router.core.settlement import REJECTION_ATTRIBUTE
+from lambdo_router.local.faults import (
     Answer,
     Cut,
     Delay,
@@ -39,7 +43,7 @@ from lambdo_router.dev.faults import (
     Silence,
     Throttle,
 )
-from lambdo_router.dev.machines_server import (
+from lambdo_router.local.machines_server import (
     QUICK,
     Access,
     Exit,
@@ -52,12 +56,8 @@ from lambdo_router.dev.machines_server import (
     SeededSeconds,
     machines_app,
 )
-from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
-from lambdo_router.dev.sqs_server.ledger import Entry
-from lambdo_router.events import Attribute
-from lambdo_router.launching import BATCH_PATH
-from lambdo_router.serving import serve
-from lambdo_router.settlement import REJECTION_ATTRIBUTE
+from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
+from lambdo_router.local.sqs_server.ledger import Entry
 
 VISIBILITY = 4
 CHAOS = 12.0

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from soak_evidence import Evidence
 
-from lambdo_router.dev.machines_server import MachineRecord
-from lambdo_router.dev.machines_server.mishaps import Happened
-from lambdo_router.dev.sqs_server.ledger import Entry
-from lambdo_router.launching import BATCH_PATH, message_digest
+from lambdo_router.core.machine import BATCH_PATH, message_digest
+from lambdo_router.local.machines_server import MachineRecord
+from lambdo_router.local.machines_server.mishaps import Happened
+from lambdo_router.local.sqs_server.ledger import Entry
 
 
 @dataclass

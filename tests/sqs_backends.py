@@ -19,10 +19,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
-from lambdo_router.dev.faults import FaultPlan
-from lambdo_router.dev.sqs_server import Sqs, sqs_app
-from lambdo_router.serving import serve
-from lambdo_router.sqs import Keys, SqsConnector, SqsSettings
+from lambdo_router.adapters.sqs import Keys, SqsConnector, SqsSettings
+from lambdo_router.admin.serving import serve
+from lambdo_router.local.faults import FaultPlan
+from lambdo_router.local.sqs_server import Sqs, sqs_app
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -131,7 +131,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries of the adapter follow each other at once, boto3's and ours."""
     backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
     monkeypatch.setattr(backoff, lambda *_: 0.0)
-    monkeypatch.setattr("lambdo_router.sqs.queue.backoff", lambda *_, **__: 0.0)
+    monkeypatch.setattr("lambdo_router.adapters.sqs.queue.backoff", lambda *_, **__: 0.0)
 
 
 @pytest.fixture(params=["embedded", "moto"])

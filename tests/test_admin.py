@@ -14,15 +14,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from lambdo_router import journal
 from lambdo_router.admin import Changes, Hosts, Reloading, TooManyWatchers, Watched, admin_app
 from lambdo_router.admin.guard import LARGEST_BODY
 from lambdo_router.admin.hosts import host_of, hosts_of
-from lambdo_router.errors import LaunchRejected
-from lambdo_router.levels import Levels
-from lambdo_router.overview import Overview, Status
-from lambdo_router.reports import Reports
-from lambdo_router.serving import serve
+from lambdo_router.admin.serving import serve
+from lambdo_router.core import journal
+from lambdo_router.core.errors import LaunchRejected
+from lambdo_router.core.snapshot import Levels
+from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.telemetry.status import Overview, Status
 
 TOKEN = "planted-admin-token-0123456789"
 AUTHORISED = {"Authorization": f"Bearer {TOKEN}"}
@@ -426,7 +426,7 @@ async def test_without_ipv6_everywhere_means_ipv4(monkeypatch: pytest.MonkeyPatc
             raise OSError(97, "Address family not supported by protocol")
         return ordinary(family, *arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("lambdo_router.serving.socket.socket", without)
+    monkeypatch.setattr("lambdo_router.admin.serving.socket.socket", without)
     app = admin_app(Reports(Recorder()), Watched(lambda: None, lambda _: (b"", "")))  # type: ignore[arg-type,return-value]
     async with serve(app, "::") as url:
         monkeypatch.undo()

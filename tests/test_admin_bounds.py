@@ -16,13 +16,13 @@ from starlette.types import ASGIApp, Message
 
 from lambdo_router.admin import admin_app
 from lambdo_router.admin.guard import LARGEST_BODY
-from lambdo_router.journal import Fact
-from lambdo_router.logs import configure_logs
-from lambdo_router.overview import Overview
-from lambdo_router.page import endpoints
-from lambdo_router.page.templates import render
-from lambdo_router.page.trying import read_form
-from lambdo_router.reports import Reports
+from lambdo_router.admin.page import endpoints
+from lambdo_router.admin.page.templates import render
+from lambdo_router.admin.page.trying import read_form
+from lambdo_router.core.journal import Fact
+from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.telemetry.logs import configure_logs
+from lambdo_router.telemetry.status import Overview
 
 
 def ignore(fact: Fact) -> None:

@@ -7,12 +7,12 @@ from building import profile, route, table
 from routes_files import compiled
 from scenario import Scenario, ScriptedLauncher, running
 
-from lambdo_router import journal
-from lambdo_router.errors import LaunchRejected, LaunchUnavailable
-from lambdo_router.launching import Machine, MachineRequest
-from lambdo_router.router import Limits
-from lambdo_router.routing import Queue, RoutingTable
-from lambdo_router.settlement import Acknowledge
+from lambdo_router.core import journal
+from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable
+from lambdo_router.core.machine import Machine, MachineRequest
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.core.settlement import Acknowledge
+from lambdo_router.engine.router import Limits
 
 SLOW = Limits(launch_rate=1.0, launch_burst=1)
 

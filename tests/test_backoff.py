@@ -1,6 +1,6 @@
 import pytest
 
-from lambdo_router.backoff import backoff
+from lambdo_router.core.backoff import backoff
 
 
 @pytest.mark.parametrize(

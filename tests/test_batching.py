@@ -3,7 +3,7 @@ from building import entry, key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.batching import Batcher, BatchKey, Entry
+from lambdo_router.core.batch import Batcher, BatchKey, Entry
 
 
 def batcher(room: int = 10**9) -> Batcher:

@@ -13,7 +13,7 @@ from pages import ROOT
 import lambdo_router
 from lambdo_router.cli import COMMANDS, cli
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
-from lambdo_router.errors import LambdoError, SettingsError
+from lambdo_router.core.errors import LambdoError, SettingsError
 
 HEAVY = (
     "boto3 botocore httpx jsonschema jsonschema_rs rich starlette structlog uvicorn watchfiles yaml"

@@ -12,10 +12,10 @@ from click.testing import CliRunner, _NamedTextIOWrapper
 from rejected_shop import NOW, Shop, interrupt_after, shop_of
 from sqs_backends import Backend, Embedded, Wire, counts, receive
 
+from lambdo_router.adapters.sqs import SqsQueue
 from lambdo_router.cli import cli, rejected
-from lambdo_router.errors import QueueRefused
-from lambdo_router.rejected import REASONS
-from lambdo_router.sqs import SqsQueue
+from lambdo_router.core.errors import QueueRefused
+from lambdo_router.core.rejection import REASONS
 
 pytest_plugins = ["sqs_backends", "rejected_shop"]
 pytestmark = pytest.mark.usefixtures("nobody_waits")

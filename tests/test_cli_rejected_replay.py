@@ -16,10 +16,10 @@ import pytest
 from rejected_shop import Shop, interrupt_after, number, shop_of
 from sqs_backends import Backend, Embedded, counts, receive
 
-from lambdo_router.cli import rejected_errand
-from lambdo_router.dev.faults import Answer, Fault, LoseAnswer
-from lambdo_router.dev.sqs_server import Entry
-from lambdo_router.sqs import SqsQueue
+from lambdo_router.adapters.sqs import SqsQueue
+from lambdo_router.cli.rejected import replay_request as rejected_errand
+from lambdo_router.local.faults import Answer, Fault, LoseAnswer
+from lambdo_router.local.sqs_server import Entry
 
 pytest_plugins = ["sqs_backends", "rejected_shop"]
 pytestmark = pytest.mark.usefixtures("nobody_waits")
@@ -207,7 +207,7 @@ def test_whatever_gets_lost_no_message_does(
     said: str,
 ) -> None:
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", no_delay)
-    monkeypatch.setattr("lambdo_router.cli.rejected_look.backoff", lambda *_, **__: 0.0)
+    monkeypatch.setattr("lambdo_router.cli.rejected.queue_browser.backoff", lambda *_, **__: 0.0)
     shop.reject("a")
     shop.reject("b")
     embedded.plan.script("sqs", action, *faults)
@@ -274,7 +274,7 @@ def test_no_is_taken_for_an_answer(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
         asked.append(question)
         return False
 
-    monkeypatch.setattr("lambdo_router.cli.rejected_terminal.is_interactive", lambda: True)
+    monkeypatch.setattr("lambdo_router.cli.rejected.terminal.is_interactive", lambda: True)
     monkeypatch.setattr(rejected_errand, "ask", ask)
     shop.reject("a")
 
@@ -295,9 +295,9 @@ def test_who_has_more_than_is_held_at_once_is_asked_about_all(
         asked.append(question)
         return True
 
-    monkeypatch.setattr("lambdo_router.cli.rejected_terminal.is_interactive", lambda: True)
+    monkeypatch.setattr("lambdo_router.cli.rejected.terminal.is_interactive", lambda: True)
     monkeypatch.setattr(rejected_errand, "ask", ask)
-    monkeypatch.setattr("lambdo_router.cli.rejected_replay.MOST_PLANNED", 10)
+    monkeypatch.setattr("lambdo_router.cli.rejected.replay.MOST_PLANNED", 10)
     for n in range(12):
         shop.reject(f"{n}")
 

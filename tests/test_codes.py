@@ -8,6 +8,7 @@ import pytest
 import lambdo_router
 from lambdo_router.config.codes import ONLINE, Explanation, catalogue, explained, likely, page
 from lambdo_router.config.load import examine_routes, load_routes
+from lambdo_router.config.read.yaml_loader import read_document
 from lambdo_router.config.route_tests import (
     TestsFile,
     check_names,
@@ -15,10 +16,15 @@ from lambdo_router.config.route_tests import (
     read_tests_file,
     routes_of,
 )
-from lambdo_router.config.yaml_loader import read_document
 
 PACKAGE = Path(lambdo_router.__file__).parent
-MODULES = sorted([*PACKAGE.glob("config/**/*.py"), *PACKAGE.glob("schemas/**/*.py")])
+MODULES = sorted(
+    [
+        *PACKAGE.glob("config/**/*.py"),
+        *PACKAGE.glob("core/schemas/**/*.py"),
+        *PACKAGE.glob("service/online*.py"),
+    ]
+)
 OF_THE_CATALOGUE = {"likely", "_explanation"}
 CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 

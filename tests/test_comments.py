@@ -5,8 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.config.comments import Comment, comments
-from lambdo_router.config.yaml_loader import parse_document
+from lambdo_router.config.read.comments import Comment, comments
+from lambdo_router.config.read.yaml_loader import parse_document
 
 
 def found(text: str) -> list[Comment]:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.cli.diff_sides import side_of
 from lambdo_router.cli.loading import look_at
-from lambdo_router.config.compare import Change, Comparison, Difference, compare
+from lambdo_router.config.explain.compare import Change, Comparison, Difference, compare
+from lambdo_router.config.explain.sides import side_of
 from lambdo_router.config.load import load_routes
-from lambdo_router.config.yaml_loader import read_document
+from lambdo_router.config.read.yaml_loader import read_document
 
 _ROOT = Path(__file__).parent.parent
 _FILES = [_ROOT / "routes.example.yaml", *sorted((_ROOT / "tests/routes/valid").glob("*.yaml"))]

@@ -3,8 +3,8 @@ import json
 import pytest
 from routes_files import DEFAULTS, QUEUES, ROUTES, compiled, told
 
-from lambdo_router.config.compile_profiles import Fallbacks
-from lambdo_router.profiles import Guest, Profile
+from lambdo_router.config.compile.profiles import Fallbacks
+from lambdo_router.core.profile import Guest, Profile
 
 
 def profile_of(profiles: str, defaults: str = "", fallbacks: Fallbacks | None = None) -> Profile:

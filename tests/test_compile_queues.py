@@ -1,8 +1,8 @@
 import pytest
 from routes_files import compiled, queue_of, told
 
-from lambdo_router.config.compile_queues import read_address
-from lambdo_router.routing import Queue
+from lambdo_router.config.compile.queues import read_address
+from lambdo_router.core.routing import Queue
 
 
 def test_what_is_not_written_has_its_default() -> None:

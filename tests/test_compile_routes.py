@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from routes_files import DEFAULTS, QUEUES, compiled, route_of, told
 
-from lambdo_router.events import Attribute, Message
-from lambdo_router.profiles import SIZES, Guest, Overrides
-from lambdo_router.routing import Match, Routed, RoutingTable, decide
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.profile import SIZES, Guest, Overrides
+from lambdo_router.core.routing import Match, Routed, RoutingTable, decide
 
 SCHEMAS = Path(__file__).parent / "routes/schemas"
 

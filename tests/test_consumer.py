@@ -7,14 +7,14 @@ from building import profile, route, table
 from conftest import VirtualLoop
 from scenario import Scenario, ScriptedLauncher, now, running, unavailable
 
-from lambdo_router import journal
-from lambdo_router.errors import LaunchRejected, LaunchUnavailable, QueueRefused
-from lambdo_router.events import Message
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.profiles import Overrides
-from lambdo_router.router import Limits
-from lambdo_router.routing import Decision, Match, Queue, Route, RoutingTable, decide
-from lambdo_router.settlement import Acknowledge, Leave, Reject, Retry
+from lambdo_router.core import journal
+from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable, QueueRefused
+from lambdo_router.core.message import Message
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.profile import Overrides
+from lambdo_router.core.routing import Decision, Match, Queue, Route, RoutingTable, decide
+from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry
+from lambdo_router.engine.router import Limits
 
 BUSY = LaunchUnavailable("Machines API: 503", code="unavailable", ambiguous=False)
 LOST = LaunchUnavailable("Machines API: no answer", code="connection", ambiguous=True)
@@ -427,7 +427,7 @@ async def test_a_defect_costs_one_message_and_not_the_queue(
             raise KeyError("a bug")
         return decide(table, queue, message)
 
-    monkeypatch.setattr("lambdo_router.consumer.decide", broken)
+    monkeypatch.setattr("lambdo_router.engine.consumer.decide", broken)
     async with running(table(route())) as scenario:
         bad, good = scenario.put('{"x":1}', "{}")
         await asyncio.sleep(1)

@@ -20,7 +20,7 @@ from pattern_strategies import (
     json_object,
 )
 
-from lambdo_router.patterns import (
+from lambdo_router.core.patterns import (
     Clause,
     Failure,
     Pattern,
@@ -29,10 +29,10 @@ from lambdo_router.patterns import (
     covers,
     impossible,
 )
-from lambdo_router.patterns.conditions import AnyOf
-from lambdo_router.patterns.containing import contains, disjoint
-from lambdo_router.patterns.examples import example_of
-from lambdo_router.strict_json import WideNumber, parse_json
+from lambdo_router.core.patterns.conditions import AnyOf
+from lambdo_router.core.patterns.containing import contains, disjoint
+from lambdo_router.core.patterns.examples import example_of
+from lambdo_router.core.strict_json import WideNumber, parse_json
 
 
 @pytest.mark.parametrize(

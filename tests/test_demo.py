@@ -10,18 +10,18 @@ from building import entry, key, message, route
 from click.testing import CliRunner, Result
 
 import lambdo_router
-from lambdo_router import journal
-from lambdo_router.batching import Batch
 from lambdo_router.cli import cli
 from lambdo_router.cli import demo as demo_command
-from lambdo_router.dev.demo import NoExample, Outcome, Outcomes, differences, example_folder
-from lambdo_router.dev.runtimes import RUNTIMES, is_here
-from lambdo_router.dev.samples import Expectation, Sample
-from lambdo_router.errors import LaunchUnavailable
-from lambdo_router.events import Event
-from lambdo_router.launching import Machine
-from lambdo_router.routing import Refused, Routed
-from lambdo_router.settlement import Acknowledge, Leave, Reject, Rejection, Retry
+from lambdo_router.config.samples import Expectation, Sample
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch
+from lambdo_router.core.errors import LaunchUnavailable
+from lambdo_router.core.machine import Machine
+from lambdo_router.core.message import Event
+from lambdo_router.core.routing import Refused, Routed
+from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Rejection, Retry
+from lambdo_router.local.demo import NoExample, Outcome, Outcomes, differences, example_folder
+from lambdo_router.local.runtimes import RUNTIMES, is_here
 
 _ROUTE = route("orders")
 _MACHINE = Machine("3d8d7000c52d78", "lambdo-orders-x", "iad")

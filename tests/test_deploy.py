@@ -19,10 +19,10 @@ from pages import ROOT, read_page
 
 from lambdo_router import __version__
 from lambdo_router.cli import cli
-from lambdo_router.cli.init_files import Names, files
-from lambdo_router.prices import read_prices
-from lambdo_router.profiles import SIZES
-from lambdo_router.settings import read_settings
+from lambdo_router.cli.init.files import Names, files
+from lambdo_router.core.prices import read_prices
+from lambdo_router.core.profile import SIZES
+from lambdo_router.service.settings import read_settings
 
 PAGE = read_page(ROOT / "docs" / "deploy.md")
 SETTINGS = read_settings({})

@@ -28,9 +28,9 @@ from pages import ROOT, read_page
 from processes import free_port
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lambdo_router.dev.machines_server import Access, MachinesServer, ProcessRunner, machines_app
-from lambdo_router.dev.sqs_server import Sqs, sqs_app
-from lambdo_router.serving import serve
+from lambdo_router.admin.serving import serve
+from lambdo_router.local.machines_server import Access, MachinesServer, ProcessRunner, machines_app
+from lambdo_router.local.sqs_server import Sqs, sqs_app
 
 pytestmark = pytest.mark.real_time
 

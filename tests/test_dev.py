@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from lambdo_router.cli import cli
 from lambdo_router.cli.dev import _unused
-from lambdo_router.profiles import Overrides
+from lambdo_router.core.profile import Overrides
 
 _ROUTES = """\
 version: 1

@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from lambdo_router.cli import COMMANDS
-from lambdo_router.settings import read_settings
+from lambdo_router.service.settings import read_settings
 
 _CHECKOUT = Path(__file__).parents[1]
 _PROJECT: dict[str, Any] = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text())

@@ -16,12 +16,12 @@ from routes_fragments import completed, kind_of, write_the_files_beside
 
 from lambdo_router.cli import COMMANDS, cli
 from lambdo_router.config.load import examine_routes
-from lambdo_router.config.yaml_loader import read_document
-from lambdo_router.dev.samples import attribute
-from lambdo_router.events import Attribute, attribute_document, system_document
-from lambdo_router.patterns import Pattern, PatternError, compile_pattern
-from lambdo_router.patterns.operators import OPERATORS
-from lambdo_router.strict_json import parse_json
+from lambdo_router.config.read.yaml_loader import read_document
+from lambdo_router.config.samples import attribute
+from lambdo_router.core.message import Attribute, attribute_document, system_document
+from lambdo_router.core.patterns import Pattern, PatternError, compile_pattern
+from lambdo_router.core.patterns.operators import OPERATORS
+from lambdo_router.core.strict_json import parse_json
 
 _PAGES = {path: read_page(path) for path in PAGES}
 _BLOCKS = [block for page in _PAGES.values() for block in page.blocks]

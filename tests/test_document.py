@@ -5,10 +5,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdo_router.config import yaml_loader as module
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic, render
-from lambdo_router.config.yaml_loader import read_document, source_lines
-from lambdo_router.strict_json import WideNumber
+from lambdo_router.config.read import yaml_loader as module
+from lambdo_router.config.read.yaml_loader import read_document, source_lines
+from lambdo_router.core.strict_json import WideNumber
 
 
 @pytest.fixture(params=["libyaml", "python"])

@@ -4,8 +4,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from lambdo_router.dev.machines_server import Access, MachinesServer, ProcessRunner, machines_app
-from lambdo_router.dev.sqs_server import Sqs, sqs_app
+from lambdo_router.local.machines_server import Access, MachinesServer, ProcessRunner, machines_app
+from lambdo_router.local.sqs_server import Sqs, sqs_app
 
 _SQS_HEADERS = {"authorization": "x", "x-amz-target": "AmazonSQS.SendMessage"}
 _SENT = '{"QueueUrl": "/000000000000/orders", "MessageBody": "{}"}'

@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from lambdo_router.config.draft import Draft, Section, Written, known, without
-from lambdo_router.config.parts import Part
-from lambdo_router.config.units import parse_duration
-from lambdo_router.config.variables import substitute
-from lambdo_router.config.yaml_loader import read_document
+from lambdo_router.config.read.draft import Draft, Section, Written, known, without
+from lambdo_router.config.read.parts import Part
+from lambdo_router.config.read.units import parse_duration
+from lambdo_router.config.read.variables import substitute
+from lambdo_router.config.read.yaml_loader import read_document
 
 TEXT = """
 version: 1

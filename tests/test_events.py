@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lambdo_router.events import (
+from lambdo_router.core.message import (
     Attribute,
     Event,
     Message,
@@ -18,7 +18,7 @@ from lambdo_router.events import (
     read_event,
     system_document,
 )
-from lambdo_router.strict_json import (
+from lambdo_router.core.strict_json import (
     MAX_DEPTH,
     WideNumber,
     comparable,

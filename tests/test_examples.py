@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator
 
 from lambdo_router.cli import cli
 from lambdo_router.config.load import load_routes
-from lambdo_router.dev.samples import Sample, read_samples
-from lambdo_router.events import Message
-from lambdo_router.routing import Refused, Routed, decide
+from lambdo_router.config.samples import Sample, read_samples
+from lambdo_router.core.message import Message
+from lambdo_router.core.routing import Refused, Routed, decide
 
 _ROOT = Path(__file__).parent.parent
 _ROUTES = _ROOT / "routes.example.yaml"

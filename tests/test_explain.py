@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from lambdo_router.batching import Batch, BatchKey
 from lambdo_router.cli import cli
 from lambdo_router.config.load import load_routes
-from lambdo_router.events import Attribute, Message
-from lambdo_router.launching import entry_of, machine_request
-from lambdo_router.routing import Routed, decide
+from lambdo_router.core.batch import Batch, BatchKey
+from lambdo_router.core.machine import entry_of, machine_request
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.routing import Routed, decide
 
 _EXAMPLE = Path(__file__).parent.parent
 _SECRET = "planted-s3cr3t"

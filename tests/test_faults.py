@@ -13,7 +13,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from lambdo_router.dev.faults import (
+from lambdo_router.admin.serving import cut, serve
+from lambdo_router.local.faults import (
     Answer,
     Cut,
     Delay,
@@ -28,7 +29,6 @@ from lambdo_router.dev.faults import (
     Throttle,
     injected,
 )
-from lambdo_router.serving import cut, serve
 
 
 def kinds(plan: FaultPlan, action: str, count: int) -> list[str | None]:

@@ -5,9 +5,9 @@ import asyncio
 from building import profile, route, table
 from scenario import Scenario, running, unavailable
 
-from lambdo_router import journal
-from lambdo_router.routing import Queue, RoutingTable
-from lambdo_router.settlement import Acknowledge, Reject
+from lambdo_router.core import journal
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.core.settlement import Acknowledge, Reject
 
 GROUPED = Queue("q.fifo", url="q.fifo", reject_to="r", visibility=60.0)
 

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.circuit import Circuit
-from lambdo_router.fleet import Fleet, Sweep
-from lambdo_router.ports import Sighting
+from lambdo_router.core.circuit import Circuit
+from lambdo_router.core.ports import Sighting
+from lambdo_router.engine.fleet import Fleet, Sweep
 
 
 def seen(*ids: str, ended: bool = False, state: str = "started") -> list[Sighting]:

@@ -9,9 +9,19 @@ from typing import Any
 import httpx
 import pytest
 
-from lambdo_router.dev.faults import Answer as FaultyAnswer
-from lambdo_router.dev.faults import Cut, FaultPlan, LoseAnswer
-from lambdo_router.dev.machines_server import (
+from lambdo_router.adapters.fly import FlyLauncher, FlyMachines
+from lambdo_router.adapters.fly.client import TRANSPORT_FAILURES
+from lambdo_router.admin.serving import serve
+from lambdo_router.core.errors import (
+    LaunchError,
+    LaunchRejected,
+    LaunchUnavailable,
+)
+from lambdo_router.core.machine import Machine, MachineRequest
+from lambdo_router.core.ports import MachineLauncher
+from lambdo_router.local.faults import Answer as FaultyAnswer
+from lambdo_router.local.faults import Cut, FaultPlan, LoseAnswer
+from lambdo_router.local.machines_server import (
     AT_ONCE,
     SERVICE,
     Access,
@@ -21,16 +31,6 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.errors import (
-    LaunchError,
-    LaunchRejected,
-    LaunchUnavailable,
-)
-from lambdo_router.fly import FlyLauncher, FlyMachines
-from lambdo_router.fly.client import TRANSPORT_FAILURES
-from lambdo_router.launching import Machine, MachineRequest
-from lambdo_router.ports import MachineLauncher
-from lambdo_router.serving import serve
 
 TOKEN = "fm2_planted-token,fm2_second-half"
 MACHINES = "/v1/apps/jobs/machines"

@@ -1,13 +1,13 @@
 import pytest
 
-from lambdo_router.errors import SettingsError
-from lambdo_router.fly import FlyLauncher
-from lambdo_router.fly.address import (
+from lambdo_router.adapters.fly import FlyLauncher
+from lambdo_router.adapters.fly.address import (
     authorization,
     full_address,
     is_private,
     secret_parts,
 )
+from lambdo_router.core.errors import SettingsError
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from lambdo_router.errors import LaunchUnavailable
-from lambdo_router.fly.answers import Answer, failure, holder_of_name
+from lambdo_router.adapters.fly.answers import Answer, failure, holder_of_name
+from lambdo_router.core.errors import LaunchUnavailable
 
 NOW = 1_790_000_000.0
 

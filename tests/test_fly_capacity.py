@@ -8,8 +8,10 @@ import pytest
 from building import route, table
 from scenario import WALL, Scenario, running
 
-from lambdo_router import journal
-from lambdo_router.dev.machines_server import (
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.core import journal
+from lambdo_router.core.snapshot import Levels
+from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     RateLimits,
@@ -17,9 +19,7 @@ from lambdo_router.dev.machines_server import (
     machines_app,
     refusals,
 )
-from lambdo_router.fly import FlyMachines
-from lambdo_router.levels import Levels
-from lambdo_router.overview import Overview
+from lambdo_router.telemetry.status import Overview
 
 
 @pytest.mark.parametrize(

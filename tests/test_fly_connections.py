@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from lambdo_router.errors import SettingsError
-from lambdo_router.fly import FlyLauncher
-from lambdo_router.fly import connections as module
-from lambdo_router.fly.connections import Connections
+from lambdo_router.adapters.fly import FlyLauncher
+from lambdo_router.adapters.fly import connections as module
+from lambdo_router.adapters.fly.connections import Connections
+from lambdo_router.core.errors import SettingsError
 
 pytestmark = pytest.mark.real_time
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from lambdo_router.fly.ends import machine_end, unix_time
-from lambdo_router.ports import MachineEnd
+from lambdo_router.adapters.fly.ends import machine_end, unix_time
+from lambdo_router.core.ports import MachineEnd
 
 T0 = 1_791_626_400_000
 """Milliseconds: 2026-10-10T10:00:00Z."""

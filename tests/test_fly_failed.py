@@ -9,9 +9,11 @@ import httpx
 from building import profile, route, table
 from scenario import Scenario, running
 
-from lambdo_router import journal
-from lambdo_router.dev.faults import Answer, FaultPlan
-from lambdo_router.dev.machines_server import (
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.core import journal
+from lambdo_router.core.settlement import Acknowledge, Retry
+from lambdo_router.local.faults import Answer, FaultPlan
+from lambdo_router.local.machines_server import (
     SERVICE,
     Access,
     Delays,
@@ -21,8 +23,6 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.fly import FlyMachines
-from lambdo_router.settlement import Acknowledge, Retry
 
 
 @dataclass

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from lambdo_router.errors import LaunchError, LaunchUnavailable
-from lambdo_router.fly import FlyLauncher
-from lambdo_router.launching import Machine, MachineRequest
+from lambdo_router.adapters.fly import FlyLauncher
+from lambdo_router.core.errors import LaunchError, LaunchUnavailable
+from lambdo_router.core.machine import Machine, MachineRequest
 
 MACHINES = "/v1/apps/jobs/machines"
 REQUEST = MachineRequest(app="jobs", name="lambdo-a-1", batch_id="batch-1", body="{}")

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
-from lambdo_router.errors import LaunchError, LaunchRejected, LaunchUnavailable, MachineGone
-from lambdo_router.fly import FlyMachines
-from lambdo_router.fly.answers import Answer, failure
-from lambdo_router.launching import MachineRequest
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.adapters.fly.answers import Answer, failure
+from lambdo_router.core.errors import LaunchError, LaunchRejected, LaunchUnavailable, MachineGone
+from lambdo_router.core.machine import MachineRequest
 
 REQUEST = MachineRequest("jobs", "lambdo-a-1", "b1", "{}")
 PIECE = 32 * 1024

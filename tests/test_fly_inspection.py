@@ -7,18 +7,18 @@ from typing import Any
 import httpx
 import pytest
 
-from lambdo_router.dev.machines_server import (
+from lambdo_router.adapters.fly import FlyInspector
+from lambdo_router.adapters.fly.inspection import FlyFacts, RegionFacts, TokenFacts
+from lambdo_router.admin.serving import serve
+from lambdo_router.core.errors import LaunchUnavailable
+from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     RateLimits,
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.dev.machines_server.regions import REGIONS
-from lambdo_router.errors import LaunchUnavailable
-from lambdo_router.fly import FlyInspector
-from lambdo_router.fly.inspection import FlyFacts, RegionFacts, TokenFacts
-from lambdo_router.serving import serve
+from lambdo_router.local.machines_server.regions import REGIONS
 
 TOKEN = "fm2_planted-token"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.fly import lists
-from lambdo_router.fly.lists import ElementsOfArray
+from lambdo_router.adapters.fly import lists
+from lambdo_router.adapters.fly.lists import ElementsOfArray
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

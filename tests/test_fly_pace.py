@@ -1,6 +1,6 @@
 import asyncio
 
-from lambdo_router.fly.pace import Pace
+from lambdo_router.adapters.fly.pace import Pace
 
 
 async def turns(pace: Pace, count: int) -> list[float]:

@@ -8,7 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from lambdo_router.dev.machines_server import (
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.core.errors import LaunchError, LaunchRejected, LaunchUnavailable, MachineGone
+from lambdo_router.core.machine import Machine, MachineRequest
+from lambdo_router.core.ports import MachineEnd, MachineLauncher, MachineWatcher, Sighting
+from lambdo_router.local.machines_server import (
     AT_ONCE,
     NEVER,
     OUT_OF_MEMORY,
@@ -22,10 +26,6 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.errors import LaunchError, LaunchRejected, LaunchUnavailable, MachineGone
-from lambdo_router.fly import FlyMachines
-from lambdo_router.launching import Machine, MachineRequest
-from lambdo_router.ports import MachineEnd, MachineLauncher, MachineWatcher, Sighting
 
 MACHINES = "/v1/apps/jobs/machines"
 SLOW = Delays(start=2.0, restart=1.0, destroy=4.0, gone=2.0)

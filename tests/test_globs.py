@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdo_router.config.globs import expand, is_glob, refusal
+from lambdo_router.config.read.globs import expand, is_glob, refusal
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import lambdo_router
-from lambdo_router.dev.machines_server import Exit, ProcessRunner
-from lambdo_router.dev.machines_server.runners import GuestFile, Job
-from lambdo_router.dev.runtimes import RUNTIMES, Handled, handled_in, runtime_for
+from lambdo_router.local.machines_server import Exit, ProcessRunner
+from lambdo_router.local.machines_server.runners import GuestFile, Job
+from lambdo_router.local.runtimes import RUNTIMES, Handled, handled_in, runtime_for
 
 _CHECKOUT = Path(__file__).parent.parent
 

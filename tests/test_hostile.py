@@ -12,9 +12,9 @@ import pytest
 from processes import free_port, peak_rss
 from test_run import ROUTES, World, world
 
-from lambdo_router.dev.sqs_server import Outgoing
-from lambdo_router.events import Attribute
-from lambdo_router.settlement import REJECTION_ATTRIBUTE
+from lambdo_router.core.message import Attribute
+from lambdo_router.core.settlement import REJECTION_ATTRIBUTE
+from lambdo_router.local.sqs_server import Outgoing
 
 pytestmark = pytest.mark.real_time
 

@@ -3,7 +3,7 @@ from building import profile, text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.profiles import (
+from lambdo_router.core.profile import (
     OverrideDenied,
     Overrides,
     image_matches,

@@ -23,8 +23,8 @@ from test_run import ROUTES, TOKEN, World
 from test_run_admin import Running, started
 from test_runbook import sections
 
-from lambdo_router.dev.machines_server import NEVER, ScriptedRunner
-from lambdo_router.dev.sqs_server import Outgoing
+from lambdo_router.local.machines_server import NEVER, ScriptedRunner
+from lambdo_router.local.sqs_server import Outgoing
 
 pytestmark = pytest.mark.real_time
 

@@ -4,9 +4,9 @@ from textwrap import dedent
 
 import pytest
 
-from lambdo_router.config import include as module
 from lambdo_router.config.diagnostics import ConfigError
 from lambdo_router.config.load import Examined, examine_routes, load_routes
+from lambdo_router.config.read import include as module
 
 ROOT = """
 version: 1

@@ -19,10 +19,10 @@ from pattern_strategies import (
     json_list,
 )
 
-from lambdo_router.events import Attribute, Message, attribute_document, system_document
-from lambdo_router.patterns import Index, Pattern, PatternError, Reading, compile_pattern
-from lambdo_router.routing import Match, Queue, Refused, Route, Routed, decide
-from lambdo_router.strict_json import WideNumber, parse_json
+from lambdo_router.core.message import Attribute, Message, attribute_document, system_document
+from lambdo_router.core.patterns import Index, Pattern, PatternError, Reading, compile_pattern
+from lambdo_router.core.routing import Match, Queue, Refused, Route, Routed, decide
+from lambdo_router.core.strict_json import WideNumber, parse_json
 
 QUEUE = Queue("q", url="q")
 

@@ -13,7 +13,7 @@ import lambdo_router
 from lambdo_router.cli import cli
 from lambdo_router.cli.demo import play
 from lambdo_router.config.load import load_routes
-from lambdo_router.dev.samples import read_samples
+from lambdo_router.config.samples import read_samples
 
 _FILES = [
     "handler.py",
@@ -174,7 +174,7 @@ def test_options_that_cannot_be_are_refused(options: list[str], said: str) -> No
 def test_a_stand_in_for_the_repository_is_told_with_its_places(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lambdo_router.cli.init_files.installed_from", lambda: None)
+    monkeypatch.setattr("lambdo_router.cli.init.files.installed_from", lambda: None)
     result = run("init", "--fly", "--ci", "gitlab")
 
     assert result.exit_code == 0

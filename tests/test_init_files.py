@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pages import ROOT, read_page
 
 from lambdo_router.cli import cli
-from lambdo_router.cli.init_files import Ci, Names, files, repository_of, router_of
+from lambdo_router.cli.init.files import Ci, Names, files, repository_of, router_of
 
 NAMES = Names(
     "jobs", "acme-jobs", "registry.fly.io/acme-jobs:1", "acme-router", "acme/lambdo-router"

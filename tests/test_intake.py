@@ -6,9 +6,9 @@ import pytest
 from building import profile, route, table
 from scenario import Scenario, running, unavailable
 
-from lambdo_router import journal
-from lambdo_router.router import Limits
-from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.core import journal
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.engine.router import Limits
 
 FAST = Limits(launch_rate=1000.0, launch_burst=1000)
 

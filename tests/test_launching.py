@@ -7,9 +7,8 @@ from building import entry, key, message, profile, route, text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.batching import Batch, BatchKey
-from lambdo_router.events import Attribute, Event
-from lambdo_router.launching import (
+from lambdo_router.core.batch import Batch, BatchKey
+from lambdo_router.core.machine import (
     REQUEST_LIMIT,
     LaunchBudget,
     entry_of,
@@ -18,7 +17,8 @@ from lambdo_router.launching import (
     message_digest,
     room_for_entries,
 )
-from lambdo_router.tracecontext import TraceContext
+from lambdo_router.core.message import Attribute, Event
+from lambdo_router.core.trace_context import TraceContext
 
 
 def decoded(files: list[dict[str, str]], path: str) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lambdo_router import journal
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.errors import QueueUnavailable
-from lambdo_router.events import Message
-from lambdo_router.holding import Holdings
-from lambdo_router.settlement import Retry
+from lambdo_router.core import journal
+from lambdo_router.core.errors import QueueUnavailable
+from lambdo_router.core.message import Message
+from lambdo_router.core.settlement import Retry
+from lambdo_router.engine.held_messages import Holdings
+from lambdo_router.local.memory_queue import MemoryQueue
 
 LONG = 43_200.0
 

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.leases import LeaseBook, Renewal
+from lambdo_router.core.lease import LeaseBook, Renewal
 
 
 def book(*ids: str, at: float = 0.0, seconds: float = 60.0) -> LeaseBook:

@@ -7,15 +7,15 @@ import pytest
 from building import profile, route, table
 from scenario import ScriptedLauncher, now, running
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch
-from lambdo_router.cli.running import no_changes
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.launching import Machine, MachineRequest
-from lambdo_router.levels import Levels, MachineLevel, QueueLevel
-from lambdo_router.ports import QueueOpener
-from lambdo_router.router import Limits, Router
-from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch
+from lambdo_router.core.machine import Machine, MachineRequest
+from lambdo_router.core.ports import QueueOpener
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.core.snapshot import Levels, MachineLevel, QueueLevel
+from lambdo_router.engine.router import Limits, Router
+from lambdo_router.local.memory_queue import MemoryQueue
+from lambdo_router.service.running import no_changes
 
 FAST = Limits(launch_rate=1000.0, launch_burst=1000)
 

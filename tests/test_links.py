@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lambdo_router.cli import cli
-from lambdo_router.config.files import link_out, read_regular
 from lambdo_router.config.load import examine_routes, load_routes
+from lambdo_router.config.read.files import link_out, read_regular
 
 SECRET = "s3cr3t-of-the-disk"
 ROOT = """\

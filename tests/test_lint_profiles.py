@@ -2,7 +2,7 @@ import pytest
 from routes_files import QUEUES, compiled, told
 
 from lambdo_router.config.diagnostics import Diagnostic
-from lambdo_router.config.lint_profiles import known_regions
+from lambdo_router.config.lint.profiles import known_regions
 
 DEFAULTS = "defaults: {app: acme, image: nginx:1, acknowledge: launch}\n"
 

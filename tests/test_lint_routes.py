@@ -12,15 +12,15 @@ from pattern_strategies import ARRAY_EVENTS, CHOICES, EVENTS, PATHS, PATTERNS, j
 from routes_files import DEFAULTS, QUEUES, compiled, told
 
 from lambdo_router.config.compile import compile_parts
-from lambdo_router.config.compile_profiles import Fallbacks
+from lambdo_router.config.compile.profiles import Fallbacks
 from lambdo_router.config.diagnostics import Diagnostic
-from lambdo_router.config.parts import Part
-from lambdo_router.config.schema_files import SchemaFiles
-from lambdo_router.config.shadows import Shadow, find_shadows
-from lambdo_router.config.yaml_loader import parse_document
-from lambdo_router.patterns import Index, Pattern, PatternError, compile_pattern
-from lambdo_router.routing import Match, Queue, decide
-from lambdo_router.strict_json import parse_json
+from lambdo_router.config.lint.shadows import Shadow, find_shadows
+from lambdo_router.config.read.parts import Part
+from lambdo_router.config.read.schema_files import SchemaFiles
+from lambdo_router.config.read.yaml_loader import parse_document
+from lambdo_router.core.patterns import Index, Pattern, PatternError, compile_pattern
+from lambdo_router.core.routing import Match, Queue, decide
+from lambdo_router.core.strict_json import parse_json
 
 MATCHES_ALL = Match()
 

@@ -7,15 +7,15 @@ import pytest
 from building import entry, key, message, profile, route, table
 from rich.console import Console
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch
-from lambdo_router.cli.live import LiveView
-from lambdo_router.dev.machines_server import Exit, MachineEvent, MachineRecord
-from lambdo_router.errors import LaunchUnavailable, QueueUnavailable
-from lambdo_router.events import Event
-from lambdo_router.launching import Machine
-from lambdo_router.routing import Considered, Refused, Routed
-from lambdo_router.settlement import Acknowledge, Leave, Reject, Rejection, Retry
+from lambdo_router.cli.output.live import LiveView
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch
+from lambdo_router.core.errors import LaunchUnavailable, QueueUnavailable
+from lambdo_router.core.machine import Machine
+from lambdo_router.core.message import Event
+from lambdo_router.core.routing import Considered, Refused, Routed
+from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Rejection, Retry
+from lambdo_router.local.machines_server import Exit, MachineEvent, MachineRecord
 
 _ID = "5f3c2a1b-77d0-4f5e-9a51-0a4d3c9e8b61"
 _MACHINE = Machine("3d8d7000c52d78", "lambdo-orders-x", "iad")

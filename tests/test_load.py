@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lambdo_router.config.diagnostics import ConfigError
 from lambdo_router.config.load import examine_routes, load_routes
-from lambdo_router.config.yaml_loader import read_document
+from lambdo_router.config.read.yaml_loader import read_document
 
 TEXT = """
 version: 1

@@ -7,9 +7,9 @@ from pathlib import Path
 from logged import FACTS
 
 import lambdo_router
-from lambdo_router.logs.catalogue import EVENTS, SECTIONS
-from lambdo_router.logs.lines import lines_of
-from lambdo_router.logs.page import FIELDS, page
+from lambdo_router.telemetry.logs.catalogue import EVENTS, SECTIONS
+from lambdo_router.telemetry.logs.lines import lines_of
+from lambdo_router.telemetry.logs.page import FIELDS, page
 
 PACKAGE = Path(lambdo_router.__file__).parent
 LOGGERS = {"log", "_log", "logger", "_logger"}
@@ -82,4 +82,6 @@ def test_every_event_is_listed_once() -> None:
 
 def test_the_page_is_made_from_the_catalogue() -> None:
     written = PACKAGE.parent / "docs" / "logs.md"
-    assert written.read_text("utf-8") == page(), "python -m lambdo_router.logs.page > docs/logs.md"
+    assert written.read_text("utf-8") == page(), (
+        "python -m lambdo_router.telemetry.logs.page > docs/logs.md"
+    )

@@ -3,11 +3,11 @@
 import pytest
 from logged import BATCH, FACTS, IDS
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch
-from lambdo_router.launching import batch_id_of
-from lambdo_router.logs.catalogue import EVENTS
-from lambdo_router.logs.lines import is_quiet, lines_of
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch
+from lambdo_router.core.machine import batch_id_of
+from lambdo_router.telemetry.logs.catalogue import EVENTS
+from lambdo_router.telemetry.logs.lines import is_quiet, lines_of
 
 
 @pytest.mark.parametrize(("fact", "expected"), FACTS, ids=IDS)

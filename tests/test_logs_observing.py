@@ -13,10 +13,10 @@ import structlog
 from building import message, route, table
 from logged import FACTS, IDS, log_of_its_own
 
-from lambdo_router import journal
-from lambdo_router.errors import QueueUnavailable
-from lambdo_router.logs import Logs, configure_logs
-from lambdo_router.logs.lines import Level
+from lambdo_router.core import journal
+from lambdo_router.core.errors import QueueUnavailable
+from lambdo_router.telemetry.logs import Logs, configure_logs
+from lambdo_router.telemetry.logs.lines import Level
 
 WALL = 1_700_000_000.0
 
@@ -154,7 +154,7 @@ def test_warnings_of_python_take_the_same_way(log: Log) -> None:
 
 def test_adapters_speak_in_events_and_fields(log: Log) -> None:
     log.started("info")
-    adapter = logging.getLogger("lambdo_router.sqs.queue")
+    adapter = logging.getLogger("lambdo_router.adapters.sqs.queue")
     adapter.warning("message.corrupt queue=%(queue)s", {"queue": "q", "message": "m"})
     try:
         json.loads("no json")

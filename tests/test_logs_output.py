@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.logs.output import Form, Printer, escaped, renderers, shown
+from lambdo_router.telemetry.logs.output import Form, Printer, escaped, renderers, shown
 
 HOSTILE = [
     pytest.param("x\n2026-01-01 [error] faked", id="line-break"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambdo_router.logs.repeats import Again, Moment, Over, Repeats
+from lambdo_router.telemetry.logs.repeats import Again, Moment, Over, Repeats
 
 WALL = 1_700_000_000.0
 

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from routes_files import QUEUES, compiled, told
 
-from lambdo_router.batching import Batch, BatchKey, Entry
-from lambdo_router.config.machine_config import is_owned_variable
-from lambdo_router.config.shape import MACHINE_CONFIG_SCHEMA, schema_text
-from lambdo_router.events import Event, Message
-from lambdo_router.launching import machine_request
+from lambdo_router.config.compile.machine_config import is_owned_variable
+from lambdo_router.config.read.shape import MACHINE_CONFIG_SCHEMA, schema_text
+from lambdo_router.core.batch import Batch, BatchKey, Entry
+from lambdo_router.core.machine import machine_request
+from lambdo_router.core.message import Event, Message
 
 SCHEMA = json.loads(schema_text(MACHINE_CONFIG_SCHEMA))
 

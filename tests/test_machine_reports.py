@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from lambdo_router.admin import admin_app
-from lambdo_router.errors import LaunchUnavailable
-from lambdo_router.launching import ReportAddress, message_digest
-from lambdo_router.reports import ReportRefused, Reports
+from lambdo_router.core.errors import LaunchUnavailable
+from lambdo_router.core.machine import ReportAddress, message_digest
+from lambdo_router.engine.failure_reports import ReportRefused, Reports
 
 IDS = ["m1", "m2", "m3"]
 

@@ -1,4 +1,4 @@
-from lambdo_router.dev.machines_server import Call, Calls, RateLimits
+from lambdo_router.local.machines_server import Call, Calls, RateLimits
 
 T0 = 1_790_000_000.0
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from lambdo_router.dev.machines_server import (
+from lambdo_router.local.machines_server import (
     AT_ONCE,
     Delays,
     Exit,
@@ -15,10 +15,10 @@ from lambdo_router.dev.machines_server import (
     RateLimits,
     by_route,
 )
-from lambdo_router.dev.machines_server.identities import Identities
-from lambdo_router.dev.machines_server.platform import Run, Signal
-from lambdo_router.dev.machines_server.refusals import Refusal
-from lambdo_router.dev.machines_server.requests import CreateRequest
+from lambdo_router.local.machines_server.identities import Identities
+from lambdo_router.local.machines_server.platform import Run, Signal
+from lambdo_router.local.machines_server.refusals import Refusal
+from lambdo_router.local.machines_server.requests import CreateRequest
 
 SLOW = Delays(start=2.0, restart=1.0, destroy=0.5, gone=0.25)
 T0 = 1_790_000_000.0

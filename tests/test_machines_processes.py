@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdo_router.dev.machines_server import (
+from lambdo_router.local.machines_server import (
     AT_ONCE,
     Access,
     Exit,
@@ -15,8 +15,8 @@ from lambdo_router.dev.machines_server import (
     Platform,
     ProcessRunner,
 )
-from lambdo_router.dev.machines_server.requests import CreateRequest
-from lambdo_router.dev.machines_server.runners import GuestFile, Job, job_of
+from lambdo_router.local.machines_server.requests import CreateRequest
+from lambdo_router.local.machines_server.runners import GuestFile, Job, job_of
 
 IMAGE = "registry.fly.io/jobs:one"
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from lambdo_router.dev.machines_server.refusals import Refusal
-from lambdo_router.dev.machines_server.regions import candidates
-from lambdo_router.dev.machines_server.requests import parse_create, parse_duration
+from lambdo_router.local.machines_server.refusals import Refusal
+from lambdo_router.local.machines_server.regions import candidates
+from lambdo_router.local.machines_server.requests import parse_create, parse_duration
 
 
 def config(**more: object) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lambdo_router.dev.machines_server import (
+from lambdo_router.local.machines_server import (
     NEVER,
     OUT_OF_MEMORY,
     Exit,
@@ -19,7 +19,7 @@ from lambdo_router.dev.machines_server import (
     SeededSeconds,
     by_route,
 )
-from lambdo_router.dev.machines_server.runners import GuestFile
+from lambdo_router.local.machines_server.runners import GuestFile
 
 
 def job(

@@ -10,8 +10,9 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from lambdo_router.dev.faults import Answer, Cut, Delay, FaultPlan, LoseAnswer, Throttle
-from lambdo_router.dev.machines_server import (
+from lambdo_router.admin.serving import serve
+from lambdo_router.local.faults import Answer, Cut, Delay, FaultPlan, LoseAnswer, Throttle
+from lambdo_router.local.machines_server import (
     AT_ONCE,
     SERVICE,
     Access,
@@ -24,7 +25,6 @@ from lambdo_router.dev.machines_server import (
     action_of,
     machines_app,
 )
-from lambdo_router.serving import serve
 
 SCHEMA = json.loads((Path(__file__).parent / "machines_api.schema.json").read_text())
 MACHINES = "/v1/apps/jobs/machines"

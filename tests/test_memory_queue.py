@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 from sqs_backends import Backend, Connect
 
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.dev.sqs_server import SqsError
-from lambdo_router.errors import QueueRefused, QueueUnavailable
-from lambdo_router.events import Attribute, Message
-from lambdo_router.ports import MessageQueue
-from lambdo_router.routing import Queue
-from lambdo_router.sqs import SqsQueue
+from lambdo_router.adapters.sqs import SqsQueue
+from lambdo_router.core.errors import QueueRefused, QueueUnavailable
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.ports import MessageQueue
+from lambdo_router.core.routing import Queue
+from lambdo_router.local.memory_queue import MemoryQueue
+from lambdo_router.local.sqs_server import SqsError
 
 pytest_plugins = ["sqs_backends"]
 

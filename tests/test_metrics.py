@@ -19,19 +19,19 @@ from promql import named
 from scenario import ScriptedLauncher, running
 from test_ops_alerts import LABELS_OF, needs_promtool
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch, BatchKey
-from lambdo_router.errors import LaunchError, LaunchRejected, LaunchUnavailable
-from lambdo_router.launching import Machine
-from lambdo_router.levels import FailingLevel, Levels, MachineLevel, QueueLevel
-from lambdo_router.metrics import Metrics
-from lambdo_router.metrics.catalogue import DEFINITIONS, LABELS, PROCESS
-from lambdo_router.metrics.gauges import memory_limit
-from lambdo_router.metrics.page import page
-from lambdo_router.ports import MachineEnd
-from lambdo_router.profiles import Overrides
-from lambdo_router.routing import Queue, Routed, RoutingTable
-from lambdo_router.settlement import Acknowledge, Retry
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch, BatchKey
+from lambdo_router.core.errors import LaunchError, LaunchRejected, LaunchUnavailable
+from lambdo_router.core.machine import Machine
+from lambdo_router.core.ports import MachineEnd
+from lambdo_router.core.profile import Overrides
+from lambdo_router.core.routing import Queue, Routed, RoutingTable
+from lambdo_router.core.settlement import Acknowledge, Retry
+from lambdo_router.core.snapshot import FailingLevel, Levels, MachineLevel, QueueLevel
+from lambdo_router.telemetry.metrics import Metrics
+from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS, LABELS, PROCESS
+from lambdo_router.telemetry.metrics.gauges import memory_limit
+from lambdo_router.telemetry.metrics.page import page
 
 ROOT = Path(__file__).parent.parent
 OPENMETRICS = "application/openmetrics-text; version=1.0.0, text/plain; q=0.5"

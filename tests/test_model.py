@@ -21,14 +21,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenario import WALL, Scenario, ScriptedLauncher, SpiedQueue, running, unavailable
 
-from lambdo_router import journal
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.errors import LaunchRejected, LaunchUnavailable
-from lambdo_router.launching import message_digest
-from lambdo_router.ports import MachineEnd
-from lambdo_router.reports import ReportRefused
-from lambdo_router.router import Limits
-from lambdo_router.routing import Queue, RoutingTable
+from lambdo_router.core import journal
+from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable
+from lambdo_router.core.machine import message_digest
+from lambdo_router.core.ports import MachineEnd
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.engine.failure_reports import ReportRefused
+from lambdo_router.engine.router import Limits
+from lambdo_router.local.memory_queue import MemoryQueue
 
 LOST = LaunchUnavailable("no answer", code="connection", ambiguous=True)
 BUSY = LaunchUnavailable("busy", code="host_capacity")

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from routes_files import compiled
 
-from lambdo_router.config.online import Answers, findings, questions
-from lambdo_router.config.online_fly import FlyAnswers, app_of_image
-from lambdo_router.errors import LaunchError, LaunchRejected, QueueRefused, QueueUnavailable
-from lambdo_router.fly.inspection import FlyFacts, RegionFacts, TokenFacts
-from lambdo_router.routing import RoutingTable
-from lambdo_router.sqs.inspection import QueueFacts, Redrive
+from lambdo_router.adapters.fly.inspection import FlyFacts, RegionFacts, TokenFacts
+from lambdo_router.adapters.sqs.inspection import QueueFacts, Redrive
+from lambdo_router.core.errors import LaunchError, LaunchRejected, QueueRefused, QueueUnavailable
+from lambdo_router.core.routing import RoutingTable
+from lambdo_router.service.online import Answers, findings, questions
+from lambdo_router.service.online_fly import FlyAnswers, app_of_image
 
 TEXT = """\
 version: 1

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from lambdo_router.cli.open_files import most_connections, raise_limit
-from lambdo_router.dev.sqs_server import Sqs, sqs_app
-from lambdo_router.errors import LaunchUnavailable, QueueUnavailable
-from lambdo_router.fly import FlyMachines
-from lambdo_router.routing import Queue
-from lambdo_router.serving import Bounds, serve
-from lambdo_router.sqs import SqsConnector, SqsSettings
-from lambdo_router.sqs.clients import Keys
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
+from lambdo_router.adapters.sqs.clients import Keys
+from lambdo_router.admin.serving import Bounds, serve
+from lambdo_router.core.errors import LaunchUnavailable, QueueUnavailable
+from lambdo_router.core.routing import Queue
+from lambdo_router.local.sqs_server import Sqs, sqs_app
+from lambdo_router.service.open_files import most_connections, raise_limit
 
 SOFT, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 

@@ -8,8 +8,8 @@ import pytest
 from pages import ROOT, read_page
 from promql import named
 
-from lambdo_router.config.yaml_loader import read_document
-from lambdo_router.metrics.catalogue import DEFINITIONS, PROCESS
+from lambdo_router.config.read.yaml_loader import read_document
+from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS, PROCESS
 
 OPS = ROOT / "ops"
 LABELS_OF = {

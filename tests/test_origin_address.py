@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambdo_router.origin.address import Address, allows, is_elsewhere, read_address
+from lambdo_router.service.remote_routes.address import Address, allows, is_elsewhere, read_address
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 from botocore.config import Config
 from sqs_backends import Backend
 
-from lambdo_router.origin import bucket
-from lambdo_router.origin.address import read_address
-from lambdo_router.origin.bucket import Bucket
-from lambdo_router.origin.place import RoutesUnavailable
+from lambdo_router.service.remote_routes import bucket
+from lambdo_router.service.remote_routes.address import read_address
+from lambdo_router.service.remote_routes.bucket import Bucket
+from lambdo_router.service.remote_routes.place import RoutesUnavailable
 
 pytest_plugins = ["sqs_backends"]
 

@@ -14,13 +14,13 @@ from structlog.testing import capture_logs
 
 from lambdo_router.config.diagnostics import ConfigError
 from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes
-from lambdo_router.config.mirror import Mirror
+from lambdo_router.config.read.mirror import Mirror
 from lambdo_router.config.watch import Reloaded, ReloadFailed
-from lambdo_router.origin import snapshot
-from lambdo_router.origin.address import Address, read_address
-from lambdo_router.origin.cache import Cache, cache_folder
-from lambdo_router.origin.following import RoutesOrigin
-from lambdo_router.origin.place import File, RoutesUnavailable
+from lambdo_router.service.remote_routes import snapshot
+from lambdo_router.service.remote_routes.address import Address, read_address
+from lambdo_router.service.remote_routes.cache import Cache, cache_folder
+from lambdo_router.service.remote_routes.following import RoutesOrigin
+from lambdo_router.service.remote_routes.place import File, RoutesUnavailable
 
 pytestmark = pytest.mark.real_time
 

@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from files_server import Files, files_server
 
-from lambdo_router.origin import place, web
-from lambdo_router.origin.address import read_address
-from lambdo_router.origin.place import File, RoutesUnavailable
-from lambdo_router.origin.web import Web
+from lambdo_router.service.remote_routes import place, web
+from lambdo_router.service.remote_routes.address import read_address
+from lambdo_router.service.remote_routes.place import File, RoutesUnavailable
+from lambdo_router.service.remote_routes.web import Web
 
 
 @pytest.fixture(scope="module")

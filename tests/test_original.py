@@ -1,10 +1,10 @@
 import pytest
 
-from lambdo_router.config.original import original_table
-from lambdo_router.errors import SettingsError
-from lambdo_router.events import Attribute, Message
-from lambdo_router.profiles import SIZES, Guest
-from lambdo_router.routing import Decision, Queue, Refused, Routed, RoutingTable, decide
+from lambdo_router.config.compile.original import original_table
+from lambdo_router.core.errors import SettingsError
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.profile import SIZES, Guest
+from lambdo_router.core.routing import Decision, Queue, Refused, Routed, RoutingTable, decide
 
 URL = "https://sqs.us-east-1.amazonaws.com/123456789012/lambdo"
 

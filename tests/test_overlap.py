@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pattern_strategies import EVENTS, KEYS, PATTERNS, SCALARS, json_object
 
-from lambdo_router.config.overlap import Overlap, overlap
-from lambdo_router.patterns import Pattern, PatternError, compile_pattern
-from lambdo_router.routing import Match
-from lambdo_router.strict_json import parse_json
+from lambdo_router.config.lint.overlap import Overlap, overlap
+from lambdo_router.core.patterns import Pattern, PatternError, compile_pattern
+from lambdo_router.core.routing import Match
+from lambdo_router.core.strict_json import parse_json
 
 
 def pattern(source: Any) -> Pattern:

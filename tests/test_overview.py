@@ -10,22 +10,22 @@ import pytest
 from building import entry, message, profile, route, table
 from scenario import WALL, ScriptedLauncher, running
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch, BatchKey
-from lambdo_router.errors import (
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch, BatchKey
+from lambdo_router.core.errors import (
     LaunchError,
     LaunchRejected,
     LaunchUnavailable,
     QueueRefused,
     QueueUnavailable,
 )
-from lambdo_router.launching import Machine, batch_id_of
-from lambdo_router.levels import Levels, MachineLevel, QueueLevel
-from lambdo_router.overview import Overview, Reload, Status, Trouble, json_text
-from lambdo_router.overview import status as status_module
-from lambdo_router.ports import MachineEnd
-from lambdo_router.routing import Queue, Refused, Routed, RoutingTable
-from lambdo_router.settlement import Acknowledge, Leave, Reject, Rejection, Retry
+from lambdo_router.core.machine import Machine, batch_id_of
+from lambdo_router.core.ports import MachineEnd
+from lambdo_router.core.routing import Queue, Refused, Routed, RoutingTable
+from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Rejection, Retry
+from lambdo_router.core.snapshot import Levels, MachineLevel, QueueLevel
+from lambdo_router.telemetry.status import Overview, Reload, Status, Trouble, json_text
+from lambdo_router.telemetry.status import status as status_module
 
 NOTHING = Levels("g1", (), ())
 CAREFUL = profile(acknowledge="success")

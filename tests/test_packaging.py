@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from pages import ROOT
 
 import lambdo_router
-from lambdo_router.dev.runtimes import RUNTIMES
+from lambdo_router.local.runtimes import RUNTIMES
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 VERSION = lambdo_router.__version__

@@ -19,16 +19,16 @@ from page_scene import (
 )
 from scenario import WALL
 
-from lambdo_router import journal
-from lambdo_router.errors import LaunchRejected, LaunchUnavailable, QueueUnavailable
-from lambdo_router.levels import Levels, MachineLevel, QueueLevel
-from lambdo_router.page import wording
-from lambdo_router.page.concerns import announcement, concerns, verdict
-from lambdo_router.page.rendering import ON_THE_MAP, Region, Renderer
-from lambdo_router.page.trying import Asked, answer
-from lambdo_router.page.views import figures, foremost_routes, machine_groups
-from lambdo_router.page.watching import Watching
-from lambdo_router.routing import Queue
+from lambdo_router.admin.page import wording
+from lambdo_router.admin.page.concerns import announcement, concerns, verdict
+from lambdo_router.admin.page.rendering import ON_THE_MAP, Region, Renderer
+from lambdo_router.admin.page.trying import Asked, answer
+from lambdo_router.admin.page.views import figures, foremost_routes, machine_groups
+from lambdo_router.admin.page.watching import Watching
+from lambdo_router.core import journal
+from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable, QueueUnavailable
+from lambdo_router.core.routing import Queue
+from lambdo_router.core.snapshot import Levels, MachineLevel, QueueLevel
 
 # Words
 

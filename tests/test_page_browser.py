@@ -25,16 +25,16 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from scenario import WALL, Scenario, ScriptedLauncher, SpiedQueue, running
 
 from lambdo_router.admin import Changes, admin_app
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.errors import LaunchRejected
-from lambdo_router.levels import Levels
-from lambdo_router.overview import Overview
-from lambdo_router.page import Page as RouterPage
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.reports import Reports
-from lambdo_router.router import Limits
-from lambdo_router.routing import Match
-from lambdo_router.serving import serve
+from lambdo_router.admin.page import Page as RouterPage
+from lambdo_router.admin.serving import serve
+from lambdo_router.core.errors import LaunchRejected
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.routing import Match
+from lambdo_router.core.snapshot import Levels
+from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.router import Limits
+from lambdo_router.local.memory_queue import MemoryQueue
+from lambdo_router.telemetry.status import Overview
 
 CHROMIUM = shutil.which("chromium")
 IMAGES_FOLDER = ROOT / "docs" / "images"

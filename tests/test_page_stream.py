@@ -14,9 +14,9 @@ from page_scene import (
 from scenario import WALL, now
 from starlette.types import Message
 
-from lambdo_router.page.rendering import Renderer, patch
-from lambdo_router.page.stream import events, send_events
-from lambdo_router.page.watching import Watching, change
+from lambdo_router.admin.page.rendering import Renderer, patch
+from lambdo_router.admin.page.stream import events, send_events
+from lambdo_router.admin.page.watching import Watching, change
 
 # What has changed
 

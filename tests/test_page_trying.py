@@ -21,12 +21,12 @@ from page_scene import (
 from scenario import WALL
 
 from lambdo_router.admin import admin_app
-from lambdo_router.page.assets import assets
-from lambdo_router.page.trying import Asked, NotAForm, Step, answer, read_form
-from lambdo_router.profiles import Overrides
-from lambdo_router.reports import Reports
-from lambdo_router.routing import Queue
-from lambdo_router.schemas import compile_schema
+from lambdo_router.admin.page.assets import assets
+from lambdo_router.admin.page.trying import Asked, NotAForm, Step, answer, read_form
+from lambdo_router.core.profile import Overrides
+from lambdo_router.core.routing import Queue
+from lambdo_router.core.schemas import compile_schema
+from lambdo_router.engine.failure_reports import Reports
 
 # A message that is pasted
 

@@ -3,9 +3,9 @@
 import pytest
 import reference_matcher
 
-from lambdo_router.events import Unreadable
-from lambdo_router.patterns import PatternError, compile_pattern
-from lambdo_router.patterns.conditions import (
+from lambdo_router.core.message import Unreadable
+from lambdo_router.core.patterns import PatternError, compile_pattern
+from lambdo_router.core.patterns.conditions import (
     AnyOf,
     AnythingBut,
     Cidr,
@@ -20,7 +20,7 @@ from lambdo_router.patterns.conditions import (
     Suffix,
     Wildcard,
 )
-from lambdo_router.strict_json import parse_json
+from lambdo_router.core.strict_json import parse_json
 
 
 def matches(pattern: str, event: str) -> bool:

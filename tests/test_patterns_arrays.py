@@ -7,12 +7,12 @@ import random
 import pytest
 import reference_matcher
 
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.patterns.compiling import compile_sub_rules
-from lambdo_router.patterns.joining import MOST_TRIES, Search
-from lambdo_router.patterns.surveying import Survey
-from lambdo_router.patterns.walking import steps_along
-from lambdo_router.strict_json import parse_json
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.patterns.compiling import compile_sub_rules
+from lambdo_router.core.patterns.joining import MOST_TRIES, Search
+from lambdo_router.core.patterns.surveying import Survey
+from lambdo_router.core.patterns.walking import steps_along
+from lambdo_router.core.strict_json import parse_json
 
 
 def matches(pattern: str, event: str) -> bool:

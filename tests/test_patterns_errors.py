@@ -2,8 +2,8 @@
 
 import pytest
 
-from lambdo_router.patterns import PatternError, compile_pattern
-from lambdo_router.strict_json import WideNumber
+from lambdo_router.core.patterns import PatternError, compile_pattern
+from lambdo_router.core.strict_json import WideNumber
 
 
 def refusal(pattern: object, *, scalars: bool = False) -> tuple[tuple[str | int, ...], str]:

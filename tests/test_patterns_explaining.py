@@ -2,9 +2,9 @@
 
 import pytest
 
-from lambdo_router.events import Unreadable
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.strict_json import WideNumber
+from lambdo_router.core.message import Unreadable
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.strict_json import WideNumber
 
 ABSENT = {"exists": False}
 

@@ -5,8 +5,8 @@ import reference_matcher
 from hypothesis import given, settings
 from pattern_strategies import ARRAY_EVENTS, ARRAY_PATTERNS, EVENTS, PATTERNS
 
-from lambdo_router.patterns import PatternError, compile_pattern
-from lambdo_router.strict_json import parse_json
+from lambdo_router.core.patterns import PatternError, compile_pattern
+from lambdo_router.core.strict_json import parse_json
 
 
 def compare(pattern: str, event: str) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lambdo_router.config.load import LoadedRoutes, examine_routes, load_routes
-from lambdo_router.config.places import Origin, Place
+from lambdo_router.config.read.places import Origin, Place
 
 ROOT = """\
 version: 1

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lambdo_router.errors import SettingsError
-from lambdo_router.prices import read_prices
-from lambdo_router.profiles import SIZES, Guest
-from lambdo_router.settings import read_settings
+from lambdo_router.core.errors import SettingsError
+from lambdo_router.core.prices import read_prices
+from lambdo_router.core.profile import SIZES, Guest
+from lambdo_router.service.settings import read_settings
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,13 @@ from pathlib import Path
 import click
 import pytest
 
-from lambdo_router.cli.printing import (
-    counted,
+from lambdo_router.cli.output.printing import (
     print_diagnostics,
     print_error,
     print_raw,
     print_result,
 )
-from lambdo_router.config.diagnostics import Diagnostic, Related
+from lambdo_router.config.diagnostics import Diagnostic, Related, counted
 
 
 class Terminal(io.StringIO):

@@ -5,8 +5,8 @@ from building import profile, text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.events import Attribute
-from lambdo_router.profiles import SIZES, Guest, OverrideDenied, Overrides, normalise_image
+from lambdo_router.core.message import Attribute
+from lambdo_router.core.profile import SIZES, Guest, OverrideDenied, Overrides, normalise_image
 
 DIGEST = "@sha256:" + "0" * 64
 

@@ -12,10 +12,10 @@ from pattern_strategies import (
     all_values,
 )
 
-from lambdo_router.patterns import PatternError, Reading, compile_pattern
-from lambdo_router.patterns.conditions import AnyOf
-from lambdo_router.patterns.many import Many
-from lambdo_router.strict_json import parse_json
+from lambdo_router.core.patterns import PatternError, Reading, compile_pattern
+from lambdo_router.core.patterns.conditions import AnyOf
+from lambdo_router.core.patterns.many import Many
+from lambdo_router.core.strict_json import parse_json
 
 
 def test_of_many_values_one_is_found_if_there_is_one() -> None:

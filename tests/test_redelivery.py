@@ -12,17 +12,17 @@ import pytest
 from building import entry, key, profile, route, table
 from scenario import WALL, Scenario, ScriptedLauncher, SpiedQueue, now, running
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.errors import LaunchError, LaunchRejected, LaunchUnavailable, MachineGone
-from lambdo_router.events import Event, Message
-from lambdo_router.launching import Machine, MachineRequest, machine_request
-from lambdo_router.ports import MachineEnd, Sighting
-from lambdo_router.recall import Recall
-from lambdo_router.router import Limits
-from lambdo_router.routing import Queue, Route, RoutingTable
-from lambdo_router.settlement import Acknowledge, Retry
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch
+from lambdo_router.core.errors import LaunchError, LaunchRejected, LaunchUnavailable, MachineGone
+from lambdo_router.core.machine import Machine, MachineRequest, machine_request
+from lambdo_router.core.message import Event, Message
+from lambdo_router.core.ports import MachineEnd, Sighting
+from lambdo_router.core.routing import Queue, Route, RoutingTable
+from lambdo_router.core.settlement import Acknowledge, Retry
+from lambdo_router.engine.previous_launches import Recall
+from lambdo_router.engine.router import Limits
+from lambdo_router.local.memory_queue import MemoryQueue
 
 FAST = Limits(launch_rate=1000.0, launch_burst=1000)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from lambdo_router.config.read.shape import ROUTES_SCHEMA, schema_text
+from lambdo_router.config.read.yaml_loader import read_document
 from lambdo_router.config.reference import LISTS, entry, rewritten
-from lambdo_router.config.shape import ROUTES_SCHEMA, schema_text
-from lambdo_router.config.yaml_loader import read_document
 
 PAGE = (Path(__file__).parents[1] / "docs/routes-file.md").read_text("utf-8")
 EXAMPLE = re.compile(r"`([a-zA-Z_]+: [^`]+)`")

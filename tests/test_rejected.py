@@ -10,9 +10,9 @@ from building import message, text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.events import Attribute, Message
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.rejected import (
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.rejection import (
     REASONS,
     Filters,
     NoTarget,
@@ -26,8 +26,8 @@ from lambdo_router.rejected import (
     read_rejected,
     target_of,
 )
-from lambdo_router.routing import Queue
-from lambdo_router.settlement import REJECTION_ATTRIBUTE, Rejection, rejected_attributes
+from lambdo_router.core.routing import Queue
+from lambdo_router.core.settlement import REJECTION_ATTRIBUTE, Rejection, rejected_attributes
 
 _ORDERS_ARN = "arn:aws:sqs:eu-west-1:123456789012:acme-orders"
 _REJECTED_ARN = "arn:aws:sqs:eu-west-1:123456789012:acme-rejected"

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from lambdo_router.cli import rejected_look
-from lambdo_router.cli.rejected_look import look_into, stopped_within
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.dev.sqs_server import Entry
-from lambdo_router.errors import QueueRefused, QueueUnavailable
-from lambdo_router.events import Message
+from lambdo_router.cli.rejected import queue_browser as rejected_look
+from lambdo_router.cli.rejected.queue_browser import look_into, stopped_within
+from lambdo_router.core.errors import QueueRefused, QueueUnavailable
+from lambdo_router.core.message import Message
+from lambdo_router.local.memory_queue import MemoryQueue
+from lambdo_router.local.sqs_server import Entry
 
 
 def queue_of(bodies: Sequence[str], name: str = "rejected") -> MemoryQueue:

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from lambdo_router.cli import rejected_look, rejected_replay
-from lambdo_router.cli.rejected_look import Look, look_into
-from lambdo_router.cli.rejected_replay import Planned, Replay, Tally
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.errors import QueueRefused, QueueUnavailable
-from lambdo_router.events import Attribute, Message
-from lambdo_router.rejected import NoTarget, Pace, Rejected, Sources, read_rejected
-from lambdo_router.settlement import REJECTION_ATTRIBUTE, Rejection
+from lambdo_router.cli.rejected import queue_browser as rejected_look
+from lambdo_router.cli.rejected import replay as rejected_replay
+from lambdo_router.cli.rejected.queue_browser import Look, look_into
+from lambdo_router.cli.rejected.replay import Planned, Replay, Tally
+from lambdo_router.core.errors import QueueRefused, QueueUnavailable
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.rejection import NoTarget, Pace, Rejected, Sources, read_rejected
+from lambdo_router.core.settlement import REJECTION_ATTRIBUTE, Rejection
+from lambdo_router.local.memory_queue import MemoryQueue
 
 Content = tuple[str, tuple[tuple[str, Attribute], ...]]
 

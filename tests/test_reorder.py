@@ -7,9 +7,9 @@ from building import route
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.config.reorder import MOST_OTHERS, Move, moves
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.routing import Match, Route
+from lambdo_router.config.explain.reorder import MOST_OTHERS, Move, moves
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.routing import Match, Route
 
 
 def routes(names: str, queues: tuple[str, ...] = ("q",)) -> list[Route]:

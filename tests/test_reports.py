@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from lambdo_router import __version__
-from lambdo_router.cli.reports import FileReport, Report, repository_path
-from lambdo_router.cli.reports.github_report import annotation, command, github_text
-from lambdo_router.cli.reports.json_report import json_text
-from lambdo_router.cli.reports.junit_report import (
+from lambdo_router.cli.output.github import annotation, command, github_text
+from lambdo_router.cli.output.json import json_text
+from lambdo_router.cli.output.junit import (
     Case,
     Failure,
     Suite,
     junit_of_files,
     junit_text,
 )
-from lambdo_router.cli.reports.sarif_report import sarif_text
+from lambdo_router.cli.output.reports import FileReport, Report, repository_path
+from lambdo_router.cli.output.sarif import sarif_text
 from lambdo_router.config.diagnostics import Diagnostic, Related
 
 ERROR = Diagnostic(

@@ -5,19 +5,19 @@ from dataclasses import fields
 import pytest
 from building import profile, route
 
-from lambdo_router.config.places import Origin, Place
-from lambdo_router.config.resolved import (
+from lambdo_router.config.explain.resolved import (
     duration_text,
     profile_values,
     queue_values,
     route_values,
     unresolved,
 )
-from lambdo_router.config.units import parse_duration
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.profiles import Overrides, Profile
-from lambdo_router.routing import Match, Queue, Route
-from lambdo_router.strict_json import WideNumber
+from lambdo_router.config.read.places import Origin, Place
+from lambdo_router.config.read.units import parse_duration
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.profile import Overrides, Profile
+from lambdo_router.core.routing import Match, Queue, Route
+from lambdo_router.core.strict_json import WideNumber
 
 _PLACE = Place("routes.yaml", 1, 1)
 

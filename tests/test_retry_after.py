@@ -8,8 +8,10 @@ import pytest
 from building import route, table
 from scenario import now, running
 
-from lambdo_router import journal
-from lambdo_router.dev.machines_server import (
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.adapters.retry_after import LONGEST, seconds_of
+from lambdo_router.core import journal
+from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     Platform,
@@ -17,8 +19,6 @@ from lambdo_router.dev.machines_server import (
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.fly import FlyMachines
-from lambdo_router.retry_after import LONGEST, seconds_of
 
 NOW = 1_790_000_000.0
 """Mon, 21 Sep 2026 14:13:20 GMT."""

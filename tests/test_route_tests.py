@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdo_router.config.load import load_routes
-from lambdo_router.config.parts import Part
-from lambdo_router.config.places import Place
+from lambdo_router.config.read.parts import Part
+from lambdo_router.config.read.places import Place
+from lambdo_router.config.read.shape import ROUTES_SCHEMA, schema_text
+from lambdo_router.config.read.yaml_loader import read_document
 from lambdo_router.config.route_tests import (
     TESTS_SCHEMA,
     ReadTests,
@@ -23,10 +25,8 @@ from lambdo_router.config.route_tests import (
     read_tests_section,
     routes_of,
 )
-from lambdo_router.config.shape import ROUTES_SCHEMA, schema_text
-from lambdo_router.config.yaml_loader import read_document
-from lambdo_router.profiles import SIZES
-from lambdo_router.routing import Policy, Reason
+from lambdo_router.core.profile import SIZES
+from lambdo_router.core.routing import Policy, Reason
 
 ROOT = Path(__file__).parent.parent
 TESTS: dict[str, Any] = json.loads(schema_text(TESTS_SCHEMA))

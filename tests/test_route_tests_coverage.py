@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from pattern_strategies import ARRAY_EVENTS, ARRAY_PATTERNS, EVENTS, PATTERNS
 
 from lambdo_router.config.load import LoadedRoutes, load_routes
-from lambdo_router.config.route_tests_coverage import (
+from lambdo_router.config.route_tests.coverage import (
     Alternative,
     Coverage,
     RouteCoverage,
@@ -20,10 +20,10 @@ from lambdo_router.config.route_tests_coverage import (
     held,
     percent,
 )
-from lambdo_router.events import Attribute
-from lambdo_router.patterns import PatternError, compile_pattern
-from lambdo_router.routing import Match, Queue, Route
-from lambdo_router.strict_json import parse_json
+from lambdo_router.core.message import Attribute
+from lambdo_router.core.patterns import PatternError, compile_pattern
+from lambdo_router.core.routing import Match, Queue, Route
+from lambdo_router.core.strict_json import parse_json
 
 QUEUE = Queue("q", url="q")
 

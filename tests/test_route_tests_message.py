@@ -6,11 +6,11 @@ from textwrap import dedent
 
 import pytest
 
-from lambdo_router.config.parts import Part
-from lambdo_router.config.route_tests_message import Findings, read_test_message
-from lambdo_router.config.shape import value_at
-from lambdo_router.config.yaml_loader import read_document
-from lambdo_router.events import Attribute, Message, read_event
+from lambdo_router.config.read.parts import Part
+from lambdo_router.config.read.shape import value_at
+from lambdo_router.config.read.yaml_loader import read_document
+from lambdo_router.config.route_tests.message import Findings, read_test_message
+from lambdo_router.core.message import Attribute, Message, read_event
 
 
 def received(text: str, folder: Path = Path()) -> tuple[tuple[str, Message] | None, list[str]]:

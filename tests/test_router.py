@@ -7,14 +7,19 @@ import pytest
 from building import profile, route, table
 from scenario import Scenario, ScriptedLauncher, SpiedQueue, now, running, unavailable
 
-from lambdo_router import journal
-from lambdo_router.dev.memory_queue import MemoryQueue
-from lambdo_router.errors import LaunchRejected, LaunchUnavailable, QueueRefused, QueueUnavailable
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.ports import MessageQueue, Sighting
-from lambdo_router.router import Limits
-from lambdo_router.routing import Match, Queue, RoutingTable
-from lambdo_router.settlement import Acknowledge
+from lambdo_router.core import journal
+from lambdo_router.core.errors import (
+    LaunchRejected,
+    LaunchUnavailable,
+    QueueRefused,
+    QueueUnavailable,
+)
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.ports import MessageQueue, Sighting
+from lambdo_router.core.routing import Match, Queue, RoutingTable
+from lambdo_router.core.settlement import Acknowledge
+from lambdo_router.engine.router import Limits
+from lambdo_router.local.memory_queue import MemoryQueue
 
 BUSY = LaunchUnavailable("Machines API: 503", code="unavailable")
 A, B = Queue("a", url="a"), Queue("b", url="b")

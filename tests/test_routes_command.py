@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lambdo_router.cli import cli
-from lambdo_router.cli.match_text import match_text
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.routing import Match
+from lambdo_router.config.explain.match_text import match_text
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.routing import Match
 
 _SECRET = "planted-s3cr3t"
 _ROUTES = """\

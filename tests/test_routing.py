@@ -1,10 +1,10 @@
 import pytest
 from building import message, profile, route, table, text
 
-from lambdo_router.events import Attribute
-from lambdo_router.patterns import Reading, compile_pattern
-from lambdo_router.profiles import Overrides
-from lambdo_router.routing import Considered, Match, Queue, Refused, Route, Routed, decide
+from lambdo_router.core.message import Attribute
+from lambdo_router.core.patterns import Reading, compile_pattern
+from lambdo_router.core.profile import Overrides
+from lambdo_router.core.routing import Considered, Match, Queue, Refused, Route, Routed, decide
 
 QUEUE = Queue("q", url="q", reject_to="rejected", on_unmatched="reject")
 SILENT = Queue("q", url="q")

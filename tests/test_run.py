@@ -21,17 +21,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from lambdo_router.dev.machines_server import (
+from lambdo_router.admin.serving import serve
+from lambdo_router.core.machine import EVENTS_PATH
+from lambdo_router.core.message import Attribute
+from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     RateLimits,
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.dev.sqs_server import Outgoing, Sqs, sqs_app
-from lambdo_router.events import Attribute
-from lambdo_router.launching import EVENTS_PATH
-from lambdo_router.serving import serve
+from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from test_run import KEY, ROUTES, TOKEN, World, world
 
-from lambdo_router.serving import disconnected, serve
+from lambdo_router.admin.serving import disconnected, serve
 
 pytestmark = pytest.mark.real_time
 

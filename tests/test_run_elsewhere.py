@@ -18,7 +18,7 @@ from sqs_backends import Backend
 from test_run import world as clouds
 
 from lambdo_router.cli import cli
-from lambdo_router.dev.sqs_server import Sqs
+from lambdo_router.local.sqs_server import Sqs
 
 pytest_plugins = ["sqs_backends"]
 pytestmark = pytest.mark.real_time

@@ -15,9 +15,9 @@ from pages import ROOT, read_page
 from promql import named
 from test_ops_alerts import LABELS_OF, rules
 
-from lambdo_router.fly import answers
-from lambdo_router.logs.catalogue import EVENTS
-from lambdo_router.metrics.catalogue import DEFINITIONS
+from lambdo_router.adapters.fly import answers
+from lambdo_router.telemetry.logs.catalogue import EVENTS
+from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS
 
 FILE = ROOT / "ops" / "runbook.md"
 PAGE = read_page(FILE)

@@ -30,11 +30,11 @@ from runtime_process import (
 )
 
 from lambdo_router.admin import admin_app
-from lambdo_router.events import Message, read_event
-from lambdo_router.launching import message_digest
-from lambdo_router.reports import Reports
-from lambdo_router.serving import serve
-from lambdo_router.strict_json import MAX_DEPTH, MAX_DIGITS
+from lambdo_router.admin.serving import serve
+from lambdo_router.core.machine import message_digest
+from lambdo_router.core.message import Message, read_event
+from lambdo_router.core.strict_json import MAX_DEPTH, MAX_DIGITS
+from lambdo_router.engine.failure_reports import Reports
 
 
 @pytest.fixture(params=LANGUAGES, ids=lambda language: language.name)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from lambdo_router.dev.samples import (
+from lambdo_router.config.samples import (
     Expectation,
     Sample,
     SampleError,
@@ -15,7 +15,7 @@ from lambdo_router.dev.samples import (
     read_sample,
     read_samples,
 )
-from lambdo_router.events import Attribute
+from lambdo_router.core.message import Attribute
 
 _SCHEMA = Draft202012Validator(
     json.loads((Path(__file__).parent.parent / "examples" / "message.schema.json").read_text())

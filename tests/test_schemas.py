@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.schemas import CompiledSchema, EventSchema, SchemaError, compile_schema
-from lambdo_router.schemas.keywords import FORMATS
-from lambdo_router.strict_json import parse_json
+from lambdo_router.core.schemas import CompiledSchema, EventSchema, SchemaError, compile_schema
+from lambdo_router.core.schemas.keywords import FORMATS
+from lambdo_router.core.strict_json import parse_json
 
 ROOT = Path("schemas/order.json")
 

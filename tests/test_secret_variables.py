@@ -18,11 +18,11 @@ from click.testing import CliRunner
 from test_fly import always, launcher, outcome
 from test_run_admin import started
 
+from lambdo_router.admin.page.trying import Asked, answer
 from lambdo_router.cli import cli
-from lambdo_router.cli.loaded import loaded_fact
 from lambdo_router.config.load import load_routes
-from lambdo_router.launching import MachineRequest
-from lambdo_router.page.trying import Asked, answer
+from lambdo_router.core.machine import MachineRequest
+from lambdo_router.service.loaded import loaded_fact
 
 SHOWN: Final = {
     "APP": "shown-app", "REGION": "iad", "SIZE": "performance-2x", "WINDOW": "2s",

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from lambdo_router.adapters.sqs import SqsSettings
+from lambdo_router.admin.serving import serve
 from lambdo_router.cli import cli
 from lambdo_router.cli.endpoint import Endpoint
-from lambdo_router.dev.local import LOCAL_KEYS
-from lambdo_router.dev.sqs_server import Delivery, Sqs, sqs_app
-from lambdo_router.events import Attribute
-from lambdo_router.serving import serve
-from lambdo_router.sqs import SqsSettings
+from lambdo_router.core.message import Attribute
+from lambdo_router.local.local import LOCAL_KEYS
+from lambdo_router.local.sqs_server import Delivery, Sqs, sqs_app
 
 _EXAMPLE = Path(__file__).parent.parent
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

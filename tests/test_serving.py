@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from lambdo_router.serving import Bounds, _BoundedProtocol, _server
+from lambdo_router.admin.serving import Bounds, _BoundedProtocol, _server
 
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"

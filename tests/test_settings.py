@@ -1,8 +1,8 @@
 import pytest
 
-from lambdo_router.errors import SettingsError
-from lambdo_router.router import Limits
-from lambdo_router.settings import Secret, read_settings, without_secrets
+from lambdo_router.core.errors import SettingsError
+from lambdo_router.engine.router import Limits
+from lambdo_router.service.settings import Secret, read_settings, without_secrets
 
 
 def test_without_variables_the_defaults_hold() -> None:

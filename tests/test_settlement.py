@@ -3,10 +3,10 @@ import json
 import pytest
 from building import entry, key, message, text
 
-from lambdo_router.errors import LaunchRejected, LaunchUnavailable
-from lambdo_router.events import Attribute, Message
-from lambdo_router.routing import Policy, Queue, Refused
-from lambdo_router.settlement import (
+from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.routing import Policy, Queue, Refused
+from lambdo_router.core.settlement import (
     Acknowledge,
     Leave,
     Reject,

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from lambdo_router.config.compile_matches import SYSTEM_ATTRIBUTES
-from lambdo_router.config.document import Path as DocumentPath
+from lambdo_router.config.compile.machine_config import _OWNED
+from lambdo_router.config.compile.matches import SYSTEM_ATTRIBUTES
 from lambdo_router.config.load import examine_routes
-from lambdo_router.config.machine_config import _OWNED
-from lambdo_router.config.parts import Part
-from lambdo_router.config.shape import (
+from lambdo_router.config.read.document import Path as DocumentPath
+from lambdo_router.config.read.parts import Part
+from lambdo_router.config.read.shape import (
     MACHINE_CONFIG_SCHEMA,
     ROUTES_SCHEMA,
     _quick_check,
@@ -22,9 +22,9 @@ from lambdo_router.config.shape import (
     misspelt,
     schema_text,
 )
-from lambdo_router.config.yaml_loader import parse_document, read_document
-from lambdo_router.profiles import SIZES
-from lambdo_router.strict_json import WideNumber
+from lambdo_router.config.read.yaml_loader import parse_document, read_document
+from lambdo_router.core.profile import SIZES
+from lambdo_router.core.strict_json import WideNumber
 
 ROUTES: dict[str, Any] = json.loads(schema_text(ROUTES_SCHEMA))
 REPOSITORY = Path(__file__).parents[1]

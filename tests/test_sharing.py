@@ -8,13 +8,13 @@ import pytest
 from building import profile, route, table
 from scenario import ScriptedLauncher, running
 
-from lambdo_router import journal
-from lambdo_router.errors import LaunchRejected
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.profiles import Overrides
-from lambdo_router.router import Limits
-from lambdo_router.routing import Match, Queue, Route, RoutingTable
-from lambdo_router.settlement import Acknowledge, park_delay
+from lambdo_router.core import journal
+from lambdo_router.core.errors import LaunchRejected
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.profile import Overrides
+from lambdo_router.core.routing import Match, Queue, Route, RoutingTable
+from lambdo_router.core.settlement import Acknowledge, park_delay
+from lambdo_router.engine.router import Limits
 
 FAST = Limits(launch_rate=1000.0, launch_burst=1000)
 HOUR = 3600.0

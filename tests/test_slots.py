@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from lambdo_router.launching import LaunchBudget
-from lambdo_router.slots import LaunchSlots
+from lambdo_router.core.machine import LaunchBudget
+from lambdo_router.engine.slots import LaunchSlots
 
 
 def slots(rate: float = 1.0, burst: int = 1) -> LaunchSlots:

@@ -21,17 +21,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.stub import Stubber
 from sqs_backends import KEYS, REGION, Backend, Connect, Embedded, new_name, raw_client
 
-from lambdo_router.dev.faults import Answer, Cut, Fault, LoseAnswer, Partial, Silence, Throttle
-from lambdo_router.dev.sqs_server import Entry
-from lambdo_router.errors import QueueError, QueueRefused, QueueUnavailable
-from lambdo_router.events import Attribute, Message
-from lambdo_router.retry_after import LONGEST
-from lambdo_router.routing import Queue
-from lambdo_router.sqs import SqsConnector, SqsQueue, SqsSettings
-from lambdo_router.sqs.address import address_of
-from lambdo_router.sqs.connector import _check
-from lambdo_router.sqs.failures import _CLASSES, translated
-from lambdo_router.sqs.threads import Threads
+from lambdo_router.adapters.retry_after import LONGEST
+from lambdo_router.adapters.sqs import SqsConnector, SqsQueue, SqsSettings
+from lambdo_router.adapters.sqs.address import address_of
+from lambdo_router.adapters.sqs.connector import _check
+from lambdo_router.adapters.sqs.failures import _CLASSES, translated
+from lambdo_router.adapters.sqs.threads import Threads
+from lambdo_router.core.errors import QueueError, QueueRefused, QueueUnavailable
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.routing import Queue
+from lambdo_router.local.faults import Answer, Cut, Fault, LoseAnswer, Partial, Silence, Throttle
+from lambdo_router.local.sqs_server import Entry
 
 pytest_plugins = ["sqs_backends"]
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -550,7 +550,7 @@ async def test_a_packed_answer_of_something_in_between_may_pass(status: str) -> 
 async def test_a_server_that_never_answers_a_poll_is_given_up(
     embedded: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lambdo_router.sqs.clients._POLL_MARGIN", 0.05)
+    monkeypatch.setattr("lambdo_router.adapters.sqs.clients._POLL_MARGIN", 0.05)
     name = new_name()
     embedded.client.create_queue(QueueName=name)
     async with connected(local(embedded.url)) as connector:

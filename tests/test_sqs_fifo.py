@@ -14,8 +14,8 @@ from itertools import count
 import httpx
 import pytest
 
-from lambdo_router.dev.faults import FaultPlan, Partial
-from lambdo_router.dev.sqs_server import Delivery, Entry, Outgoing, Sqs, SqsError, sqs_app
+from lambdo_router.local.faults import FaultPlan, Partial
+from lambdo_router.local.sqs_server import Delivery, Entry, Outgoing, Sqs, SqsError, sqs_app
 
 T = 1_700_000_000.0
 FIFO = {"FifoQueue": "true"}

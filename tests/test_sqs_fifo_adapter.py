@@ -16,13 +16,13 @@ from botocore.exceptions import (
 )
 from sqs_backends import Backend, Connect, Embedded, new_name
 
-from lambdo_router.dev.faults import Cut, Fault, LoseAnswer, Throttle
-from lambdo_router.errors import QueueRefused, QueueUnavailable
-from lambdo_router.routing import Queue
-from lambdo_router.sqs import SqsQueue
-from lambdo_router.sqs.attempts import Attempts
-from lambdo_router.sqs.failures import UnreadableAnswer
-from lambdo_router.sqs.threads import Threads
+from lambdo_router.adapters.sqs import SqsQueue
+from lambdo_router.adapters.sqs.attempts import Attempts
+from lambdo_router.adapters.sqs.failures import UnreadableAnswer
+from lambdo_router.adapters.sqs.threads import Threads
+from lambdo_router.core.errors import QueueRefused, QueueUnavailable
+from lambdo_router.core.routing import Queue
+from lambdo_router.local.faults import Cut, Fault, LoseAnswer, Throttle
 
 pytest_plugins = ["sqs_backends"]
 pytestmark = pytest.mark.usefixtures("no_pauses")

@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from lambdo_router.dev.sqs_server import Delivery, Outgoing, Sqs, SqsError
+from lambdo_router.local.sqs_server import Delivery, Outgoing, Sqs, SqsError
 
 QUEUE = "q.fifo"
 GROUPS = ("a", "b")

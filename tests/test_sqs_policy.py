@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lambdo_router.sqs.policy import Caller, Verdict, verdict
+from lambdo_router.adapters.sqs.policy import Caller, Verdict, verdict
 
 QUEUE = "arn:aws:sqs:us-east-1:111111111111:orders"
 AT_HOME = Caller("111111111111", "arn:aws:sts::111111111111:assumed-role/router/x")

@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from sts_server import Signers, Sts, sts_app
 
-from lambdo_router.dev.sqs_server import Sqs, sqs_app
-from lambdo_router.errors import QueueRefused
-from lambdo_router.routing import Queue
-from lambdo_router.serving import serve
-from lambdo_router.sqs import SqsConnector, SqsSettings
+from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
+from lambdo_router.admin.serving import serve
+from lambdo_router.core.errors import QueueRefused
+from lambdo_router.core.routing import Queue
+from lambdo_router.local.sqs_server import Sqs, sqs_app
 
 pytestmark = pytest.mark.real_time
 

@@ -16,11 +16,11 @@ from itertools import count
 import httpx
 import pytest
 
-from lambdo_router.dev.faults import Answer, Fault, FaultPlan, Partial, Throttle
-from lambdo_router.dev.sqs_server import Delivery, Entry, Ledger, Outgoing, Sqs, SqsError, sqs_app
-from lambdo_router.dev.sqs_server.rules import md5_of_attributes, size_of
-from lambdo_router.events import Attribute
-from lambdo_router.serving import serve
+from lambdo_router.admin.serving import serve
+from lambdo_router.core.message import Attribute
+from lambdo_router.local.faults import Answer, Fault, FaultPlan, Partial, Throttle
+from lambdo_router.local.sqs_server import Delivery, Entry, Ledger, Outgoing, Sqs, SqsError, sqs_app
+from lambdo_router.local.sqs_server.rules import md5_of_attributes, size_of
 
 T = 1_700_000_000.0
 MIB = 1_048_576

@@ -16,11 +16,11 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 from sqs_backends import KEYS, REGION, Embedded, new_name
 
-from lambdo_router.errors import QueueRefused, QueueUnavailable
-from lambdo_router.events import Message
-from lambdo_router.routing import Queue
-from lambdo_router.sqs import SqsConnector, SqsQueue, SqsSettings
-from lambdo_router.sqs.queue import MOST_CALLS
+from lambdo_router.adapters.sqs import SqsConnector, SqsQueue, SqsSettings
+from lambdo_router.adapters.sqs.queue import MOST_CALLS
+from lambdo_router.core.errors import QueueRefused, QueueUnavailable
+from lambdo_router.core.message import Message
+from lambdo_router.core.routing import Queue
 
 pytest_plugins = ["sqs_backends"]
 pytestmark = [pytest.mark.usefixtures("no_pauses", "_long_silence"), pytest.mark.real_time]
@@ -31,8 +31,8 @@ PATIENCE = 30.0
 
 @pytest.fixture
 def _long_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lambdo_router.sqs.clients._CALL_TIMEOUT", 600)
-    monkeypatch.setattr("lambdo_router.sqs.clients._ASK_TIMEOUT", 600)
+    monkeypatch.setattr("lambdo_router.adapters.sqs.clients._CALL_TIMEOUT", 600)
+    monkeypatch.setattr("lambdo_router.adapters.sqs.clients._ASK_TIMEOUT", 600)
 
 
 class _Server(ThreadingHTTPServer):
@@ -211,7 +211,7 @@ async def test_a_stop_does_not_wait_for_credentials(monkeypatch: pytest.MonkeyPa
         over.wait()
         raise NoCredentialsError
 
-    monkeypatch.setattr("lambdo_router.sqs.clients._own_session", hang)
+    monkeypatch.setattr("lambdo_router.adapters.sqs.clients._own_session", hang)
     connector = SqsConnector(SqsSettings(region=REGION))
     opening = asyncio.ensure_future(connector.open(Queue("q", lookup="q")))
     assert await asyncio.to_thread(asked.wait, PATIENCE)

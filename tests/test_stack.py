@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from building import message, route, table
 
-from lambdo_router.batching import Batch, BatchKey
-from lambdo_router.dev.local import is_loopback, local_name
-from lambdo_router.dev.samples import Sample, SampleError
-from lambdo_router.dev.stack import Ports, StackError, local_stack
-from lambdo_router.errors import LaunchRejected
-from lambdo_router.events import Event
-from lambdo_router.fly import FlyMachines
-from lambdo_router.launching import entry_of, machine_request
-from lambdo_router.router import Limits
-from lambdo_router.routing import Queue
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.config.samples import Sample, SampleError
+from lambdo_router.core.batch import Batch, BatchKey
+from lambdo_router.core.errors import LaunchRejected
+from lambdo_router.core.machine import entry_of, machine_request
+from lambdo_router.core.message import Event
+from lambdo_router.core.routing import Queue
+from lambdo_router.engine.router import Limits
+from lambdo_router.local.local import is_loopback, local_name
+from lambdo_router.local.stack import Ports, StackError, local_stack
 
 _ARN = "arn:aws:sqs:eu-west-1:123456789012:orders"
 _URL = "https://sqs.us-east-1.amazonaws.com/123456789012/orders"

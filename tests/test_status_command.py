@@ -16,18 +16,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch, BatchKey
+from lambdo_router.admin.serving import serve
 from lambdo_router.cli.asking import own_url
 from lambdo_router.cli.status import command as status_command
-from lambdo_router.cli.status_tables import concerns, headline, period, shown, tables
+from lambdo_router.cli.status.tables import concerns, headline, period, shown, tables
 from lambdo_router.cli.top import command as top_command
-from lambdo_router.cli.top_screen import Screen
-from lambdo_router.errors import QueueUnavailable
-from lambdo_router.launching import batch_id_of
-from lambdo_router.levels import Levels, MachineLevel, QueueLevel
-from lambdo_router.overview import Overview, json_text
-from lambdo_router.serving import serve
+from lambdo_router.cli.top.screen import Screen
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch, BatchKey
+from lambdo_router.core.errors import QueueUnavailable
+from lambdo_router.core.machine import batch_id_of
+from lambdo_router.core.snapshot import Levels, MachineLevel, QueueLevel
+from lambdo_router.telemetry.status import Overview, json_text
 
 NOW = 1_700_000_000.0
 LEVELS = Levels(

@@ -9,13 +9,13 @@ import pytest
 from building import profile, route, table
 from scenario import FlownMachine, Scenario, ScriptedLauncher, now, running
 
-from lambdo_router import journal
-from lambdo_router.errors import LaunchRejected, LaunchUnavailable
-from lambdo_router.patterns import compile_pattern
-from lambdo_router.ports import MachineEnd
-from lambdo_router.router import Limits
-from lambdo_router.routing import Match, Queue, Route, RoutingTable
-from lambdo_router.settlement import Acknowledge, Retry
+from lambdo_router.core import journal
+from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable
+from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.ports import MachineEnd
+from lambdo_router.core.routing import Match, Queue, Route, RoutingTable
+from lambdo_router.core.settlement import Acknowledge, Retry
+from lambdo_router.engine.router import Limits
 
 FAST = Limits(launch_rate=1000.0, launch_burst=1000)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from lambdo_router.config.diagnostics import Diagnostic, Severity
-from lambdo_router.config.suppress import without_ignored
+from lambdo_router.config.lint.suppress import without_ignored
 
 
 def at(line: int, code: str, severity: Severity = "warning", file: str = "a.yaml") -> Diagnostic:

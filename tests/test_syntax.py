@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from lambdo_router.config.diagnostics import ConfigError
-from lambdo_router.config.yaml_loader import read_document
+from lambdo_router.config.read.yaml_loader import read_document
 
 
 @pytest.fixture(params=["libyaml", "python"], autouse=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from lambdo_router.overview.tallies import SLOTS, Tally
+from lambdo_router.telemetry.status.tallies import SLOTS, Tally
 
 
 @pytest.mark.parametrize(

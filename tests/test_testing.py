@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lambdo_router.cli.testing import Bench, Environments, Result
+from lambdo_router.cli.test.judging import Bench, Environments, Result
 from lambdo_router.config.diagnostics import ConfigError
+from lambdo_router.config.read.yaml_loader import read_document
 from lambdo_router.config.route_tests import RouteTest, TestsFile, read_tests_file
-from lambdo_router.config.yaml_loader import read_document
 
 # Golden texts for everything that can be expected are in tests/route_tests.
 ROUTES = """\

@@ -70,8 +70,8 @@ def test_the_routes_of_the_page_have_no_warning(
 def test_every_key_of_a_test_is_in_the_tables() -> None:
     import json
 
+    from lambdo_router.config.read.shape import schema_text
     from lambdo_router.config.route_tests import TESTS_SCHEMA
-    from lambdo_router.config.shape import schema_text
 
     definitions = json.loads(schema_text(TESTS_SCHEMA))["$defs"]
     written = {

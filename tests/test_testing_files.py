@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lambdo_router.cli.testing_files import Found, find_tests
+from lambdo_router.cli.test.files import Found, find_tests
 
 TESTS = "tests: [{name: a, message: {queue: q}, expect: {route: r}}]\n"
 

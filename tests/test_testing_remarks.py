@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from lambdo_router.cli import cli
-from lambdo_router.cli.testing_remarks import Remark, unset
+from lambdo_router.cli.test.remarks import Remark, unset
 
 HEAD = """\
 version: 1

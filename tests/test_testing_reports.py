@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lambdo_router.cli import cli
-from lambdo_router.cli.testing import Difference
-from lambdo_router.cli.testing_reports import shown_percent, told
-from lambdo_router.config.places import Place
+from lambdo_router.cli.test.judging import Difference
+from lambdo_router.cli.test.reports import shown_percent, told
+from lambdo_router.config.read.places import Place
 
 ROUTES = """\
 version: 1
@@ -254,7 +254,7 @@ def test_nothing_that_a_terminal_would_act_upon_is_printed() -> None:
 
 @pytest.mark.usefixtures("here")
 def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lambdo_router.cli.testing_reports._is_coloured", lambda _: True)
+    monkeypatch.setattr("lambdo_router.cli.test.reports._is_coloured", lambda _: True)
     shown = CliRunner().invoke(cli, ["test", "--run", "third"], color=True).stdout
 
     assert "\x1b[1mroutes.yaml:13:5: \x1b[0m\x1b[31m\x1b[1mfailed\x1b[0m: a third\n" in shown

@@ -7,8 +7,8 @@ from building import message, text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.events import Attribute
-from lambdo_router.tracecontext import (
+from lambdo_router.core.message import Attribute
+from lambdo_router.core.trace_context import (
     TraceContext,
     context_of,
     read_parent,

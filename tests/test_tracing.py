@@ -16,17 +16,17 @@ from opentelemetry.semconv._incubating.attributes import messaging_attributes
 from opentelemetry.trace import SpanKind
 from scenario import WALL, Scenario, ScriptedLauncher, running
 
-from lambdo_router import journal
-from lambdo_router.batching import Batch, BatchKey
-from lambdo_router.errors import LaunchRejected, LaunchUnavailable
-from lambdo_router.events import Event
-from lambdo_router.launching import Machine, batch_id_of, entry_of
-from lambdo_router.ports import MachineEnd
-from lambdo_router.profiles import Profile
-from lambdo_router.routing import Queue, Refused, Routed
-from lambdo_router.settlement import Acknowledge, Leave, Reject, Rejection, Retry
-from lambdo_router.tracing import batches, messages
-from lambdo_router.tracing.spans import Spans
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch, BatchKey
+from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable
+from lambdo_router.core.machine import Machine, batch_id_of, entry_of
+from lambdo_router.core.message import Event
+from lambdo_router.core.ports import MachineEnd
+from lambdo_router.core.profile import Profile
+from lambdo_router.core.routing import Queue, Refused, Routed
+from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Rejection, Retry
+from lambdo_router.telemetry.tracing import batches, messages
+from lambdo_router.telemetry.tracing.spans import Spans
 
 SENDER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 OTHER = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01"

@@ -22,12 +22,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lambdo_router import __version__, journal
-from lambdo_router.logs import configure_logs
-from lambdo_router.serving import serve
-from lambdo_router.tracing import traces
-from lambdo_router.tracing.export import Export, resource_of
-from lambdo_router.tracing.starting import is_asked_for, unsupported
+from lambdo_router import __version__
+from lambdo_router.admin.serving import serve
+from lambdo_router.core import journal
+from lambdo_router.telemetry.logs import configure_logs
+from lambdo_router.telemetry.tracing import traces
+from lambdo_router.telemetry.tracing.export import Export, resource_of
+from lambdo_router.telemetry.tracing.starting import is_asked_for, unsupported
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 
@@ -85,7 +86,7 @@ def test_nothing_of_opentelemetry_is_imported_where_nobody_asks_for_it(
     code = (
         "import asyncio, os, sys\n"
         "import lambdo_router.cli.run\n"
-        "from lambdo_router.tracing import traces\n"
+        "from lambdo_router.telemetry.tracing import traces\n"
         "async def run():\n"
         "    async with traces(os.environ) as found:\n"
         "        print(len(found.observers), found.trace_of('b'))\n"
@@ -127,7 +128,7 @@ async def test_without_the_extra_the_log_says_how_to_install_it(
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return real(name, *rest, **named)
 
-    for name in [n for n in sys.modules if n.startswith("lambdo_router.tracing.export")]:
+    for name in [n for n in sys.modules if n.startswith("lambdo_router.telemetry.tracing.export")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from lambdo_router.config.units import parse_duration, parse_size, size_text
+from lambdo_router.config.read.units import parse_duration, parse_size, size_text
 
 
 @pytest.mark.parametrize(

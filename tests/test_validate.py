@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lambdo_router.cli import cli
-from lambdo_router.config import include
 from lambdo_router.config.codes import ONLINE, catalogue, explained
+from lambdo_router.config.read import include
 
 ROUTES = Path(__file__).parent / "routes"
 FILES = sorted(ROUTES.glob("*valid/*.yaml"))

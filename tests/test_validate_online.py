@@ -14,16 +14,16 @@ from click.testing import CliRunner, Result
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sts_server import Sts, sts_app
 
+from lambdo_router.admin.serving import serve
 from lambdo_router.cli import cli
-from lambdo_router.dev.machines_server import (
+from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     RateLimits,
     ScriptedRunner,
     machines_app,
 )
-from lambdo_router.dev.sqs_server import Sqs, sqs_app
-from lambdo_router.serving import serve
+from lambdo_router.local.sqs_server import Sqs, sqs_app
 
 pytestmark = pytest.mark.real_time
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.config.document import Document
-from lambdo_router.config.variables import substitute
-from lambdo_router.config.yaml_loader import read_document
+from lambdo_router.config.read.document import Document
+from lambdo_router.config.read.variables import substitute
+from lambdo_router.config.read.yaml_loader import read_document
 
 ENV = {"NAME": "blue", "EMPTY": "", "TRICKY": "${NAME} $${ {a: b}\n- c", "NUMBER": "10"}
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from scenario import now
 
-from lambdo_router.waiting import set_by, set_within, unless
+from lambdo_router.engine.waiting import set_by, set_within, unless
 
 
 async def test_an_event_is_waited_for_up_to_a_time_of_the_loop() -> None:

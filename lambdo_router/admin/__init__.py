@@ -22,7 +22,6 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from lambdo_router import journal
 from lambdo_router.admin.answers import failure_handlers
 from lambdo_router.admin.changes import Changes, TooManyWatchers
 from lambdo_router.admin.guard import Guard
@@ -30,8 +29,9 @@ from lambdo_router.admin.hosts import Hosts
 from lambdo_router.admin.looking import Exposition, looking_routes
 from lambdo_router.admin.reloading import Reloading, ReloadOutcome, reload_route
 from lambdo_router.admin.reporting import report_route
-from lambdo_router.overview import Status
-from lambdo_router.reports import Reports
+from lambdo_router.core import journal
+from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.telemetry.status import Status
 
 
 @dataclass(frozen=True, slots=True)

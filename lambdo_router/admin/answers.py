@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
-from lambdo_router.overview import json_text
+from lambdo_router.telemetry.status import json_text
 
 
 class JsonAnswer(Response):

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from lambdo_router import journal
-from lambdo_router.waiting import set_within
+from lambdo_router.core import journal
+from lambdo_router.engine.waiting import set_within
 
 
 class TooManyWatchers(Exception):

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lambdo_router.admin.answers import JsonAnswer
-from lambdo_router.overview import Status
+from lambdo_router.telemetry.status import Status
 
 Exposition = Callable[[str], Awaitable[tuple[bytes, str]]]
 """From an `Accept` header to the metrics and their content type."""

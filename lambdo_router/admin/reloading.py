@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lambdo_router import journal
 from lambdo_router.admin.answers import JsonAnswer, bearer, failure
+from lambdo_router.core import journal
 
 _PATIENCE: Final = 60.0
 """Seconds; a routes file that is fetched from elsewhere takes a while."""

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lambdo_router import journal
 from lambdo_router.admin.answers import bearer, failure
-from lambdo_router.reports import ReportRefused, Reports
-from lambdo_router.strict_json import parse_json
+from lambdo_router.core import journal
+from lambdo_router.core.strict_json import parse_json
+from lambdo_router.engine.failure_reports import ReportRefused, Reports
 
 _LARGEST_REPORT: Final = 256 * 1024
 """Bytes; a thousand message ids take about 60 KiB."""

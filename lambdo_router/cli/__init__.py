@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from lambdo_router.errors import LambdoError, SettingsError
+from lambdo_router.core.errors import LambdoError, SettingsError
 
 COMMANDS = {
     "run": "Run the router: messages become Machines.",
@@ -90,7 +90,7 @@ def _exit_code(error: LambdoError) -> int:
 
 def _report(error: LambdoError) -> None:
     """Say on stderr what went wrong. Errors of ours are written to be read, without a traceback."""
-    from lambdo_router.cli import printing
+    from lambdo_router.cli.output import printing
     from lambdo_router.config.diagnostics import ConfigError
 
     if isinstance(error, ConfigError):

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 if TYPE_CHECKING:  # imported where it is used: a shell does not wait for what it does not need
-    from lambdo_router.config.document import Document
+    from lambdo_router.config.read.document import Document
 
 _PROGRAM = "lambdo-router"
 _VARIABLE = "_LAMBDO_ROUTER_COMPLETE"
@@ -96,7 +96,7 @@ def _names(document: "Document", part: str) -> Iterator[str]:
 
 def _documents(path: Path) -> "Iterator[Document]":
     """The routes file and the files that it includes, as far as they are YAML and small."""
-    from lambdo_router.config.yaml_loader import parse_document
+    from lambdo_router.config.read.yaml_loader import parse_document
 
     waiting, room = [path], _MOST_READ
     while waiting:
@@ -117,7 +117,7 @@ def _documents(path: Path) -> "Iterator[Document]":
 
 
 def _included(document: "Document", folder: Path) -> list[Path]:
-    from lambdo_router.config.globs import expand, refusal
+    from lambdo_router.config.read.globs import expand, refusal
 
     value = document.value
     written = value.get("include") if isinstance(value, dict) else None

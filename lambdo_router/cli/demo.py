@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lambdo_router import journal
-from lambdo_router.cli.live import LiveView, console
-from lambdo_router.cli.printing import counted
-from lambdo_router.cli.running import no_changes
-from lambdo_router.config.diagnostics import escape
+from lambdo_router.cli.output.live import LiveView, console
+from lambdo_router.config.diagnostics import counted, escape
 from lambdo_router.config.load import load_routes
-from lambdo_router.dev.demo import (
+from lambdo_router.config.samples import Sample, read_samples
+from lambdo_router.core import journal
+from lambdo_router.core.routing import RoutingTable
+from lambdo_router.engine.router import Limits, Router
+from lambdo_router.local.demo import (
     ROUTES_FILE,
     Outcome,
     Outcomes,
@@ -28,12 +29,10 @@ from lambdo_router.dev.demo import (
     example_folder,
     runtime_of,
 )
-from lambdo_router.dev.machines_server import MachineEvent, MachineRecord
-from lambdo_router.dev.runtimes import is_here
-from lambdo_router.dev.samples import Sample, read_samples
-from lambdo_router.dev.stack import local_stack
-from lambdo_router.router import Limits, Router
-from lambdo_router.routing import RoutingTable
+from lambdo_router.local.machines_server import MachineEvent, MachineRecord
+from lambdo_router.local.runtimes import is_here
+from lambdo_router.local.stack import local_stack
+from lambdo_router.service.running import no_changes
 
 # Fly takes one create a second and app. Here nobody is to wait for that: the demo is about where
 # messages go, and `dev` keeps Fly's pace.

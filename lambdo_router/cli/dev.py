@@ -13,18 +13,18 @@ from typing import Final
 import click
 
 from lambdo_router.admin import admin_app
-from lambdo_router.cli.live import LiveView, console
-from lambdo_router.cli.lookout import Lookout
-from lambdo_router.cli.printing import print_diagnostics
-from lambdo_router.cli.running import EndedAtOnce, signals, tables
+from lambdo_router.cli.output.live import LiveView, console
+from lambdo_router.cli.output.printing import print_diagnostics
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.load import LoadedRoutes, load_routes
-from lambdo_router.dev.local import local_name
-from lambdo_router.dev.samples import Sample, read_samples
-from lambdo_router.dev.stack import Ports, Stack, StackError, local_stack
-from lambdo_router.profiles import normalise_image
-from lambdo_router.router import Limits, Router
-from lambdo_router.routing import RoutingTable
+from lambdo_router.config.samples import Sample, read_samples
+from lambdo_router.core.profile import normalise_image
+from lambdo_router.core.routing import RoutingTable
+from lambdo_router.engine.router import Limits, Router
+from lambdo_router.local.local import local_name
+from lambdo_router.local.stack import Ports, Stack, StackError, local_stack
+from lambdo_router.service.observers import Lookout
+from lambdo_router.service.running import EndedAtOnce, signals, tables
 
 _DEFAULT_FILE: Final = Path("routes.yaml")
 # Fly's own pace: how batches grow while they wait for a launch is worth seeing.

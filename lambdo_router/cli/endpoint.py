@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import click
 
 if TYPE_CHECKING:  # imported where they are used: boto3 is not needed to complete an option
-    from lambdo_router.routing import Queue
-    from lambdo_router.sqs import SqsSettings
+    from lambdo_router.adapters.sqs import SqsSettings
+    from lambdo_router.core.routing import Queue
 
 F = TypeVar("F", bound=Callable[..., Any])
 _LONGEST_WAIT = 20
@@ -36,7 +36,7 @@ class Endpoint:
     @property
     def is_loopback(self) -> bool:
         """Whether it is a server on this machine."""
-        from lambdo_router.dev.local import is_loopback
+        from lambdo_router.local.local import is_loopback
 
         return self.url is not None and is_loopback(self.url)
 
@@ -48,7 +48,7 @@ class Endpoint:
         and the variables that hold AWS's need not be set. Raises UsageError if one is not that must
         be.
         """
-        from lambdo_router.dev.local import local_name, stand_in
+        from lambdo_router.local.local import local_name, stand_in
 
         if self.is_loopback and (self.asked_for or queue.endpoint is None):
             return stand_in(queue, lookup=local_name(queue))
@@ -74,8 +74,8 @@ class Endpoint:
 
         Servers on this machine take any keys, so none are asked for.
         """
-        from lambdo_router.dev.local import LOCAL_KEYS, LOCAL_REGION
-        from lambdo_router.sqs import SqsSettings
+        from lambdo_router.adapters.sqs import SqsSettings
+        from lambdo_router.local.local import LOCAL_KEYS, LOCAL_REGION
 
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if not self.is_loopback:

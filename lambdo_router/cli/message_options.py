@@ -19,9 +19,9 @@ import click
 from lambdo_router.cli.completion import queue_names
 
 if TYPE_CHECKING:  # imported where they are used: they are slow to load
-    from lambdo_router.dev.samples import Sample
-    from lambdo_router.events import Attribute
-    from lambdo_router.routing import Queue, RoutingTable
+    from lambdo_router.config.samples import Sample
+    from lambdo_router.core.message import Attribute
+    from lambdo_router.core.routing import Queue, RoutingTable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,7 +42,7 @@ class MessageOptions:
         Raises UsageError if the options say none or contradict each other, SampleError for a file
         that is no message.
         """
-        from lambdo_router.dev.samples import Sample, read_sample
+        from lambdo_router.config.samples import Sample, read_sample
 
         if self.files:
             if self.queue is not None or self.attributes or self.body is not None:
@@ -157,9 +157,9 @@ def _content(path: str) -> bytes:
 
 
 def _attributes(written: Sequence[str]) -> "Mapping[str, Attribute]":
-    from lambdo_router.dev.samples import attribute
-    from lambdo_router.events import is_binary
-    from lambdo_router.settlement import MOST_ATTRIBUTES
+    from lambdo_router.config.samples import attribute
+    from lambdo_router.core.message import is_binary
+    from lambdo_router.core.settlement import MOST_ATTRIBUTES
 
     attributes: dict[str, Attribute] = {}
     for text in written:

@@ -13,19 +13,19 @@ from typing import Final
 
 import structlog
 
-from lambdo_router.cli.printing import print_diagnostics
-from lambdo_router.cli.running import fly_machines
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.adapters.fly.inspection import FlyFacts
+from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
+from lambdo_router.adapters.sqs.inspection import QueueFacts
+from lambdo_router.cli.output.printing import print_diagnostics
+from lambdo_router.config.lint.suppress import not_ignored
 from lambdo_router.config.load import Examined, LoadedRoutes
-from lambdo_router.config.online import Answers, Questions, findings, questions
-from lambdo_router.config.online_fly import FlyAnswers
-from lambdo_router.config.suppress import not_ignored
-from lambdo_router.errors import LaunchError, QueueError
-from lambdo_router.fly import FlyMachines
-from lambdo_router.fly.inspection import FlyFacts
-from lambdo_router.routing import Queue, RoutingTable
-from lambdo_router.settings import Settings
-from lambdo_router.sqs import SqsConnector, SqsSettings
-from lambdo_router.sqs.inspection import QueueFacts
+from lambdo_router.core.errors import LaunchError, QueueError
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.service.online import Answers, Questions, findings, questions
+from lambdo_router.service.online_fly import FlyAnswers
+from lambdo_router.service.running import fly_machines
+from lambdo_router.service.settings import Settings
 
 CHECKED: Final = ("queues", "apps", "regions")
 NOT_CHECKED: Final = "not checked: images and sizes, which Fly takes or refuses in a create only"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from lambdo_router.errors import LambdoError
+from lambdo_router.core.errors import LambdoError
 
 _FOLDER: Final = "tree"
 _LINK: Final = "120000"

@@ -11,30 +11,30 @@ from typing import TYPE_CHECKING
 import click
 
 from lambdo_router import __version__
-from lambdo_router.cli.open_files import raise_limit
-from lambdo_router.cli.printing import print_error, print_warning
-from lambdo_router.cli.running import EndedAtOnce, fly_machines, signals
+from lambdo_router.cli.output.printing import print_error, print_warning
 from lambdo_router.cli.source import RoutesPlace, Source, source_of
-from lambdo_router.errors import (
+from lambdo_router.core.errors import (
     LaunchError,
     LaunchUnavailable,
     QueueError,
     QueueUnavailable,
     SettingsError,
 )
-from lambdo_router.journal import all_of
-from lambdo_router.logs import Logs, configure_logs
-from lambdo_router.origin.address import Address
-from lambdo_router.prices import read_prices
-from lambdo_router.reports import Reports
-from lambdo_router.router import Router
-from lambdo_router.routing import RoutingTable
-from lambdo_router.settings import Settings, read_settings, without_secrets
-from lambdo_router.tracing import traces
+from lambdo_router.core.journal import all_of
+from lambdo_router.core.prices import read_prices
+from lambdo_router.core.routing import RoutingTable
+from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.router import Router
+from lambdo_router.service.open_files import raise_limit
+from lambdo_router.service.remote_routes.address import Address
+from lambdo_router.service.running import EndedAtOnce, fly_machines, signals
+from lambdo_router.service.settings import Settings, read_settings, without_secrets
+from lambdo_router.telemetry.logs import Logs, configure_logs
+from lambdo_router.telemetry.tracing import traces
 
 if TYPE_CHECKING:  # imported where they are used: they are slow to load
-    from lambdo_router.fly import FlyMachines
-    from lambdo_router.sqs import SqsConnector, SqsQueue
+    from lambdo_router.adapters.fly import FlyMachines
+    from lambdo_router.adapters.sqs import SqsConnector, SqsQueue
 
 
 @click.command()
@@ -104,7 +104,7 @@ def command(routes: Path | Address | None, grace: float | None, *, admin: bool) 
 
 
 async def _run(settings: Settings, source: Source, logs: Logs, *, admin: bool) -> int:
-    from lambdo_router.cli.lookout import Lookout, listen
+    from lambdo_router.service.observers import Lookout, listen
 
     stop, reload = asyncio.Event(), asyncio.Event()
     with signals(stop, reload):
@@ -140,7 +140,7 @@ async def _run(settings: Settings, source: Source, logs: Logs, *, admin: bool) -
 
 
 async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyMachines]":
-    from lambdo_router.sqs import SqsConnector, SqsSettings
+    from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
 
     if settings.fly_token is None:
         raise SettingsError(

@@ -23,6 +23,6 @@ def command(*, tests: bool) -> None:
 
     Exit codes: 0 printed, 2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
-    from lambdo_router.config.shape import schema_text
+    from lambdo_router.config.read.shape import schema_text
 
     click.echo(schema_text(_TESTS if tests else _ROUTES), nl=False)

@@ -12,8 +12,8 @@ from lambdo_router.cli.endpoint import Endpoint, endpoint_of, endpoint_option
 from lambdo_router.cli.message_options import MessageOptions, existing, message_options, the_queue
 
 if TYPE_CHECKING:  # imported where they are used: boto3 is not needed to complete an option
-    from lambdo_router.dev.samples import Sample
-    from lambdo_router.routing import Queue, Refused, RoutingTable
+    from lambdo_router.config.samples import Sample
+    from lambdo_router.core.routing import Queue, Refused, RoutingTable
 
 
 @click.command()
@@ -49,8 +49,8 @@ def command(routes: Path, options: MessageOptions, endpoint_url: str | None) -> 
 async def _send_all(
     table: "RoutingTable", targets: "list[tuple[Queue, Sample]]", endpoint: Endpoint
 ) -> None:
-    from lambdo_router.cli.printing import print_result
-    from lambdo_router.sqs import SqsConnector
+    from lambdo_router.adapters.sqs import SqsConnector
+    from lambdo_router.cli.output.printing import print_result
 
     addresses = {queue.name: endpoint.address(queue) for queue, _ in targets}
     connector = SqsConnector(endpoint.settings())
@@ -66,10 +66,10 @@ async def _send_all(
 
 def _tell(table: "RoutingTable", queue: "Queue", message_id: str, sample: "Sample") -> None:
     """Say on stderr what the router will do with the message: its own `decide` knows."""
-    from lambdo_router.cli.printing import print_warning
+    from lambdo_router.cli.output.printing import print_warning
     from lambdo_router.config.diagnostics import escape
-    from lambdo_router.events import Message
-    from lambdo_router.routing import Refused, Routed, decide
+    from lambdo_router.core.message import Message
+    from lambdo_router.core.routing import Refused, Routed, decide
 
     system = {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(time.time() * 1000))}
     message = Message(message_id, "", sample.body, sample.attributes, system)

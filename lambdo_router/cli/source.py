@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 from click.shell_completion import CompletionItem
 
-from lambdo_router import journal
-from lambdo_router.cli.printing import print_diagnostics, print_warning
-from lambdo_router.cli.running import no_changes, tables, told
+from lambdo_router.cli.output.printing import print_diagnostics, print_warning
+from lambdo_router.config.compile.original import original_table
 from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes, load_routes
-from lambdo_router.config.mirror import Mirror
-from lambdo_router.config.original import original_table
-from lambdo_router.errors import SettingsError
-from lambdo_router.origin.address import Address, is_elsewhere, read_address
-from lambdo_router.routing import RoutingTable
-from lambdo_router.settings import Settings
+from lambdo_router.config.read.mirror import Mirror
+from lambdo_router.core import journal
+from lambdo_router.core.errors import SettingsError
+from lambdo_router.core.routing import RoutingTable
+from lambdo_router.service.remote_routes.address import Address, is_elsewhere, read_address
+from lambdo_router.service.running import no_changes, tables, told
+from lambdo_router.service.settings import Settings
 
 if TYPE_CHECKING:  # imported where they are used: they are slow to load
-    from lambdo_router.origin.following import RoutesOrigin
-    from lambdo_router.origin.place import Place
+    from lambdo_router.service.remote_routes.following import RoutesOrigin
+    from lambdo_router.service.remote_routes.place import Place
 
     _ParamType = click.ParamType[Path | Address]
 else:
@@ -170,8 +170,8 @@ class _Elsewhere:
     _first: LoadedRoutes | None = None
 
     async def first(self) -> LoadedRoutes:
-        from lambdo_router.origin.cache import Cache
-        from lambdo_router.origin.following import RoutesOrigin
+        from lambdo_router.service.remote_routes.cache import Cache
+        from lambdo_router.service.remote_routes.following import RoutesOrigin
 
         self._origin = RoutesOrigin(
             _place(self.address),
@@ -211,7 +211,7 @@ class _Elsewhere:
         )
 
     def _cache_folder(self) -> Path:
-        from lambdo_router.origin.cache import cache_folder
+        from lambdo_router.service.remote_routes.cache import cache_folder
 
         setting = self.settings.routes_cache
         try:
@@ -225,9 +225,9 @@ class _Elsewhere:
 
 def _place(address: Address) -> "Place":
     if address.scheme == "s3":
-        from lambdo_router.origin.bucket import Bucket
+        from lambdo_router.service.remote_routes.bucket import Bucket
 
         return Bucket(address)
-    from lambdo_router.origin.web import Web
+    from lambdo_router.service.remote_routes.web import Web
 
     return Web(address)

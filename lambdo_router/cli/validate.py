@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from lambdo_router.cli.printing import counted, print_diagnostics, print_result
-from lambdo_router.cli.reports import FileReport, Report
-from lambdo_router.config.diagnostics import Diagnostic, escape
-from lambdo_router.config.globs import is_glob
+from lambdo_router.cli.output.printing import print_diagnostics, print_result
+from lambdo_router.cli.output.reports import FileReport, Report
+from lambdo_router.config.diagnostics import Diagnostic, counted, escape
 from lambdo_router.config.load import Examined, examine_routes
+from lambdo_router.config.read.globs import is_glob
 
 _FINE, _FOUND, _MISSING, _UNREADABLE = range(4)
 """Exit codes."""
@@ -170,7 +170,7 @@ def _report(files: Sequence[Path], *, strict: bool, require_env: bool, online: b
 def _asked(examined: Mapping[Path, Examined]) -> dict[Path, Examined]:
     """The same with what AWS and Fly say; not of a part, which is asked about with its whole."""
     from lambdo_router.cli.online import examined_online
-    from lambdo_router.settings import read_settings
+    from lambdo_router.service.settings import read_settings
 
     wholes = [path for path in examined if _included_by(path, examined) is None]
     found = examined_online([examined[path] for path in wholes], read_settings(os.environ))
@@ -254,18 +254,18 @@ def _print(report: Report, *, quiet: bool) -> None:
 def _rendered(form: str, report: Report) -> str:
     match form:
         case "json":
-            from lambdo_router.cli.reports.json_report import json_text
+            from lambdo_router.cli.output.json import json_text
 
             return json_text(report)
         case "github":
-            from lambdo_router.cli.reports.github_report import github_text
+            from lambdo_router.cli.output.github import github_text
 
             return github_text(report)
         case "sarif":
-            from lambdo_router.cli.reports.sarif_report import sarif_text
+            from lambdo_router.cli.output.sarif import sarif_text
 
             return sarif_text(report)
         case _:
-            from lambdo_router.cli.reports.junit_report import junit_of_files
+            from lambdo_router.cli.output.junit import junit_of_files
 
             return junit_of_files(report)

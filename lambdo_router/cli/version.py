@@ -13,7 +13,7 @@ def version_text() -> str:
 
     The generation is a digest: two installations with the same one take the same routes files.
     """
-    from lambdo_router.config.shape import ROUTES_SCHEMA, schema_text
+    from lambdo_router.config.read.shape import ROUTES_SCHEMA, schema_text
 
     schema = schema_text(ROUTES_SCHEMA)
     routes = json.loads(schema)["properties"]["version"]["const"]

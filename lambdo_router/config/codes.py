@@ -18,7 +18,7 @@ from importlib import resources
 from typing import Any, Literal, cast, get_args
 
 from lambdo_router.config.diagnostics import Severity
-from lambdo_router.config.yaml_loader import read_document
+from lambdo_router.config.read.yaml_loader import read_document
 
 ExampleOf = Literal["routes", "schema", "test"]
 ONLINE = "What AWS and Fly say"

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from lambdo_router.errors import LambdoError
+from lambdo_router.core.errors import LambdoError
 
 Severity = Literal["error", "warning"]
 
@@ -226,3 +226,8 @@ def _columns(character: str) -> int:
     if unicodedata.category(character) in {"Mn", "Me"}:
         return 0
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 route`, `2 routes`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Literal
 
 from lambdo_router.config.compile import Compiled, compile_parts
-from lambdo_router.config.compile_profiles import Fallbacks
+from lambdo_router.config.compile.profiles import Fallbacks
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
-from lambdo_router.config.include import RoutesFiles, read_routes_files
-from lambdo_router.config.mirror import Mirror
-from lambdo_router.config.places import Origin, Place, Places
-from lambdo_router.config.schema_files import SchemaFiles
-from lambdo_router.config.suppress import without_ignored
-from lambdo_router.routing import RoutingTable
+from lambdo_router.config.lint.suppress import without_ignored
+from lambdo_router.config.read.include import RoutesFiles, read_routes_files
+from lambdo_router.config.read.mirror import Mirror
+from lambdo_router.config.read.places import Origin, Place, Places
+from lambdo_router.config.read.schema_files import SchemaFiles
+from lambdo_router.core.routing import RoutingTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdo_router.config.diagnostics import closest, escape
-from lambdo_router.config.files import read_regular
-from lambdo_router.config.shape import found
-from lambdo_router.errors import LambdoError
-from lambdo_router.events import Attribute
-from lambdo_router.settlement import MOST_ATTRIBUTES
-from lambdo_router.strict_json import WideNumber, parse_json
+from lambdo_router.config.read.files import read_regular
+from lambdo_router.config.read.shape import found
+from lambdo_router.core.errors import LambdoError
+from lambdo_router.core.message import Attribute
+from lambdo_router.core.settlement import MOST_ATTRIBUTES
+from lambdo_router.core.strict_json import WideNumber, parse_json
 
 MESSAGE_KEYS = ("$schema", "description", "queue", "attributes", "body", "body_text", "expect")
 """The keys of a message file."""

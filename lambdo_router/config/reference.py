@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lambdo_router.config.shape import ROUTES_SCHEMA, schema_text
-from lambdo_router.config.yaml_loader import parse_document
+from lambdo_router.config.read.shape import ROUTES_SCHEMA, schema_text
+from lambdo_router.config.read.yaml_loader import parse_document
 
 Schema = Mapping[str, Any]
 

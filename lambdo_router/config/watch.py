@@ -19,6 +19,7 @@ import hashlib
 import os
 import stat
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,6 @@ import structlog
 from watchfiles import awatch
 
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
-from lambdo_router.waiting import set_within
 
 log = structlog.get_logger()
 
@@ -288,7 +288,9 @@ class _Alarm:
 
     async def wait(self, seconds: float) -> None:
         """Wait, at most that long."""
-        await set_within(self._rung, seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
         self._rung.clear()
 
     def watch_folders_of(self, inputs: Iterable[Path]) -> None:

@@ -25,11 +25,11 @@ from images.locks import pinned
 from processes import free_port
 
 from lambdo_router import __version__
-from lambdo_router.dev.local import LOCAL_KEYS, LOCAL_REGION
-from lambdo_router.dev.sqs_server import Outgoing
-from lambdo_router.dev.sqs_server.ledger import Entry
-from lambdo_router.dev.stack import Stack, local_stack
-from lambdo_router.router import Limits
+from lambdo_router.engine.router import Limits
+from lambdo_router.local.local import LOCAL_KEYS, LOCAL_REGION
+from lambdo_router.local.sqs_server import Outgoing
+from lambdo_router.local.sqs_server.ledger import Entry
+from lambdo_router.local.stack import Stack, local_stack
 
 _CHECKOUT = Path(__file__).parents[2]
 _REVISION = "0123456789abcdef"

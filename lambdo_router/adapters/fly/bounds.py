@@ -1,0 +1,92 @@
+"""
+What an answer may cost: how long it may be, and that it comes as it is.
+
+A server that is broken, or not Fly's at all, may send headers, pages and packed bodies without end;
+none of them may take the router's memory or its loop. An answer that tells of success is refused as
+a whole beyond the bounds. One that tells of a failure says so in its status: of its body only the
+beginning is read, and nothing that is packed.
+"""
+
+import codecs
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+
+from lambdo_router.core.errors import LaunchUnavailable
+
+MOST_IN_ANSWER: Final = 4 * 1024 * 1024
+"""Bytes: a Machine with all its files has a quarter of that."""
+MOST_IN_FAILURE: Final = 64 * 1024
+MOST_IN_LIST: Final = 256 * 1024 * 1024
+"""Bytes of one page, which is read as it comes: Fly's longest has some 100 MB."""
+MOST_HEADERS: Final = 200
+_PIECE: Final = 64 * 1024
+"""Bytes; a token is far shorter, or no header would carry it."""
+
+
+def check_head(response: httpx.Response) -> None:
+    """Raises LaunchUnavailable for headers beyond the bound."""
+    if len(response.headers.raw) > MOST_HEADERS:
+        raise _unreadable(f"it has over {MOST_HEADERS} headers")
+
+
+async def text_of(response: httpx.Response) -> str:
+    """
+    The body of an answer, as far as it matters. LaunchUnavailable, ambiguous, for one of a success
+    that is packed or too long.
+    """
+    content, most = bytearray(), MOST_IN_ANSWER if response.is_success else MOST_IN_FAILURE
+    if _is_packed(response):
+        return ""
+    # Not the response's own readers: they unpack, and decode by whatever codec the headers name.
+    async for piece in _stream(response):
+        content += piece
+        if len(content) > most:
+            if response.is_success:
+                raise _unreadable(f"it has over {MOST_IN_ANSWER // (1024 * 1024)} MiB")
+            break
+    return content[:most].decode(errors="replace")
+
+
+async def pieces_of(response: httpx.Response) -> AsyncIterator[str]:
+    """
+    The text of a long list as it comes; a token at its beginning, not to be shown, is in the first
+    piece. LaunchUnavailable as for `text_of`.
+    """
+    _is_packed(response)
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    piece, come = bytearray(), 0
+    async for part in _stream(response):
+        piece += part
+        come += len(part)
+        if come > MOST_IN_LIST:
+            raise _unreadable(f"it has over {MOST_IN_LIST // (1024 * 1024)} MiB")
+        if len(piece) >= _PIECE:
+            yield decoder.decode(piece)
+            piece.clear()
+    yield decoder.decode(piece, final=True)
+
+
+def _stream(response: httpx.Response) -> AsyncIterator[bytes]:
+    stream = response.stream
+    if not isinstance(stream, httpx.AsyncByteStream):  # pragma: no cover - no transport gives one
+        raise TypeError("the answer of an asynchronous transport")
+    return aiter(stream)
+
+
+def _is_packed(response: httpx.Response) -> bool:
+    """Raises LaunchUnavailable if that matters, since it was asked not to be."""
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return False
+    if response.is_success and response.status_code != HTTPStatus.NO_CONTENT:
+        raise _unreadable("it is compressed, though it was asked not to be")
+    return True
+
+
+def _unreadable(why: str) -> LaunchUnavailable:
+    return LaunchUnavailable(
+        f"Machines API: the answer cannot be read: {why}", code="unreadable", ambiguous=True
+    )

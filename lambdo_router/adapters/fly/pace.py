@@ -1,0 +1,31 @@
+"""How fast calls of one kind may go out: Fly takes one a second, three at once, and no more."""
+
+import asyncio
+from typing import Final
+
+from lambdo_router.core.machine import LaunchBudget
+
+_SHORTEST: Final = 0.001
+"""Seconds: a wait below the clock's own steps might never end."""
+
+
+class Pace:
+    """Lets callers through at a rate, in the order in which they came."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        """`rate` a second, `burst` at once."""
+        # Fly counts creates, lists and all other calls alike, each kind for itself.
+        self._budget = LaunchBudget(rate, burst)
+        self._queue = asyncio.Lock()
+
+    async def turn(self) -> None:
+        """Wait for a turn. Cancelling the wait costs nobody else's."""
+        clock = asyncio.get_running_loop().time
+        async with self._queue:
+            while (wait := self._budget.wait(clock())) > 0:  # noqa: ASYNC110 - for the clock
+                await asyncio.sleep(max(wait, _SHORTEST))
+            self._budget.take(clock())
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody through for so long."""
+        self._budget.pause(asyncio.get_running_loop().time() + seconds)

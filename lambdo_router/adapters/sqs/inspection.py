@@ -1,0 +1,103 @@
+"""
+What SQS says of a queue: its settings, its policy, and what its clock shows.
+
+Nothing is sent and nothing is received for it: one GetQueueAttributes, which every consumer may do
+anyway. What the facts mean for a routes file is said in config/online.py.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdo_router.adapters.clock_skew import ahead_of
+from lambdo_router.adapters.sqs.failures import is_denied
+from lambdo_router.adapters.sqs.policy import Caller
+
+if TYPE_CHECKING:  # the stubs are no dependency of the package
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeFilterType
+
+_ALL: "QueueAttributeFilterType" = "All"
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """Where SQS moves messages that were received too often."""
+
+    target_arn: str
+    most_receives: int
+    """A message that was received more often than that is moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """A queue that is there. Durations are seconds."""
+
+    url: str
+    caller: Caller | None
+    """Whose credentials are used for it; None if that cannot be found out."""
+    ahead: float
+    """How far this machine's clock is ahead of SQS's, to a second or so; 0 if SQS does not say."""
+    attributes: bool = True
+    """False: GetQueueAttributes is not allowed, and what follows is not known."""
+    arn: str = ""
+    fifo: bool = False
+    visibility: float | None = None
+    """The queue's own; the router asks for its lease's length with each receive."""
+    retention: float | None = None
+    redrive: Redrive | None = None
+    kms_key: str = ""
+    """Of a queue that is encrypted with a key of KMS; empty for SQS's own key, or none."""
+    kms_reuse: float | None = None
+    """For how long SQS uses a data key before it asks KMS for another."""
+    policy: str = ""
+    """JSON; empty if it has none."""
+
+
+def inspect_queue(client: "SQSClient", url: str, caller: Caller | None) -> QueueFacts:
+    """Ask SQS for all attributes. Raises what boto3 raises, except where only that is denied."""
+    started = time.time()
+    try:
+        answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[_ALL])
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        response: Mapping[str, Any] = error.response
+        return QueueFacts(url, caller, _ahead(response, started), attributes=False)
+    found = {str(name): value for name, value in answer.get("Attributes", {}).items()}
+    kms_key = found.get("KmsMasterKeyId", "")
+    return QueueFacts(
+        url=url,
+        caller=caller,
+        ahead=_ahead(answer, started),
+        arn=found.get("QueueArn", ""),
+        fifo=found.get("FifoQueue") == "true",
+        visibility=_seconds(found, "VisibilityTimeout"),
+        retention=_seconds(found, "MessageRetentionPeriod"),
+        redrive=_redrive(found.get("RedrivePolicy", "")),
+        kms_key=kms_key,
+        kms_reuse=_seconds(found, "KmsDataKeyReusePeriodSeconds") if kms_key else None,
+        policy=found.get("Policy", ""),
+    )
+
+
+def _seconds(attributes: Mapping[str, str], name: str) -> float | None:
+    text = attributes.get(name, "")
+    return float(text) if text.isdecimal() else None
+
+
+def _redrive(text: str) -> Redrive | None:
+    try:
+        policy = json.loads(text) if text else {}
+        return Redrive(str(policy["deadLetterTargetArn"]), int(policy.get("maxReceiveCount", 10)))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _ahead(answer: Mapping[str, Any], started: float) -> float:
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return ahead_of(headers.get("date", ""), started, time.time())

@@ -1,0 +1,146 @@
+"""`explain`: what the router would do with one message, and why."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lambdo_router.cli.message_options import MessageOptions, existing, message_options, the_queue
+
+if TYPE_CHECKING:  # imported where they are used: a shell that completes has no use for them
+    from lambdo_router.cli.explain.explanation import Explanation
+    from lambdo_router.config.load import LoadedRoutes
+
+_MESSAGE_ID = "00000000-0000-4000-8000-000000000000"
+"""SQS chooses the id; with one that is always the same, so is what is printed."""
+_GUESSED = "SQS's own attributes were guessed, and a route asks for them: say them with --system"
+
+
+@click.command()
+@click.argument("routes", default="routes.yaml", type=click.Path(path_type=Path))
+@message_options(several=False)
+@click.option(
+    "--system",
+    "system",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="One of SQS's own attributes, like SenderId=AROAEXAMPLE:app. Repeatable; those of a "
+    "first delivery, just now, are there by themselves.",
+)
+@click.option(
+    "--request",
+    is_flag=True,
+    help="Print the body of the request that would create the Machine, and nothing else.",
+)
+@click.option(
+    "--show-values",
+    is_flag=True,
+    help="Show what variables stand for in the Machine.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+def command(
+    routes: Path,
+    options: MessageOptions,
+    system: tuple[str, ...],
+    *,
+    request: bool,
+    show_values: bool,
+    form: str,
+) -> None:
+    """
+    Say what the router would do with a message, by ROUTES (default: routes.yaml), and why.
+
+    Each route of the message's queue is told in its turn: the first condition that is not met,
+    what was there instead, and where the condition is written. Then what becomes of the message:
+    the batch and the Machine, or the reason why there is none. Nothing is sent, and no network is
+    needed.
+
+    The values of variables may be secrets: they are shown as they are written, ${NAME}. With
+    --show-values, and always with --request, the Machine is shown as it would be.
+
+    \b
+      lambdo-router explain --queue uploads --attribute kind=image --body '{"key": "a.png"}'
+      lambdo-router explain --message messages/upload.json --format json
+      lambdo-router explain --message messages/upload.json --request | jq .config.guest
+
+    Exit codes: 0 the message gets into a batch, 1 it does not, or the routes file has errors,
+    2 wrong usage.
+    """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
+    (sample,) = options.messages("explain")
+    of_sqs = _system(system)
+    existing(routes, "explain")
+    from lambdo_router.cli.explain.explanation import as_json, explain
+    from lambdo_router.cli.explain.text import lines
+    from lambdo_router.cli.loading import look_at
+    from lambdo_router.cli.output.layout import say
+    from lambdo_router.core.admission import judge
+    from lambdo_router.core.machine import machine_request
+    from lambdo_router.core.message import Message
+
+    loaded = look_at(routes)
+    source = the_queue(loaded.table, sample, routes)
+    received = Message(_MESSAGE_ID, "", sample.body, sample.attributes, _delivered() | of_sqs)
+    verdict = judge(loaded.table, source, received, wall=time.time(), record=True)
+    explanation = explain(loaded, source, received, verdict, show_values=show_values or request)
+    if request and verdict.batch is not None:
+        deadline = (received.sent_at or 0.0) + verdict.batch.key.profile.timeout
+        request_of = machine_request(verdict.batch, generation=loaded.generation, deadline=deadline)
+        click.echo(request_of.body)
+    elif form == "json" and not request:
+        click.echo(json.dumps(as_json(explanation, loaded, str(routes)), indent=2))
+    elif not request:
+        for line in lines(explanation):
+            say(line)
+    _warn(explanation, loaded, guessed=not of_sqs, request=request)
+    raise SystemExit(0 if verdict.outcome == "batched" else 1)
+
+
+def _delivered() -> dict[str, str]:
+    """What SQS says of a message that it delivers for the first time, just now."""
+    now = str(int(time.time() * 1000))
+    return {
+        "ApproximateReceiveCount": "1",
+        "SentTimestamp": now,
+        "ApproximateFirstReceiveTimestamp": now,
+    }
+
+
+def _system(written: tuple[str, ...]) -> dict[str, str]:
+    from lambdo_router.config.compile.matches import SYSTEM_ATTRIBUTES
+    from lambdo_router.config.diagnostics import closest
+
+    found: dict[str, str] = {}
+    for text in written:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.UsageError(
+                f"--system {text!r} is not NAME=VALUE; write it like SenderId=AROAEXAMPLE:app"
+            )
+        if name in found:
+            raise click.UsageError(f"--system {name} is there twice")
+        if name not in SYSTEM_ATTRIBUTES:
+            hint = closest(name, SYSTEM_ATTRIBUTES)
+            raise click.UsageError(f"--system: SQS has no attribute {name!r}; {hint}")
+        found[name] = value
+    return found
+
+
+def _warn(
+    explanation: "Explanation", loaded: "LoadedRoutes", *, guessed: bool, request: bool
+) -> None:
+    """What keeps the explanation from being the whole truth."""
+    from lambdo_router.cli.output.printing import print_warning
+
+    if request and explanation.machine is None:
+        reason, detail = explanation.verdict.refusal
+        what = f"{reason}: {detail}" if reason else "no route reads its queue"
+        print_warning(f"there is no request, since the message gets into no batch ({what})")
+    for key, written in explanation.unknown.items():
+        print_warning(f"{key} is {written}, and that variable is not set here")
+    asks = [r for r in loaded.table.routes_of(explanation.queue.name) if r.match.system is not None]
+    if guessed and asks:
+        print_warning(_GUESSED)

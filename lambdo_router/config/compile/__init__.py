@@ -1,0 +1,86 @@
+"""
+From a document to queues and routes: read this first.
+
+Shape comes first (draft.py, shape.py), then meaning, from what nothing depends on to what depends
+on everything: queues, layers and profiles, routes, and at last what only shows over the whole file
+(here). Every step notes problems in the draft and goes on, so that one run reports them all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lambdo_router.config.compile.profiles import Fallbacks, read_profiles
+from lambdo_router.config.compile.queues import compile_queues
+from lambdo_router.config.compile.routes import RouteCompiler
+from lambdo_router.config.diagnostics import Diagnostic
+from lambdo_router.config.lint.profiles import lint_profiles
+from lambdo_router.config.lint.routes import lint_routes
+from lambdo_router.config.read.document import Path
+from lambdo_router.config.read.draft import Draft
+from lambdo_router.config.read.parts import Part
+from lambdo_router.config.read.places import Places
+from lambdo_router.core.routing import Queue, Route
+from lambdo_router.core.schemas import EventSchema
+
+SchemaReader = Callable[[Draft, Path, str], EventSchema | None]
+"""Compiles the schema file that the text at a path names; what is wrong is noted in the draft."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a routes file means. Only fit for a RoutingTable if no diagnostic is an error."""
+
+    queues: Mapping[str, Queue]
+    routes: tuple[Route, ...]
+    profiles: int
+    """How many the file defines."""
+    diagnostics: tuple[Diagnostic, ...]
+    """Every problem of shape and meaning, errors and warnings, by position."""
+    places: Places
+    """Where in the files each route, and what it is made of, is written."""
+
+
+def compile_parts(
+    parts: Sequence[Part],
+    read_schema: SchemaReader,
+    fallbacks: Fallbacks,
+    *,
+    complete: bool = True,
+) -> Compiled:
+    """
+    Check a routes file, and what it includes, as a whole and put it into values.
+
+    `complete` is False if a file that should be there could not be read.
+    """
+    draft = Draft(parts, complete=complete)
+    queues = compile_queues(draft)
+    layers = read_profiles(draft)
+    compiler = RouteCompiler(
+        draft, queues, layers, fallbacks, lambda path, text: read_schema(draft, path, text)
+    )
+    routes = compiler.compile()
+    _warn_of_reject_loops(draft, queues, routes)
+    for problem in lint_routes(draft, routes):
+        draft.note(problem)
+    for warning in lint_profiles(draft, routes, compiler.route_layers):
+        draft.note(warning)
+    places = Places(draft, {"app": fallbacks.app or None, "region": fallbacks.region})
+    return Compiled(queues, routes, len(draft.names("profiles")), draft.problems, places)
+
+
+def _warn_of_reject_loops(
+    draft: Draft, queues: Mapping[str, Queue], routes: tuple[Route, ...]
+) -> None:
+    readers: dict[str | None, int] = {}
+    for index, route in enumerate(routes):
+        for name in route.queues:
+            readers.setdefault(name, index)
+    for queue in queues.values():
+        if queue.reject_to in readers:
+            draft.warning(
+                ("queues", queue.name, "reject_to"),
+                "reject-queue-is-read",
+                f"{draft.describe(('routes', readers[queue.reject_to]))} reads "
+                f"`{queue.reject_to}`, where queue `{queue.name}` moves its rejected messages",
+                hint="what is rejected there too may go round for ever",
+            )

@@ -1,0 +1,159 @@
+"""From the `match` of a route to compiled patterns."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from lambdo_router.config.diagnostics import closest
+from lambdo_router.config.read.document import Path
+from lambdo_router.config.read.draft import Draft, Section
+from lambdo_router.core.message import SYSTEM_NUMBERS
+from lambdo_router.core.patterns import Pattern, PatternError, compile_pattern
+from lambdo_router.core.routing import Match
+from lambdo_router.core.strict_json import WideNumber
+
+SYSTEM_ATTRIBUTES = (
+    "AWSTraceHeader",
+    "ApproximateFirstReceiveTimestamp",
+    "ApproximateReceiveCount",
+    "DeadLetterQueueSourceArn",
+    "MessageDeduplicationId",
+    "MessageGroupId",
+    "SenderId",
+    "SentTimestamp",
+    "SequenceNumber",
+)
+_TEXTS = frozenset(SYSTEM_ATTRIBUTES) - SYSTEM_NUMBERS
+"""The attributes that SQS itself gives to messages."""
+
+
+def read_match(section: Section) -> Match:
+    """The route's patterns; what is wrong with them is noted in the draft."""
+    match = section.draft.section(*section.at("match"))
+    _check_flat(match)
+    _check_system(match)
+    _warn_of_comparisons(match)
+    return Match(
+        attributes=_pattern(match, "attributes"),
+        body=_pattern(match, "body"),
+        system=_pattern(match, "system"),
+    )
+
+
+def _pattern(match: Section, part: str) -> Pattern | None:
+    value = match.value.get(part)
+    if not isinstance(value, dict):
+        return None
+    try:
+        return compile_pattern(
+            value, scalars=True, veiled=match.draft.veiled(match.at(part), value)
+        )
+    except PatternError as error:
+        _report(match.draft, match.at(part), value, error)
+        return None
+
+
+def _report(draft: Draft, at: Path, pattern: dict[str, object], error: PatternError) -> None:
+    """Note what is wrong with each field of the pattern; or with all of it, if each is right."""
+    errors = [inner for field in pattern.items() if (inner := _error_of(*field)) is not None]
+    for problem in errors or [error]:
+        path, text = (*at, *problem.path), str(problem)
+        if _has_variable(draft.written(path)):
+            # The text may quote what the variable stands for, and that may be a secret.
+            text = "what the variable stands for makes no pattern"
+        draft.problem(path, "bad-pattern", text, on="key" if problem.of_key else "value")
+
+
+def _error_of(field: str, value: object) -> PatternError | None:
+    try:
+        compile_pattern({field: value}, scalars=True)
+    except PatternError as error:
+        return error
+    return None
+
+
+def _has_variable(value: object) -> bool:
+    match value:
+        case str():
+            return "${" in value
+        case dict():
+            return any(map(_has_variable, value.values()))
+        case list():
+            return any(map(_has_variable, value))
+        case _:
+            return False
+
+
+def _check_flat(match: Section) -> None:
+    """Attributes hold plain values: a pattern that looks inside one could never match."""
+    attributes = match.value.get("attributes")
+    for name, value in attributes.items() if isinstance(attributes, dict) else ():
+        if isinstance(value, dict) and _error_of(name, value) is None:
+            match.draft.problem(
+                match.at("attributes", name),
+                "nested-attribute",
+                f"the attribute `{name}` has no fields to look into",
+                hint="write a value, or a list of values and tests such as [{prefix: img-}]",
+            )
+
+
+def _check_system(match: Section) -> None:
+    system = match.value.get("system")
+    for name, values in system.items() if isinstance(system, dict) else ():
+        if name not in SYSTEM_ATTRIBUTES and not name.startswith("$"):
+            what = f"SQS has no attribute `{name}` of its own"
+            at = match.at("system", name)
+            hint = closest(name, SYSTEM_ATTRIBUTES)
+            match.draft.problem(
+                at, "unknown-attribute", what, on="key", severity="warning", hint=hint
+            )
+        for index, value in enumerate(values if isinstance(values, list) else [values]):
+            at = match.at("system", name, *([index] if isinstance(values, list) else []))
+            if isinstance(value, bool | str) and name in SYSTEM_NUMBERS:
+                never, hint = f"`{name}` is a number", "write it without quotes"
+            elif isinstance(value, bool | int | float | WideNumber) and name in _TEXTS:
+                never, hint = f"`{name}` is text", "quote it"
+            else:
+                continue
+            what = f"{match.draft.shown(at)} never matches: SQS's attribute {never}"
+            match.draft.problem(at, "never-matches", what, hint=hint)
+
+
+def _warn_of_comparisons(match: Section) -> None:
+    """A field's `[">", 5]` is met by a `>` and by a 5, and its `"> 5"` by this very text."""
+    for part, pattern in match.value.items():
+        for at in _like_comparisons(pattern, match.at(part)):
+            match.draft.problem(
+                at,
+                "comparison-as-text",
+                f"{match.draft.shown(at)} compares nothing, it stands for this very text",
+                severity="warning",
+                hint='write [{numeric: [">", 5]}] to compare numbers',
+            )
+
+
+_SIGNS: Final = ("<", "<=", ">", ">=", "=", "==", "!=")
+_COMPARISON: Final = re.compile(r"(?:[<>]=?|==?|!=) ?-?[0-9]+(?:\.[0-9]+)?")
+
+
+def _like_comparisons(value: object, at: Path) -> Iterator[Path]:
+    match value:
+        case dict():
+            for key, inner in value.items():
+                yield from _like_comparisons(inner, (*at, key))
+        case list() if at[-1] == "$or":
+            for index, alternative in enumerate(value):
+                yield from _like_comparisons(alternative, (*at, index))
+        case list():
+            for index, item in enumerate(value):
+                follows = value[index + 1] if index + 1 < len(value) else None
+                if isinstance(item, str) and _compares(item, follows):
+                    yield (*at, index)
+        case str() if _COMPARISON.fullmatch(value):
+            yield at
+
+
+def _compares(text: str, follows: object) -> bool:
+    if text in _SIGNS:
+        return isinstance(follows, int | float) and not isinstance(follows, bool)
+    return _COMPARISON.fullmatch(text) is not None

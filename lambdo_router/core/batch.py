@@ -1,0 +1,187 @@
+"""
+Batches: events of one route that will share a Machine.
+
+A batch is open while it takes events. It is *ripe* when it is full or its window has passed; a
+ripe batch still takes events until a launch slot is free and `take` closes it. So an idle system
+launches each event at once, and under load batches grow by themselves.
+
+Pure: time is an argument, in seconds of any clock that does not jump.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from lambdo_router.core.message import Event, Message
+from lambdo_router.core.profile import Profile
+from lambdo_router.core.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class BatchKey:
+    """
+    What events must share to share a Machine.
+
+    The frozen route is part of it: after a reload an unchanged route goes on filling its batch, a
+    changed one is another key, and the old batch launches with what its events were routed by.
+    """
+
+    queue: str
+    route: Route
+    profile: Profile
+    """The route's profile with the senders' overrides in it."""
+
+    def __hash__(self) -> int:
+        # Asked for with every message. What is left out here still counts where keys are compared.
+        return hash((self.queue, self.route.name, self.profile.image, self.profile.size))
+
+    def within(self, app: str) -> "BatchKey":
+        """The key for a launch in this app of the profile's."""
+        return replace(self, profile=self.profile.within(app))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of a batch, with the message that brought it and the room it takes."""
+
+    message: Message
+    event: Event
+    raw_bytes: int
+    """Bytes in /tmp/events.json."""
+    rendered_bytes: int
+    """Bytes that it adds to the create request, at most."""
+    described: str = "{}"
+    """JSON of what /tmp/batch.json says of the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A closed batch: what one Machine gets."""
+
+    key: BatchKey
+    entries: tuple[Entry, ...]
+
+    @property
+    def message_ids(self) -> tuple[str, ...]:
+        """The messages, in the order of the events."""
+        return tuple(entry.message.id for entry in self.entries)
+
+
+@dataclass(slots=True)
+class _Open:
+    opened_at: float
+    entries: dict[str, Entry] = field(default_factory=dict)
+    raw_bytes: int = 0
+    rendered_bytes: int = 0
+    full: bool = False
+
+    def put(self, entry: Entry) -> None:
+        self.entries[entry.message.id] = entry
+        self.raw_bytes += entry.raw_bytes
+        self.rendered_bytes += entry.rendered_bytes
+
+    def remove(self, message_id: str) -> None:
+        entry = self.entries.pop(message_id)
+        self.raw_bytes -= entry.raw_bytes
+        self.rendered_bytes -= entry.rendered_bytes
+
+
+@dataclass(slots=True)
+class _Waiting:
+    room: int
+    batches: deque[_Open] = field(default_factory=deque)
+
+
+class Batcher:
+    """The open batches of one queue, by key; several per key when events come faster than slots."""
+
+    def __init__(self, room: Callable[[BatchKey], int]) -> None:
+        """`room` says how many bytes a create request of this key has for its entries."""
+        self._room = room
+        self._waiting: dict[BatchKey, _Waiting] = {}
+        self._key_of: dict[str, BatchKey] = {}
+
+    def __len__(self) -> int:
+        """How many events wait."""
+        return len(self._key_of)
+
+    def add(self, key: BatchKey, entry: Entry, now: float) -> bool:
+        """
+        Put an entry into the newest batch of its key, or open another.
+
+        False, and nothing is kept, if the entry alone is over the limits: it can never launch.
+        """
+        waiting = self._waiting.get(key) or _Waiting(self._room(key))
+        if entry.raw_bytes > key.profile.batch_bytes or entry.rendered_bytes > waiting.room:
+            return False
+        self._waiting[key] = waiting
+        batches = waiting.batches
+        if not batches or batches[-1].full or not _has_room(key, waiting.room, batches[-1], entry):
+            if batches:
+                batches[-1].full = True
+            batches.append(_Open(now))
+        batches[-1].put(entry)
+        batches[-1].full = len(batches[-1].entries) >= key.profile.batch_size
+        self._key_of[entry.message.id] = key
+        return True
+
+    def waiting_by_route(self) -> dict[str, int]:
+        """How many events wait, by the names of their routes."""
+        counts: dict[str, int] = {}
+        for key, waiting in self._waiting.items():
+            events = sum(len(batch.entries) for batch in waiting.batches)
+            counts[key.route.name] = counts.get(key.route.name, 0) + events
+        return counts
+
+    def ripe_at(self, key: BatchKey) -> float | None:
+        """When the oldest batch of this key may launch; None if there is none."""
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            return None
+        oldest = waiting.batches[0]
+        return oldest.opened_at if oldest.full else oldest.opened_at + key.profile.batch_window
+
+    def take(self, key: BatchKey) -> Batch | None:
+        """Close and return the oldest batch of this key; None if none waits (any more)."""
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            return None
+        oldest = waiting.batches.popleft()
+        self._forget_if_empty(key, waiting)
+        for message_id in oldest.entries:
+            del self._key_of[message_id]
+        return Batch(key, tuple(oldest.entries.values()))
+
+    def withdraw(self, message_id: str) -> str | None:
+        """Take one event out; the name of its route, None if it does not wait here."""
+        key = self._key_of.get(message_id)
+        return key.route.name if key is not None and self.drop(message_id) else None
+
+    def drop(self, message_id: str) -> bool:
+        """Take one event out, because its lease was lost; False if it does not wait here."""
+        key = self._key_of.pop(message_id, None)
+        if key is None:
+            return False
+        waiting = self._waiting[key]
+        batch = next(batch for batch in waiting.batches if message_id in batch.entries)
+        batch.remove(message_id)
+        if not batch.entries:
+            waiting.batches.remove(batch)
+            self._forget_if_empty(key, waiting)
+        return True
+
+    def drain(self) -> Iterator[Batch]:
+        """Close every batch, oldest first within its key; afterwards nothing waits."""
+        for key in tuple(self._waiting):
+            while (batch := self.take(key)) is not None:
+                yield batch
+
+    def _forget_if_empty(self, key: BatchKey, waiting: _Waiting) -> None:
+        if not waiting.batches:
+            del self._waiting[key]
+
+
+def _has_room(key: BatchKey, room: int, batch: _Open, entry: Entry) -> bool:
+    # Between two events in the file stands a comma.
+    raw = batch.raw_bytes + len(batch.entries) + entry.raw_bytes
+    return raw <= key.profile.batch_bytes and batch.rendered_bytes + entry.rendered_bytes <= room

@@ -1,0 +1,304 @@
+"""
+From a batch to the request that creates its Machine, and how fast such requests may go out.
+
+Rendering is pure. The request carries the events as files, base64 inside JSON, and Fly takes a
+body of about 1 MiB (512 KiB of file passed, 768 KiB did not): the cap here is 900,000 bytes on the
+rendered request, and every event knows beforehand how much it will add to it.
+"""
+
+import base64
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from lambdo_router.core.batch import Batch, BatchKey, Entry
+from lambdo_router.core.message import Event, Message
+from lambdo_router.core.trace_context import LONGEST_STATE, TraceContext, context_of, shared_by
+
+EVENTS_PATH = "/tmp/events.json"  # noqa: S108 - inside the Machine, where handlers expect it
+BATCH_PATH = "/tmp/batch.json"  # noqa: S108 - as above
+REQUEST_LIMIT = 900_000
+"""Bytes of a create request's body."""
+
+_NAME_PREFIX = "lambdo-"
+_LONGEST_NAME = 63
+_DIGEST_LENGTH = 16
+_READABLE = 0o644
+"""Fly writes the files as root, with modes it does not document; an image may run as anybody."""
+_LONGEST_URL = 200
+_TRANSIT = 0.25
+"""Seconds that a create may be on its way to Fly, with the first connection to be made."""
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+_LONGEST_TRACE = TraceContext("f" * 32, "f" * 16, "01", "x" * LONGEST_STATE)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRequest:
+    """One Machine to create. Launching is idempotent by `name` while the Machine lives."""
+
+    app: str
+    name: str
+    batch_id: str
+    """Names this delivery of these messages; also in the Machine's metadata as `lambdo_batch`."""
+    body: str
+    """The whole JSON body of `POST /v1/apps/{app}/machines`."""
+    secrets: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
+    """Texts in the body, each with what is shown instead where an answer repeats it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A Machine that Fly has accepted."""
+
+    id: str
+    name: str
+    region: str
+    adopted: bool = False
+    """True if an earlier attempt of ours, whose answer was lost, had created it."""
+
+
+def entry_of(message: Message, event: Event) -> Entry:
+    """The event as an entry of a batch, with the room it takes."""
+    raw = len(event.text.encode())
+    described = _compact(_described(message, event))
+    # Each piece is followed by a comma, then both files become base64; 11 is the message's digest.
+    rendered = _base64_bytes(raw + 1) + _base64_bytes(len(described) + 1) + 11
+    return Entry(message, event, raw, rendered, described)
+
+
+def room_for_entries(key: BatchKey) -> int:
+    """Bytes that a create request of this key has left for its entries; may be negative."""
+    report = ReportAddress("x" * _LONGEST_URL, "x" * _LONGEST_URL)
+    empty = machine_request(
+        Batch(key, ()), generation="0" * 12, deadline=1e10, report=report, trace=_LONGEST_TRACE
+    )
+    # The count of events is the one field outside the entries that grows with them.
+    return REQUEST_LIMIT - len(empty.body) - len(str(key.profile.batch_size))
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAddress:
+    """Where a Machine may report which of its events failed, and the secret that lets it."""
+
+    url: str
+    token: str = field(repr=False)
+
+
+def batch_id_of(batch: Batch) -> str:
+    """Names this delivery of these messages."""
+    return _digest(
+        *sorted(f"{entry.message.id} {entry.message.receive_count}" for entry in batch.entries)
+    )
+
+
+def machine_request(
+    batch: Batch,
+    *,
+    generation: str,
+    deadline: float = 0.0,
+    report: ReportAddress | None = None,
+    trace: TraceContext | None = None,
+) -> MachineRequest:
+    """
+    The request that creates this batch's Machine, to be destroyed after `deadline` (unix seconds).
+
+    The name comes from the message ids alone, so that a repeat finds the Machine of the first
+    attempt; the batch id also from the receive counts, so that a later delivery is told apart.
+    `trace` is what the Machine goes on from; None: the trace that all its messages carry, if any.
+    """
+    key, profile = batch.key, batch.key.profile
+    batch_id = batch_id_of(batch)
+    name = machine_name(key.route.name, batch.message_ids)
+    body: dict[str, Any] = {
+        "name": name,
+        "skip_service_registration": True,
+        "config": _config(batch, batch_id, generation, deadline, report, trace or _trace_of(batch)),
+    }
+    if profile.region is not None:
+        body["region"] = profile.region
+    return MachineRequest(profile.app, name, batch_id, _compact(body), profile.secrets)
+
+
+def machine_name(route: str, message_ids: tuple[str, ...]) -> str:
+    """`lambdo-ROUTE-DIGEST`: at most 63 of `[a-z0-9-]`, the same for the same messages."""
+    longest = _LONGEST_NAME - len(_NAME_PREFIX) - _DIGEST_LENGTH - 1
+    slug = re.sub(r"[^a-z0-9]+", "-", route.lower())[:longest].strip("-")
+    return f"{_NAME_PREFIX}{slug}-{_digest(*sorted(message_ids))}"
+
+
+def message_digest(message_id: str) -> str:
+    """64 bits of a message id as 11 characters: a thousand of them take 11 KB of metadata."""
+    digest = hashlib.sha256(message_id.encode()).digest()[:8]
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _config(
+    batch: Batch,
+    batch_id: str,
+    generation: str,
+    deadline: float,
+    report: ReportAddress | None,
+    trace: TraceContext | None,
+) -> dict[str, Any]:
+    key, profile = batch.key, batch.key.profile
+    config: dict[str, Any] = json.loads(profile.machine)
+    config["image"] = profile.image
+    config["guest"] = {
+        "cpu_kind": profile.guest.cpu_kind,
+        "cpus": profile.guest.cpus,
+        "memory_mb": profile.guest.memory_mb,
+    }
+    if profile.command is not None:
+        config["init"] = {**config.get("init", {}), "cmd": list(profile.command)}
+    ends = str(math.ceil(deadline))
+    config["env"] = {
+        **config.get("env", {}),
+        **_environment(batch, batch_id, ends, report),
+        **(trace.environment() if trace is not None else {}),
+    }
+    config["files"] = [
+        *config.get("files", ()),
+        _file(EVENTS_PATH, _events_file(batch)),
+        _file(BATCH_PATH, _batch_file(batch, batch_id, generation)),
+    ]
+    config["metadata"] = {
+        **config.get("metadata", {}),
+        "lambdo_router": "1",
+        "lambdo_route": key.route.name,
+        "lambdo_queue": key.queue,
+        "lambdo_batch": batch_id,
+        "lambdo_generation": generation,
+        "lambdo_profile": profile.name,
+        "lambdo_acknowledge": profile.acknowledge,
+        "lambdo_deadline": ends,
+        "lambdo_messages": "".join(map(message_digest, batch.message_ids)),
+    }
+    # Without both, Fly runs a failed command again in place and never destroys the Machine.
+    config["auto_destroy"] = True
+    config["restart"] = {"policy": "no"}
+    return config
+
+
+def _environment(
+    batch: Batch, batch_id: str, deadline: str, report: ReportAddress | None
+) -> dict[str, str]:
+    environment = {
+        **dict(batch.key.profile.env),
+        "EVENTS_PATH": EVENTS_PATH,
+        "LAMBDO_BATCH_PATH": BATCH_PATH,
+        "LAMBDO_ROUTE": batch.key.route.name,
+        "LAMBDO_QUEUE": batch.key.queue,
+        "LAMBDO_BATCH_ID": batch_id,
+        "LAMBDO_EVENT_COUNT": str(len(batch.entries)),
+        "LAMBDO_DEADLINE": deadline,
+    }
+    if report is not None:
+        environment |= {"LAMBDO_REPORT_URL": report.url, "LAMBDO_REPORT_TOKEN": report.token}
+    return environment
+
+
+def _trace_of(batch: Batch) -> TraceContext | None:
+    """What all messages carry; where they differ, none of them speaks for the batch."""
+    return shared_by(context_of(entry.message, entry.event.attributes) for entry in batch.entries)
+
+
+def _events_file(batch: Batch) -> str:
+    # The senders' own texts: numbers, key order and white space reach the handler untouched.
+    return "[" + ",".join(entry.event.text for entry in batch.entries) + "]"
+
+
+def _batch_file(batch: Batch, batch_id: str, generation: str) -> str:
+    about = {
+        "batch_id": batch_id,
+        "route": batch.key.route.name,
+        "queue": batch.key.queue,
+        "generation": generation,
+    }
+    # What is said of each message was written when its room was measured.
+    messages = ",".join(entry.described for entry in batch.entries)
+    return _compact(about)[:-1] + f',"messages":[{messages}]}}'
+
+
+def _described(message: Message, event: Event) -> dict[str, Any]:
+    return {
+        "message_id": message.id,
+        "receive_count": message.receive_count,
+        "sent_at": message.sent_at,
+        "attributes": {
+            name: {
+                "type": attribute.data_type,
+                "value": base64.b64encode(attribute.value).decode()
+                if isinstance(attribute.value, bytes)
+                else attribute.value,
+            }
+            for name, attribute in event.attributes.items()
+        },
+        "system": dict(message.system),
+    }
+
+
+def _digest(*parts: str) -> str:
+    """80 bits of SHA-256 as 16 characters of `[a-z2-7]`."""
+    digest = hashlib.sha256("\n".join(parts).encode()).digest()[:10]
+    return base64.b32encode(digest).decode().lower()
+
+
+def _file(path: str, text: str) -> dict[str, Any]:
+    content = base64.b64encode(text.encode()).decode()
+    return {"guest_path": path, "raw_value": content, "mode": _READABLE}
+
+
+def _base64_bytes(count: int) -> int:
+    """At most so many characters, wherever in the file the bytes stand."""
+    return (count * 4 + 2) // 3 + 1
+
+
+class LaunchBudget:
+    """
+    Fly takes about one create per second and app, three at once (its documented limit per action).
+
+    A token bucket in values: `wait` asks, `take` spends. `pause` closes it until a given time, for
+    when Fly has answered 429 all the same.
+    """
+
+    def __init__(self, rate: float, burst: int) -> None:
+        """`rate` launches a second, `burst` at once."""
+        self._rate = rate
+        self._burst = burst
+        self._tokens = float(burst)
+        self._as_of = -math.inf
+        self._closed_until = 0.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until a launch may go out; 0.0 if it may now."""
+        return self.wait_behind(0, now)
+
+    def wait_behind(self, others: int, now: float) -> float:
+        """Seconds until a launch may go out for which so many others wait already."""
+        missing = 1.0 + others - self._filled(now)
+        fills_in = missing / self._rate + max(0.0, self._as_of - now) if missing > 0 else 0.0
+        return max(0.0, fills_in, self._closed_until - now)
+
+    def take(self, now: float) -> None:
+        """Spend one launch."""
+        filled = self._filled(now)
+        # Fly's bucket begins to fill again when the request arrives there, so one of ours that
+        # was full must not begin before. Later requests may then come early by as much.
+        late = _TRANSIT if filled > self._burst else 0.0
+        self._tokens = min(self._burst, filled) - 1.0
+        self._as_of = max(self._as_of, now + late)
+
+    def give_back(self) -> None:
+        """A launch that was taken did not go out."""
+        self._tokens += 1.0
+
+    def pause(self, until: float) -> None:
+        """Let nothing out before `until`."""
+        self._closed_until = max(self._closed_until, until)
+
+    def _filled(self, now: float) -> float:
+        """The launches that have come back since, not cut to the burst."""
+        return self._tokens + max(0.0, now - self._as_of) * self._rate

@@ -1,0 +1,85 @@
+"""How values look in messages to people: JSON, escaped, and short whatever a sender wrote."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from lambdo_router.core.message import Unreadable
+from lambdo_router.core.strict_json import WideNumber
+
+_LONGEST: Final = 60
+"""Characters of a value that are shown."""
+_MOST: Final = 4
+"""Members of a list that are shown."""
+
+
+def shown(value: object) -> str:
+    """The value as JSON of about 60 characters at most, ASCII only."""
+    match value:
+        case Mapping():
+            text = "an object" if value else "an empty object"
+        case list() | tuple():
+            text = _list(value)
+        case str():
+            text = json.dumps(cut(value))
+        case WideNumber(digits):
+            text = cut(digits)
+        case bool() | int() | float() | None:
+            text = cut(_scalar(value))
+        case Unreadable(data_type):
+            text = f"(text that is no {cut(data_type)})"
+        case _:
+            text = f"a value of type {type(value).__name__}"
+    return text
+
+
+def _scalar(value: float | None) -> str:
+    try:
+        return json.dumps(value)
+    except ValueError:  # an int that is longer than Python prints
+        return "a very long number"
+
+
+def _list(values: Sequence[object]) -> str:
+    rest = [f"... {len(values) - _MOST} more"] if len(values) > _MOST else []
+    scalars = [
+        "[...]" if isinstance(value, (list, tuple)) else shown(value) for value in values[:_MOST]
+    ]
+    return f"[{', '.join(scalars + rest)}]"
+
+
+def described(value: object) -> str:
+    """The value with its type: `the string "a"`, `the number 5`, `true`, `a list`, `an object`."""
+    match value:
+        case bool() | None:
+            return shown(value)
+        case str():
+            return f"the string {shown(value)}"
+        case int() | float() | WideNumber():
+            return f"the number {shown(value)}"
+        case list() | tuple():
+            return "a list" if value else "an empty list"
+        case Mapping() if value:
+            keys = [shown(key) for key in value]
+            return f"an object with the key{'s' * (len(keys) > 1)} {either(keys, 'and')}"
+        case _:
+            return shown(value)
+
+
+def cut(text: str) -> str:
+    """The text, or its beginning and `...`."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def either(choices: Sequence[str], word: str = "or") -> str:
+    """`a`, `a or b`, `a, b or c`; a long list is cut."""
+    if len(choices) > _MOST + 1:
+        return f"{', '.join(choices[:_MOST])} {word} {len(choices) - _MOST} more"
+    *first, last = choices
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def label(path: str) -> str:
+    """A path, or field name, as it stands in a message: bare if that is readable."""
+    readable = path.isprintable() and path.strip() == path and path and len(path) <= 2 * _LONGEST
+    return path if readable else shown(path)

@@ -1,0 +1,311 @@
+"""
+Routes, and the one function that decides where a message goes.
+
+`decide` is pure and total: every message gets a `Routed` or a `Refused`, whatever its sender
+wrote. It serves the running router and every tool, so that no tool can disagree with it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lambdo_router.core.message import (
+    Event,
+    Message,
+    NotAnEvent,
+    attribute_document,
+    read_event,
+    system_document,
+)
+from lambdo_router.core.patterns import Index, Pattern, Reading, covers
+from lambdo_router.core.profile import OverrideDenied, Overrides, Profile
+from lambdo_router.core.schemas import EventSchema
+
+Policy = Literal["reject", "leave", "drop"]
+Part = Literal["attributes", "body", "system"]
+"""What of a message a pattern looks at."""
+Reason = Literal[
+    "not_json", "unmatched", "schema_invalid", "override_denied", "too_large", "max_attempts"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue of the routes file. Either `url` (queue URL or ARN) or `lookup` (SQS name) is set."""
+
+    name: str
+    url: str | None = None
+    lookup: str | None = None
+    region: str | None = None
+    """The AWS region, where the address does not tell it; None: AWS_REGION."""
+    role_arn: str | None = None
+    """The IAM role whose rights are used for this queue; None: the router's own."""
+    endpoint: str | None = None
+    """Scheme and host of the SQS that has it; None: AWS_ENDPOINT_URL, else AWS itself."""
+    envelope: Literal["none", "sns"] = "none"
+    visibility: float = 60.0
+    """Seconds of a lease; renewed at half-life for everything held."""
+    max_waiting: int = 1000
+    """Messages held before launch; no more are received while as many wait."""
+    reject_to: str | None = None
+    """Name, in the same file, of the queue that rejected messages are sent to."""
+    on_unmatched: Policy = "leave"
+    veiled: "Queue | None" = field(default=None, compare=False, repr=False)
+    """The same with variables as they are written; None if there are none that may be secrets."""
+
+    @property
+    def told(self) -> "Queue":
+        """The queue as it may be shown to people."""
+        return self.veiled or self
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a route asks of a message; a part that is None asks nothing."""
+
+    attributes: Pattern | None = None
+    body: Pattern | None = None
+    system: Pattern | None = None
+
+    def parts(self) -> dict[Part, Pattern]:
+        """The patterns by the part of a message that they look at."""
+        parts: dict[Part, Pattern | None] = {
+            "attributes": self.attributes,
+            "body": self.body,
+            "system": self.system,
+        }
+        return {part: pattern for part, pattern in parts.items() if pattern is not None}
+
+    def covers(self, other: "Match") -> bool:
+        """Whether certainly every message that `other` matches is matched by this."""
+        return (
+            covers(self.attributes, other.attributes)
+            and covers(self.body, other.body)
+            and covers(self.system, other.system)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One entry of `routes`. Two routes are equal when they would treat every message alike."""
+
+    name: str
+    queues: tuple[str, ...]
+    profile: Profile
+    match: Match = Match()
+    schema: EventSchema | None = None
+    on_invalid: Policy = "reject"
+    overrides: Overrides = Overrides()
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """
+    All that a routes file says, compiled. Shared and never changed: a reload replaces it.
+
+    What takes long to find out about thousands of routes is found out here, where the table is
+    made: in a thread, and not on the event loop that swaps it.
+    """
+
+    generation: str
+    """Digest of the file, its schemas and the values of its variables."""
+    queues: Mapping[str, Queue]
+    routes: tuple[Route, ...]
+    profiles: frozenset[Profile] = field(init=False, repr=False, compare=False)
+    """All different profiles of its routes."""
+    ways: frozenset[tuple[str, str, str]] = field(init=False, repr=False, compare=False)
+    """Every queue, route and app that a message can go by."""
+    _by_queue: Mapping[str, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
+    _by_profile: Mapping[Profile, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
+    _profiles: Mapping[str, tuple[Profile, ...]] = field(init=False, repr=False, compare=False)
+    _indexes: Mapping[str, Index] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_queue: dict[str, list[Route]] = {name: [] for name in self.queues}
+        for route in self.routes:
+            for name in route.queues:
+                by_queue[name].append(route)
+        indexes = {
+            name: Index([route.match.parts().items() for route in routes])
+            for name, routes in by_queue.items()
+        }
+        found = {
+            "profiles": frozenset(route.profile for route in self.routes),
+            "ways": frozenset(
+                (n, r.name, app) for r in self.routes for n in r.queues for app in r.profile.apps
+            ),
+            "_by_queue": {n: tuple(routes) for n, routes in by_queue.items()},
+            "_by_profile": _by_profile(self.routes),
+            "_profiles": {
+                n: tuple(dict.fromkeys(route.profile for route in routes))
+                for n, routes in by_queue.items()
+            },
+            "_indexes": indexes,
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+
+    def routes_of(self, queue: str) -> tuple[Route, ...]:
+        """The routes that read this queue, in file order."""
+        return self._by_queue.get(queue, ())
+
+    def profiles_of(self, queue: str) -> tuple[Profile, ...]:
+        """The different profiles of these routes."""
+        return self._profiles.get(queue, ())
+
+    def routes_with(self, profile: Profile) -> tuple[Route, ...]:
+        """The routes that launch this profile, which is one as `within` one of its apps."""
+        return self._by_profile.get(profile, ())
+
+    def index_of(self, queue: str) -> Index:
+        """An index of `routes_of` this queue, by their places there. KeyError for no queue."""
+        return self._indexes[queue]
+
+    def candidates(self, queue: str, reading_of: Callable[[str], Reading]) -> Iterator[Route]:
+        """
+        The routes of this queue that a message may match, in file order.
+
+        `reading_of` gives, for each part of a `match`, what the patterns there look at.
+        """
+        routes = self.routes_of(queue)
+        for place in self._indexes[queue].candidates(reading_of) if routes else ():
+            yield routes[place]
+
+    def sources(self) -> tuple[Queue, ...]:
+        """The queues that some route reads; the others are only written to."""
+        return tuple(queue for name, queue in self.queues.items() if self._by_queue[name])
+
+
+def _by_profile(routes: Iterable[Route]) -> dict[Profile, tuple[Route, ...]]:
+    found: dict[Profile, list[Route]] = {}
+    for route in routes:
+        for app in route.profile.apps:
+            found.setdefault(route.profile.within(app), []).append(route)
+    return {profile: tuple(sharing) for profile, sharing in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A route that a message did not take, and the first reason why."""
+
+    route: str
+    why: str
+    part: Part | Literal[""] = ""
+    """Which pattern of the route's `match` was not met."""
+    path: tuple[str | int, ...] = ()
+    """Keys and list indexes inside that pattern, as it is written, that lead to what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The message takes `route`, and becomes part of a Machine made from `profile`."""
+
+    route: Route
+    profile: Profile
+    """The route's profile with the sender's overrides in it."""
+    event: Event
+    considered: tuple[Considered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The message does not become part of a batch; `policy` says what happens to it instead."""
+
+    reason: Reason
+    detail: str
+    policy: Policy
+    route: Route | None = None
+    considered: tuple[Considered, ...] = ()
+
+
+Decision = Routed | Refused
+
+
+def decide(
+    table: RoutingTable, queue: Queue, message: Message, *, record: bool = False
+) -> Decision:
+    """
+    Where this message goes: the first route of its queue, in file order, that it matches.
+
+    With `record` the decision also carries why each earlier route did not match.
+    """
+    try:
+        event = read_event(message, queue.envelope)
+    except NotAnEvent as problem:
+        return Refused("not_json", str(problem), _reject_or_leave(queue))
+    documents = _Documents(event, message)
+    considered: list[Considered] = []
+    routes = table.routes_of(queue.name)
+    # To say why routes did not match, those must be looked at that the index would pass over.
+    for route in routes if record else table.candidates(queue.name, documents.of):
+        if _matches(route.match, documents):
+            return _admit(route, queue, event, tuple(considered))
+        if record:
+            considered.append(_considered(route, documents))
+    return Refused("unmatched", "no route matches", queue.on_unmatched, None, tuple(considered))
+
+
+class _Documents:
+    """What the patterns of routes look at in a message, each made when the first asks for it."""
+
+    __slots__ = ("_event", "_message", "_readings")
+
+    def __init__(self, event: Event, message: Message) -> None:
+        self._event = event
+        self._message = message
+        self._readings: dict[str, Reading] = {}
+
+    def of(self, part: str) -> Reading:
+        """The document that patterns of this part of a `match` read."""
+        reading = self._readings.get(part)
+        if reading is None:
+            reading = self._readings[part] = Reading(self._document(part))
+        return reading
+
+    def _document(self, part: str) -> dict[str, object]:
+        match part:
+            case "attributes":
+                return attribute_document(self._event.attributes)
+            case "system":
+                return system_document(self._message.system)
+            case _:
+                return self._event.value
+
+
+def _matches(match: Match, documents: _Documents) -> bool:
+    return (
+        (match.attributes is None or match.attributes.matches(documents.of("attributes")))
+        and (match.body is None or match.body.matches(documents.of("body")))
+        and (match.system is None or match.system.matches(documents.of("system")))
+    )
+
+
+def _considered(route: Route, documents: _Documents) -> Considered:
+    for part, pattern in route.match.parts().items():
+        if (failure := pattern.failure(documents.of(part))) is not None:
+            return Considered(route.name, f"{part}.{failure.text}", part, failure.path)
+    return Considered(route.name, "it matches")
+
+
+def _admit(
+    route: Route, queue: Queue, event: Event, considered: tuple[Considered, ...]
+) -> Decision:
+    if route.schema is not None and (problems := route.schema.problems(event.value)):
+        detail = "; ".join(problems)
+        return Refused(
+            "schema_invalid", detail, _possible(route.on_invalid, queue), route, considered
+        )
+    try:
+        profile = route.overrides.apply(route.profile, event.attributes)
+    except OverrideDenied as denied:
+        return Refused("override_denied", str(denied), _reject_or_leave(queue), route, considered)
+    return Routed(route, profile, event, considered)
+
+
+def _possible(policy: Policy, queue: Queue) -> Policy:
+    """`reject` needs somewhere to send the message to; without it the redrive policy decides."""
+    return "leave" if policy == "reject" and queue.reject_to is None else policy
+
+
+def _reject_or_leave(queue: Queue) -> Policy:
+    return _possible("reject", queue)

@@ -1,0 +1,231 @@
+"""
+What becomes of a message in the end: acknowledged, retried, left or rejected.
+
+Pure: wall-clock time (unix seconds) and the jitter (0.0 to 1.0) are arguments.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import assert_never
+
+from lambdo_router.core.backoff import backoff
+from lambdo_router.core.batch import BatchKey, Entry
+from lambdo_router.core.errors import LaunchError, LaunchUnavailable
+from lambdo_router.core.lease import LONGEST_VISIBILITY
+from lambdo_router.core.machine import room_for_entries
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.routing import Queue, Reason, Refused
+
+REJECTION_ATTRIBUTE = "lambdo_rejection"
+MOST_ATTRIBUTES = 10
+"""SQS's limit of user attributes per message."""
+LARGEST_MESSAGE = 1_048_576
+"""SQS's limit in bytes, attributes included (since August 2025)."""
+
+_FIRST_RETRY = 5.0
+_LONGEST_RETRY = 900.0
+_FIRST_PARKING = 600.0
+_MOST_DOUBLINGS = 7  # beyond SQS's 12 hours
+_LONGEST_DETAIL = 2_000
+# What is asked beyond the rest of SQS's 12 hours is refused, not clamped.
+_MARGIN = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Delete the message. `why` is `launched`, `succeeded` or `dropped`."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Hide the message for `delay` seconds; SQS then delivers it again."""
+
+    delay: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Let the lease run out: the queue's redrive policy decides what becomes of the message."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a message was moved aside; the JSON in its attribute `lambdo_rejection`."""
+
+    reason: Reason
+    detail: str
+    route: str | None
+    queue: str
+    message_id: str
+    attempts: int
+    time: float
+    """Unix seconds."""
+
+    def attribute(self) -> Attribute:
+        """As a message attribute. ASCII, since SQS refuses most control characters."""
+        fields = asdict(self)
+        if len(self.detail) > _LONGEST_DETAIL:
+            fields["detail"] = self.detail[:_LONGEST_DETAIL] + "..."
+        return Attribute("String", json.dumps(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Send the message to the queue `to` with its rejection, then delete it here."""
+
+    to: str
+    rejection: Rejection
+
+
+Settlement = Acknowledge | Retry | Leave | Reject
+
+
+def of_refusal(refused: Refused, queue: Queue, message: Message, wall: float) -> Settlement:
+    """For a message that does not become part of a batch."""
+    match refused.policy:
+        case "drop":
+            return Acknowledge("dropped")
+        case "leave":
+            return Leave(refused.reason, refused.detail)
+        case "reject":
+            route = refused.route.name if refused.route is not None else None
+            rejection = _rejection(refused.reason, refused.detail, route, queue.name, message, wall)
+            return _reject_or_leave(rejection, queue.reject_to, message)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def of_too_large(key: BatchKey, entry: Entry, queue: Queue, wall: float) -> Settlement:
+    """For an event that no create request of its route can carry."""
+    detail = (
+        f"the event takes {entry.raw_bytes} bytes, {entry.rendered_bytes} of the create request; "
+        f"allowed are {key.profile.batch_bytes} (batch_bytes) and {room_for_entries(key)}"
+    )
+    rejection = _rejection("too_large", detail, key.route.name, queue.name, entry.message, wall)
+    return _reject_or_leave(rejection, queue.reject_to, entry.message)
+
+
+def of_launch_failure(
+    error: LaunchError,
+    key: BatchKey,
+    message: Message,
+    *,
+    reject_to: str | None,
+    held_for: float,
+    jitter: float,
+    wall: float,
+) -> Settlement:
+    """For a message whose Machine Fly did not take: another try while `max_attempts` allows."""
+    attempts = message.receive_count
+    if is_last_attempt(key, message):
+        detail = f"not launched in {attempts} attempts; the last failure: {error}"
+        rejection = _rejection("max_attempts", detail, key.route.name, key.queue, message, wall)
+        return _reject_or_leave(rejection, reject_to, message)
+    asked = error.retry_after if isinstance(error, LaunchUnavailable) else None
+    delay = retry_delay(attempts, jitter=jitter, at_least=asked or 0.0, held_for=held_for)
+    return Retry(delay, str(error))
+
+
+def of_machine_failure(
+    failure: str,
+    key: BatchKey,
+    message: Message,
+    *,
+    reject_to: str | None,
+    held_for: float,
+    jitter: float,
+    wall: float,
+) -> Settlement:
+    """
+    For a message whose Machine failed, or reported it as failed.
+
+    With `max_attempts` used up it is rejected, for which the message must have its body; else it is
+    retried, for which its id and receive count are enough.
+    """
+    if is_last_attempt(key, message):
+        rejection = _rejection("max_attempts", failure, key.route.name, key.queue, message, wall)
+        return _reject_or_leave(rejection, reject_to, message)
+    return Retry(retry_delay(message.receive_count, jitter=jitter, held_for=held_for), failure)
+
+
+def is_last_attempt(key: BatchKey, message: Message) -> bool:
+    """Whether a failure of this delivery ends the retries."""
+    most = key.profile.max_attempts
+    return most is not None and message.receive_count >= most
+
+
+def retry_delay(
+    receive_count: int, *, jitter: float, at_least: float = 0.0, held_for: float = 0.0
+) -> float:
+    """
+    Seconds to hide a message before its next delivery.
+
+    5 s after the first receive, doubled with each further one up to 15 minutes, of which between
+    half and all is taken by `jitter`. The service's own wish (`at_least`) wins over a shorter one,
+    and the rest of SQS's 12 hours since the receive bounds both.
+    """
+    wanted = backoff(receive_count, first=_FIRST_RETRY, longest=_LONGEST_RETRY, jitter=jitter)
+    return max(0.0, min(max(wanted, at_least), LONGEST_VISIBILITY - _MARGIN - held_for))
+
+
+def park_delay(receive_count: int, *, held_for: float) -> float:
+    """
+    Seconds to hide a message whose profile may launch nothing, if it is not shown before.
+
+    10 minutes, doubled with each receive: a day costs a message seven of them. A router that
+    crashes shows nothing, and so delays a message by about as long as it had waited already.
+    """
+    wanted = _FIRST_PARKING * 2.0 ** min(receive_count - 1, _MOST_DOUBLINGS)
+    return max(0.0, min(wanted, LONGEST_VISIBILITY - _MARGIN - held_for))
+
+
+def rejected_attributes(message: Message, rejection: Rejection) -> Mapping[str, Attribute] | None:
+    """
+    The attributes of the rejected message: its own and `lambdo_rejection`.
+
+    None if SQS would not take them: more than ten attributes, or more than 1 MiB in all.
+    """
+    attributes = {**message.attributes, REJECTION_ATTRIBUTE: rejection.attribute()}
+    size = len(message.body.encode()) + sum(map(_attribute_bytes, attributes, attributes.values()))
+    if len(attributes) > MOST_ATTRIBUTES or size > LARGEST_MESSAGE:
+        return None
+    return attributes
+
+
+def _attribute_bytes(name: str, attribute: Attribute) -> int:
+    value = attribute.value
+    length = len(value) if isinstance(value, bytes) else len(value.encode())
+    return len(name.encode()) + len(attribute.data_type.encode()) + length
+
+
+def _rejection(
+    reason: Reason, detail: str, route: str | None, queue: str, message: Message, wall: float
+) -> Rejection:
+    return Rejection(
+        reason=reason,
+        detail=detail,
+        route=route,
+        queue=queue,
+        message_id=message.id,
+        attempts=message.receive_count,
+        time=wall,
+    )
+
+
+def _reject_or_leave(rejection: Rejection, reject_to: str | None, message: Message) -> Settlement:
+    if reject_to is None:
+        return Leave(rejection.reason, rejection.detail)
+    if rejected_attributes(message, rejection) is None:
+        return Leave(
+            rejection.reason,
+            f"{rejection.detail} (cannot be rejected: with {REJECTION_ATTRIBUTE} the message would "
+            f"have more than {MOST_ATTRIBUTES} attributes or {LARGEST_MESSAGE} bytes)",
+        )
+    return Reject(reject_to, rejection)

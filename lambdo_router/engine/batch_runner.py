@@ -1,0 +1,345 @@
+"""
+A closed batch from its launch to its settlement.
+
+With `acknowledge: launch` its messages are done when Fly has accepted the Machine. With `success`
+they are done when the Machine has exited with 0, less those that it reported as failed; until then
+their leases are renewed, less and less often.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from lambdo_router.core import journal
+from lambdo_router.core.batch import Batch, BatchKey
+from lambdo_router.core.errors import LaunchError, LaunchRejected
+from lambdo_router.core.machine import Machine, batch_id_of, machine_request
+from lambdo_router.core.message import Message
+from lambdo_router.core.profile import Profile
+from lambdo_router.core.settlement import (
+    Acknowledge,
+    Retry,
+    Settlement,
+    is_last_attempt,
+    of_launch_failure,
+    of_machine_failure,
+    retry_delay,
+)
+from lambdo_router.engine.context import Surroundings
+from lambdo_router.engine.dispatch import NotLaunched
+from lambdo_router.engine.held_messages import Holdings
+from lambdo_router.engine.machine_tracker import Ended
+from lambdo_router.engine.previous_launches import Label
+from lambdo_router.engine.waiting import unless
+
+_LONGEST_LEASE = 600.0
+"""Seconds; so long a crash of the router may delay a message whose Machine runs."""
+_CHOOSE_AGAIN = 5.0
+"""Seconds that a batch waits for a slot of one app, before it looks at the others again."""
+_HANDOVER = 5.0
+"""Seconds until another router, or the next start, may take over what is running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clearance:
+    """The right to launch one batch in an app, and the seconds that it took to get it."""
+
+    app: str
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Aloft:
+    """A batch whose Machine runs, without the bodies that nobody needs any more."""
+
+    batch: Batch
+    batch_id: str
+    machine: Machine
+    deadline: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flights:
+    """The launches of one queue's batches."""
+
+    holdings: Holdings
+    around: Surroundings
+    stopping: asyncio.Event
+
+    async def enter(self, key: BatchKey) -> Clearance:
+        """Wait for the gate of the profile, then for a slot; to be followed by `fly` or `leave`."""
+        began = asyncio.get_running_loop().time()
+        gates, patience = self.around.gates, _CHOOSE_AGAIN if key.profile.more_apps else None
+        while True:
+            profile = await gates.enter(key.profile, self._app_for)
+            try:
+                async with asyncio.timeout(patience):
+                    await self.around.dispatch.slots(profile.app).acquire(key.route.name)
+            except TimeoutError:
+                gates.leave(profile)
+            except asyncio.CancelledError:
+                gates.leave(profile)
+                raise
+            else:
+                return Clearance(profile.app, asyncio.get_running_loop().time() - began)
+
+    def leave(self, key: BatchKey, clearance: Clearance) -> None:
+        """Nothing is launched after all."""
+        self.around.dispatch.slots(clearance.app).give_back()
+        self.around.gates.leave(key.profile.within(clearance.app))
+
+    def _app_for(self, profile: Profile) -> str:
+        """Of the profile's apps the one that will take a Machine first."""
+        if not profile.more_apps:
+            return profile.app
+        around = self.around
+        return min(
+            profile.apps,
+            key=lambda app: (
+                around.gates.room_within(profile.within(app)) == 0,
+                around.dispatch.slots(app).expected_wait(),
+            ),
+        )
+
+    async def fly(self, batch: Batch, clearance: Clearance) -> bool:
+        """
+        Launch a batch after `enter`, and settle its messages.
+
+        True if the queue has none of them any more.
+        """
+        flown = await self.launch(batch, clearance)
+        del batch  # the bodies are at Fly now
+        return flown if isinstance(flown, bool) else await self.see_through(flown)
+
+    async def launch(self, batch: Batch, clearance: Clearance) -> Aloft | bool:
+        """
+        The first half of `fly`: what is to be handed to `see_through`.
+
+        Where the launch settles the messages already: whether the queue has none of them any more.
+        Messages whose leases have run out are forgotten, and False if none is left.
+        """
+        lost = self.holdings.shed(batch.message_ids)
+        held = tuple(entry for entry in batch.entries if entry.message.id not in lost)
+        if not held:
+            self.leave(batch.key, clearance)
+            return False
+        batch = Batch(batch.key.within(clearance.app), held)
+        profile = batch.key.profile
+        batch_id = batch_id_of(batch)
+        self.around.observe(journal.BatchClosed(batch, batch_id, clearance.waited))
+        deadline = self.around.wall() + profile.timeout
+        outcome = await self._launch(batch, batch_id, deadline)
+        if isinstance(outcome, NotLaunched):
+            await self._settle_unlaunched(batch, outcome)
+            return False
+        acknowledge: str = profile.acknowledge
+        earlier = await self._earlier(profile, outcome, batch_id) if outcome.adopted else None
+        if earlier is not None:
+            deadline, acknowledge = earlier.deadline, earlier.acknowledge or acknowledge
+        if acknowledge == "launch":
+            done = Acknowledge("launched")
+            return await self.holdings.acknowledge(batch.message_ids, batch.key.route.name, done)
+        return Aloft(_lightened(batch), batch_id, outcome, deadline)
+
+    async def _launch(self, batch: Batch, batch_id: str, deadline: float) -> Machine | NotLaunched:
+        """Create the Machine; whatever comes of it, the place taken by `enter` is accounted for."""
+        around, profile = self.around, batch.key.profile
+        closed_at = asyncio.get_running_loop().time()
+        margin = self.holdings.margin(batch.message_ids)
+        outcome: tuple[Machine, int] | NotLaunched | None = None
+        try:
+            report = None
+            if profile.acknowledge == "success":
+                report = around.reports.open(
+                    batch_id,
+                    profile.app,
+                    batch.message_ids,
+                    deadline=deadline,
+                    now=around.wall(),
+                )
+            request = machine_request(
+                batch,
+                generation=around.table().generation,
+                deadline=deadline,
+                report=report,
+                trace=around.trace_of(batch_id),
+            )
+            outcome = await around.dispatch.launch(batch, request, self.stopping)
+        finally:
+            if not isinstance(outcome, tuple):
+                around.reports.close(batch_id)
+                self._account_for(profile, outcome)
+        if isinstance(outcome, NotLaunched):
+            return outcome
+        machine, attempts = outcome
+        around.gates.launched(profile, machine.id, deadline)
+        around.reports.launched(batch_id, machine.id)
+        seconds = asyncio.get_running_loop().time() - closed_at
+        around.observe(journal.Launched(batch, machine, seconds, attempts, margin, batch_id))
+        return machine
+
+    async def _earlier(self, profile: Profile, machine: Machine, batch_id: str) -> Label | None:
+        """
+        What is known of an adopted Machine that is of an earlier delivery of the same messages.
+
+        It has the token of that delivery, and its deadline. None if it is of this delivery, or if
+        Fly does not say; what it reported as failed is read at its end in any case.
+        """
+        try:
+            label = await self.around.recall.label_of(profile.app, machine.id)
+        except LaunchError as error:
+            self.around.observe(journal.WatchFailed(profile.app, machine.id, error, 0.0))
+            return None
+        if label.batch_id == batch_id:
+            return None
+        self.around.reports.close(batch_id)
+        self.around.completion.launched(
+            profile.app, machine.id, label.profile or profile.name, label.deadline
+        )
+        return label
+
+    def _account_for(self, profile: Profile, outcome: NotLaunched | None) -> None:
+        """Nothing was launched: Fly refused the profile, or it was not the profile's fault."""
+        if outcome is not None and isinstance(outcome.error, LaunchRejected):
+            self.around.gates.refused(profile, outcome.error)
+        else:
+            self.around.gates.leave(profile)
+
+    async def see_through(self, aloft: Aloft) -> bool:
+        """The second half of `fly`: wait for the Machine's end, and settle by it."""
+        batch, key, machine = aloft.batch, aloft.batch.key, aloft.machine
+        ended = await self.end_of(key, batch.message_ids, machine.id, aloft.deadline)
+        if ended is None:
+            return False
+        reported = self.around.reports.close(aloft.batch_id)
+        doubt = None
+        if machine.adopted and ended.succeeded:
+            # It may have reported to another router, or to an earlier life of this one.
+            try:
+                reported |= await self._reported_at_fly(key.profile.app, machine.id, batch)
+            except LaunchError as error:
+                doubt = error
+        self.around.observe(
+            journal.MachineEnded(
+                batch,
+                aloft.batch_id,
+                machine.id,
+                ended.kind,
+                ended.end.exit_code,
+                "" if ended.succeeded else ended.failure,
+                ended.end.seconds,
+                len(reported),
+                machine.region,
+            )
+        )
+        settlements = [
+            (
+                message,
+                self.verdict(key, message, ended, reported=message.id in reported)
+                if doubt is None
+                else self.later(message, doubt),
+            )
+            for message in (entry.message for entry in batch.entries)
+        ]
+        return await self.holdings.settle_all(settlements, key.route.name)
+
+    async def _reported_at_fly(self, app: str, machine_id: str, batch: Batch) -> frozenset[str]:
+        recall = self.around.recall
+        return frozenset(
+            [i for i in batch.message_ids if await recall.reported_failed(app, machine_id, i)]
+        )
+
+    def later(self, message: Message, error: LaunchError) -> Retry:
+        """Fly does not say what became of a message: its next delivery asks again."""
+        held_for = self.holdings.held_for(message.id)
+        jitter = self.around.jitter()
+        return Retry(
+            retry_delay(message.receive_count, jitter=jitter, held_for=held_for), str(error)
+        )
+
+    async def end_of(
+        self,
+        key: BatchKey,
+        message_ids: Iterable[str],
+        machine_id: str,
+        deadline: float,
+        profile: str = "",
+    ) -> Ended | None:
+        """
+        Wait for the end of the Machine that these messages are in; None if the router stops before.
+
+        Then the messages are given back with a short delay: another router, or the next start,
+        takes the Machine over. `profile` is what it was launched with, if not the key's.
+        """
+        self.holdings.grow(message_ids, min(_LONGEST_LEASE, key.profile.timeout))
+        profile = profile or key.profile.name
+        ending = self.around.completion.end(key.profile.app, machine_id, profile, deadline)
+        ended = await unless(self.stopping, ending)
+        if ended is None:
+            await self.holdings.give_back(message_ids, _HANDOVER)
+        return ended
+
+    def verdict(
+        self, key: BatchKey, message: Message, ended: Ended, *, reported: bool
+    ) -> Settlement:
+        """What becomes of a message by the end of its Machine; `reported`: as failed."""
+        if ended.succeeded and not reported:
+            return Acknowledge("succeeded")
+        failure = "the Machine reported it as failed" if ended.succeeded else ended.failure
+        return of_machine_failure(
+            failure,
+            key,
+            message,
+            reject_to=self.around.reject_to(key.queue),
+            held_for=self.holdings.held_for(message.id),
+            jitter=self.around.jitter(),
+            wall=self.around.wall(),
+        )
+
+    async def _settle_unlaunched(self, batch: Batch, outcome: NotLaunched) -> None:
+        key = batch.key
+        if outcome.interrupted:
+            await self.holdings.give_back(batch.message_ids)
+            return
+        jitter, wall = self.around.jitter(), self.around.wall()
+        reject_to = self.around.reject_to(key.queue)
+        settlements = [
+            (
+                message,
+                of_launch_failure(
+                    outcome.error,
+                    key,
+                    message,
+                    reject_to=reject_to,
+                    held_for=self.holdings.held_for(message.id),
+                    jitter=jitter,
+                    wall=wall,
+                ),
+            )
+            for message in (entry.message for entry in batch.entries)
+        ]
+        await self.holdings.settle_all(settlements, key.route.name)
+
+
+def lightened(key: BatchKey, message: Message) -> Message:
+    """The message as it is kept while its Machine runs, which may be for hours."""
+    if is_last_attempt(key, message):
+        return message
+    return replace(message, body="", attributes={})
+
+
+def _lightened(batch: Batch) -> Batch:
+    """The batch as it is kept while its Machine runs: bodies only where a reject may need them."""
+    entries = tuple(
+        entry
+        if is_last_attempt(batch.key, entry.message)
+        else replace(
+            entry,
+            message=lightened(batch.key, entry.message),
+            event=replace(entry.event, text="", value={}, attributes={}),
+            described="",
+        )
+        for entry in batch.entries
+    )
+    return Batch(batch.key, entries)

@@ -1,0 +1,202 @@
+"""
+A redelivered message, before anything is launched for it: it may have been launched already.
+
+Its newest Machine decides, whichever route launched it, and by what it was launched with: under
+`acknowledge: launch` the message is deleted. Otherwise a Machine that still runs is taken over, and
+after one that ended well, and did not report it as failed, the message is deleted. Else it is
+launched again. Where Fly does not say, nothing is launched: the message goes back with a delay, and
+the next delivery asks again.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lambdo_router.core import journal
+from lambdo_router.core.backoff import backoff
+from lambdo_router.core.batch import BatchKey
+from lambdo_router.core.errors import LaunchError, LaunchRejected, LaunchUnavailable
+from lambdo_router.core.lease import LONGEST_VISIBILITY
+from lambdo_router.core.message import Message
+from lambdo_router.core.ports import MachineEnd
+from lambdo_router.core.settlement import Acknowledge, Settlement
+from lambdo_router.engine.batch_runner import Flights, lightened
+from lambdo_router.engine.machine_tracker import Ended
+from lambdo_router.engine.previous_launches import Holder
+from lambdo_router.engine.waiting import set_within, unless
+
+_LOOKS = 4
+_SAME_RECEIVE = 1.0
+"""Seconds; far less than any lease, and more than the arithmetic loses."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """A message whose earlier Machine runs, without the body that nobody needs any more."""
+
+    key: BatchKey
+    message: Message
+    holder: Holder
+
+
+@dataclass(frozen=True, slots=True)
+class LookBack:
+    """Settles redelivered messages of one queue by what was launched before."""
+
+    flights: Flights
+
+    async def settle(self, key: BatchKey, message: Message) -> TakeOver | bool | None:
+        """
+        Settle the message by an earlier Machine, if there is one that decides.
+
+        True: the queue has it no more. False: it was given back, or will come again. None: nothing
+        was launched for it, or what was has failed, and it is to be launched. A Machine that runs
+        is to be handed to `see_through`, by who has let go of the message itself.
+        """
+        around, holdings = self.flights.around, self.flights.holdings
+        try:
+            holder = await self._holder(key, message)
+            if holder is None:
+                return None
+            around.observe(journal.TakenOver(key.queue, message.id, holder.machine_id))
+            if _done_by_launch(key, holder):
+                done = Acknowledge("launched")
+                return await holdings.acknowledge((message.id,), key.route.name, done)
+            if holder.end is None:
+                return TakeOver(key, lightened(key, message), holder)
+            settlement = await self._by_the_past(key, message, holder, holder.end)
+            if settlement is None:
+                return None
+            return await holdings.settle(message, key.route.name, settlement)
+        except LaunchError as error:
+            if self.flights.stopping.is_set():
+                await holdings.give_back((message.id,))
+            else:
+                later = self.flights.later(message, error)
+                await holdings.settle(message, key.route.name, later)
+            return False
+
+    async def see_through(self, taken: TakeOver) -> bool:
+        """Wait for the end of the Machine and settle by it; whether the queue has it no more."""
+        key, message, holder = taken.key, taken.message, taken.holder
+        ended = await self.flights.end_of(
+            key.within(holder.app),
+            (message.id,),
+            holder.machine_id,
+            holder.label.deadline,
+            holder.label.profile,
+        )
+        if ended is None:
+            return False
+        settlement: Settlement
+        try:
+            reported = await self._reported(holder, ended, message)
+            settlement = self.flights.verdict(key, message, ended, reported=reported)
+        except LaunchError as error:
+            settlement = self.flights.later(message, error)
+        return await self.flights.holdings.settle(message, key.route.name, settlement)
+
+    async def is_due(self, key: BatchKey, message: Message) -> bool:
+        """Whether `settle` would say None: it may be launched, together with others."""
+        try:
+            holder = await self._holder(key, message)
+            if holder is None:
+                return True
+            if _done_by_launch(key, holder) or holder.end is None:
+                return False
+            return await self._by_the_past(key, message, holder, holder.end) is None
+        except LaunchError:
+            return False
+
+    async def _holder(self, key: BatchKey, message: Message) -> Holder | None:
+        """
+        The Machine that decides. Tries a few times before it raises LaunchError.
+
+        The profile's own apps are asked first, and the others only if what they know does not
+        settle the message: they are of other profiles, or of tables before.
+        """
+        own = key.profile.apps
+        while True:
+            received_at = self._received_at(message)
+            found = await self._newest(own, own, message)
+            if found is None or not await self._settles(key, found, message):
+                others = [app for app in self.flights.around.recall.apps() if app not in own]
+                elsewhere = await self._newest(others, own, message)
+                both = [holder for holder in (found, elsewhere) if holder is not None]
+                found = max(both, key=lambda holder: holder.created_at, default=None)
+            anew = self._received_at(message) > received_at + _SAME_RECEIVE
+            if not anew or self.flights.holdings.is_lost(message.id):
+                return found
+            # Its lease was lost meanwhile and won anew: somebody else may have launched it.
+
+    async def _newest(
+        self, apps: Iterable[str], own: tuple[str, ...], message: Message
+    ) -> Holder | None:
+        looking = (self._holder_in(app, message, own=app in own) for app in apps)
+        holders = await asyncio.gather(*looking, return_exceptions=True)
+        newest: Holder | None = None
+        for holder in holders:
+            if isinstance(holder, BaseException):
+                raise holder
+            if holder is not None and (newest is None or holder.created_at > newest.created_at):
+                newest = holder
+        return newest
+
+    async def _holder_in(self, app: str, message: Message, *, own: bool) -> Holder | None:
+        around, stopping = self.flights.around, self.flights.stopping
+        first = message.first_received_at
+        if first is None:
+            first = around.wall() - LONGEST_VISIBILITY
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                received_at = self._received_at(message)
+                looking = around.recall.holder_of(app, message.id, first, received_at)
+                found = await unless(stopping, looking)
+            except LaunchError as error:
+                pause = backoff(attempt, first=1.0, longest=10.0, jitter=around.jitter())
+                around.observe(journal.WatchFailed(app, None, error, pause))
+                if not own and isinstance(error, LaunchRejected):
+                    return None  # an app of others that Fly refuses us must not stop everything
+                if attempt == _LOOKS or await set_within(stopping, pause):
+                    raise
+            else:
+                if found is None and stopping.is_set():
+                    raise LaunchUnavailable("the router stops", code="stopping")
+                return found
+
+    def _received_at(self, message: Message) -> float:
+        """In the loop's time; now, if it is held no more."""
+        now = asyncio.get_running_loop().time()
+        return now - self.flights.holdings.held_for(message.id)
+
+    async def _settles(self, key: BatchKey, holder: Holder, message: Message) -> bool:
+        """Whether no other Machine can matter: it is done by this one, or may yet be."""
+        if _done_by_launch(key, holder) or holder.end is None:
+            return True
+        ended = Ended(holder.end)
+        return ended.succeeded and not await self._reported(holder, ended, message)
+
+    async def _by_the_past(
+        self, key: BatchKey, message: Message, holder: Holder, end: MachineEnd
+    ) -> Settlement | None:
+        """What a Machine that has ended decides; None: it failed, and another may be launched."""
+        ended = Ended(end)
+        reported = await self._reported(holder, ended, message)
+        settlement = self.flights.verdict(key, message, ended, reported=reported)
+        most = key.profile.max_attempts
+        used_up = most is not None and message.receive_count > most
+        return settlement if isinstance(settlement, Acknowledge) or used_up else None
+
+    async def _reported(self, holder: Holder, ended: Ended, message: Message) -> bool:
+        """Whether the Machine reported this message as failed. Raises LaunchError."""
+        recall = self.flights.around.recall
+        return ended.succeeded and await recall.reported_failed(
+            holder.app, holder.machine_id, message.id
+        )
+
+
+def _done_by_launch(key: BatchKey, holder: Holder) -> bool:
+    """Whether it was enough that Fly accepted the Machine; an old one does not say."""
+    return (holder.label.acknowledge or key.profile.acknowledge) == "launch"

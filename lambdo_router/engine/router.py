@@ -1,0 +1,241 @@
+"""
+The router: a consumer per queue, the current routing table, and the stop.
+
+Tables come from an async iterator, so that nothing here knows of files. A new table is one
+assignment; queues that came are opened, queues that went drain, and the others notice nothing.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from lambdo_router.core import journal
+from lambdo_router.core.backoff import backoff
+from lambdo_router.core.errors import QueueError, QueueRefused
+from lambdo_router.core.machine import LaunchBudget
+from lambdo_router.core.ports import Fly, MessageQueue, QueueOpener
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.core.snapshot import Levels, QueueLevel, QueueState
+from lambdo_router.core.trace_context import TraceContext
+from lambdo_router.engine.consumer import Consumer
+from lambdo_router.engine.context import Surroundings
+from lambdo_router.engine.dispatch import Dispatch
+from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.fifo_consumer import FifoConsumer
+from lambdo_router.engine.gates import Gates
+from lambdo_router.engine.machine_tracker import Completion
+from lambdo_router.engine.previous_launches import Recall
+from lambdo_router.engine.queue_reader import QueueReader
+from lambdo_router.engine.slots import LaunchSlots
+
+_Address = tuple[str, tuple[str | None, ...]]
+"""What makes a queue another queue: its name, where it is, and as whom it is reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How fast to launch, and how long a stop may take."""
+
+    launch_rate: float = 1.0
+    """Creates per second and app that Fly takes."""
+    launch_burst: int = 3
+    grace: float = 25.0
+    """Seconds from the order to stop to giving up on what is still under way."""
+    machines_per_app: int | None = None
+    """How many Machines of ours may run in an app at once; None: any number."""
+
+
+@dataclass(slots=True)
+class _Running:
+    task: asyncio.Task[None]
+    consumer: QueueReader | None = None
+    stopping: bool = False
+
+    def stop(self) -> None:
+        self.stopping = True
+        if self.consumer is not None:
+            self.consumer.stop()
+        else:
+            self.task.cancel()  # it has no queue yet, and so nothing to give back
+
+
+class Router:
+    """Runs on one routing table at a time until told to stop."""
+
+    def __init__(  # noqa: PLR0913 - four parts, and what tests and onlookers replace
+        self,
+        table: RoutingTable,
+        open_queue: QueueOpener,
+        fly: Fly,
+        observe: journal.Observer,
+        *,
+        limits: Limits = Limits(),
+        reports: Reports | None = None,
+        trace_of: Callable[[str], TraceContext | None] = lambda _: None,
+        jitter: Callable[[], float] = random.random,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        `reports` are what an HTTP server hands in; without them exit codes speak alone. `trace_of`
+        tells what the Machine of a batch goes on from, by the batch's id.
+        """
+        self._table = table
+        self._open_queue = open_queue
+        self._observe = observe
+        self._limits = limits
+        self._jitter = jitter
+        self._slots: dict[str, LaunchSlots] = {}
+        self._running: dict[_Address, _Running] = {}
+        self._reject_queues: dict[_Address, MessageQueue] = {}
+        self._opening: dict[_Address, asyncio.Future[MessageQueue]] = {}
+        self._abandoned = 0
+        self._completion = Completion(fly, observe, jitter, wall)
+        self._gates = Gates(self._completion, observe, jitter, limits.machines_per_app)
+        self._surroundings = Surroundings(
+            dispatch=Dispatch(fly, self._slots_of, observe, jitter),
+            gates=self._gates,
+            completion=self._completion,
+            recall=Recall(fly, wall),
+            reports=reports or Reports(fly),
+            table=lambda: self._table,
+            reject_queue=self._reject_queue,
+            observe=observe,
+            jitter=jitter,
+            trace_of=trace_of,
+            wall=wall,
+        )
+
+    @property
+    def held(self) -> int:
+        """Messages received and not settled yet, of all queues."""
+        return sum(r.consumer.held for r in self._running.values() if r.consumer is not None)
+
+    def levels(self) -> Levels:
+        """What is held and what runs at this moment, for who looks on."""
+        queues = []
+        for (name, *_), running in sorted(self._running.items(), key=lambda item: item[0][0]):
+            if running.consumer is None:
+                queues.append(QueueLevel(name, "stopping" if running.stopping else "opening"))
+            else:
+                state: QueueState = "stopping" if running.stopping else "reading"
+                queues.append(running.consumer.level(state))
+        machines = tuple(self._completion.levels())
+        failing = tuple(self._gates.failing())
+        return Levels(self._table.generation, tuple(queues), machines, failing)
+
+    async def run(self, stop: asyncio.Event, tables: AsyncIterator[RoutingTable]) -> None:
+        """
+        Route until *stop* is set, taking each new table as it comes.
+
+        Returns when everything under way has ended, or when the grace is over: then what is still
+        held is left to its leases. Cancelling ends at once.
+        """
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as patience, asyncio.TaskGroup() as tasks:
+                self._observe(journal.TableSwapped(self._table, None))
+                self._reconcile(tasks)
+                watching = tasks.create_task(self._completion.run())
+                following = tasks.create_task(self._follow(tables, tasks))
+                await stop.wait()
+                self._observe(journal.Stopping(self._limits.grace))
+                patience.reschedule(loop.time() + self._limits.grace)
+                following.cancel()
+                consuming = [running.task for running in self._running.values()]
+                for running in tuple(self._running.values()):
+                    running.stop()
+                # Machines are watched for as long as a consumer may still settle by their end.
+                await asyncio.gather(*consuming, return_exceptions=True)
+                watching.cancel()
+        self._observe(journal.Stopped(self._abandoned))
+
+    async def _follow(self, tables: AsyncIterator[RoutingTable], tasks: asyncio.TaskGroup) -> None:
+        async for table in tables:
+            previous, self._table = self._table, table
+            if table.generation != previous.generation:
+                self._observe(journal.TableSwapped(table, previous.generation))
+                await asyncio.sleep(0)  # thousands of routes: messages get a turn in between
+                self._reconcile(tasks)
+
+    def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
+        """Open the queues that came, drain those that went."""
+        profiles = self._table.profiles
+        self._completion.oversee(app for profile in profiles for app in profile.apps)
+        self._surroundings.recall.serve(app for profile in profiles for app in profile.apps)
+        self._completion.limit(profiles)
+        self._gates.forget_all_but(self._table)
+        known = set(map(_address, self._table.queues.values()))
+        self._reject_queues = {at: each for at, each in self._reject_queues.items() if at in known}
+        wanted = {_address(queue): queue for queue in self._table.sources()}
+        for address, running in tuple(self._running.items()):
+            if address not in wanted and not running.stopping:
+                running.stop()
+        for address, queue in wanted.items():
+            if address not in self._running or self._running[address].stopping:
+                self._start(address, queue, tasks)
+
+    def _start(self, address: _Address, queue: Queue, tasks: asyncio.TaskGroup) -> None:
+        task = tasks.create_task(self._consume(address, queue))
+        self._running[address] = _Running(task)
+
+    async def _consume(self, address: _Address, queue: Queue) -> None:
+        """Open one queue, however long that takes, and read it until told to stop."""
+        me = self._running[address]
+        try:
+            opened = await self._open_at_last(queue)
+            kind = FifoConsumer if opened.fifo else Consumer
+            me.consumer = kind(opened, self._surroundings, partial(self._current, address))
+            await me.consumer.run()
+        finally:
+            self._abandoned += me.consumer.held if me.consumer is not None else 0
+            if self._running.get(address) is me:  # else the queue has come back meanwhile
+                del self._running[address]
+
+    def _current(self, address: _Address) -> tuple[RoutingTable, Queue] | None:
+        """The current table and the queue at this address in it, if a route still reads it."""
+        table, name = self._table, address[0]
+        queue = table.queues.get(name)
+        if queue is None or not table.routes_of(name) or _address(queue) != address:
+            return None
+        return table, queue
+
+    async def _open_at_last(self, queue: Queue) -> MessageQueue:
+        failures = 0
+        while True:
+            try:
+                return await self._open_queue(queue)
+            except QueueError as error:
+                failures += 1
+                first = 15.0 if isinstance(error, QueueRefused) else 1.0
+                pause = backoff(failures, first=first, longest=60.0, jitter=self._jitter())
+                self._observe(journal.QueueFailed(queue.name, "open", error, pause))
+                await asyncio.sleep(pause)
+
+    async def _reject_queue(self, name: str) -> MessageQueue:
+        queue = self._table.queues.get(name)
+        if queue is None:
+            raise QueueRefused(f"the routes file has no queue `{name}` any more")
+        address = _address(queue)
+        if address not in self._reject_queues:
+            opening = self._opening.get(address)
+            if opening is None:
+                opening = self._opening[address] = asyncio.ensure_future(self._open_queue(queue))
+                opening.add_done_callback(lambda _: self._opening.pop(address))
+            # Shared: a thousand rejects are one look-up, also where SQS takes its time over it.
+            self._reject_queues[address] = await asyncio.shield(opening)
+        return self._reject_queues[address]
+
+    def _slots_of(self, app: str) -> LaunchSlots:
+        if app not in self._slots:
+            budget = LaunchBudget(self._limits.launch_rate, self._limits.launch_burst)
+            self._slots[app] = LaunchSlots(budget)
+        return self._slots[app]
+
+
+def _address(queue: Queue) -> _Address:
+    where = (queue.url, queue.lookup, queue.region, queue.endpoint)
+    return (queue.name, (*where, queue.role_arn))

@@ -1,0 +1,168 @@
+"""
+How the profiles of one queue share what may wait.
+
+SQS cannot be asked for the messages of one profile. So where one profile of a queue may launch
+nothing (its Machines run, or Fly refuses it) and another may, messages of both are received. The
+first holds its share of `max_waiting` and no more; what comes beyond is parked: hidden for long
+and, once its share has a place again, shown. So a full profile starves nobody, and costs its own
+messages few receives.
+
+A sender's overrides make variants of a profile, each of which Fly may refuse: the variants of a
+profile have one share together, beside that of the profile as it is written.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from lambdo_router.core import journal
+from lambdo_router.core.batch import BatchKey
+from lambdo_router.core.errors import QueueError
+from lambdo_router.core.parking import Group, ParkingLot
+from lambdo_router.core.profile import Overrides
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.engine.gates import Gates
+from lambdo_router.engine.held_messages import Holdings
+
+Current = Callable[[], tuple[RoutingTable, Queue] | None]
+"""The current table and this queue in it, as one value; None if no route reads the queue now."""
+
+_LOOK_EVERY = 1.0
+"""Seconds; Fly takes about one Machine a second, and a share holds the events of many."""
+_PER_CALL = 100
+
+
+@dataclass(slots=True)
+class Sharing:
+    """What each profile of one queue may hold."""
+
+    holdings: Holdings
+    gates: Gates
+    observe: journal.Observer
+    current: Current
+    withdraw: Callable[[str], str | None]
+    """Takes a message that waits out of its batch, and tells its route; None if it is in none."""
+    _lot: ParkingLot = field(default_factory=ParkingLot)
+    _needed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while something is parked, or while there is no room."""
+
+    def room(self, table: RoutingTable, queue: Queue) -> int:
+        """
+        How many more messages are worth receiving.
+
+        Where all profiles of the queue may launch only so many Machines now, no more than goes into
+        those, and a batch of each that may launch none: further receives would only be burnt.
+        """
+        waiting, useful, missing, shut = self.holdings.waiting, 0, 0, True
+        free = queue.max_waiting - waiting
+        if free <= 0:
+            self._needed.set()
+        for profile in table.profiles_of(queue.name):
+            room = self.gates.room(profile)
+            if room is None:
+                return free
+            shut = shut and room == 0
+            worth = max(1, room) * profile.batch_size
+            useful += worth
+            missing += max(0, worth - self.holdings.waiting_for(Group(profile.name)))
+        return min(free, useful - waiting if shut else missing)
+
+    def admit(
+        self, table: RoutingTable, queue: Queue, key: BatchKey, message_ids: Iterable[str]
+    ) -> bool:
+        """
+        Count messages among those that wait for their profile; False if they are to be parked.
+
+        That is, if the profile may launch nothing and has its share of what may wait already.
+        """
+        group, ids = _group_of(key), tuple(message_ids)
+        if self.gates.room(key.profile) == 0 and _groups(table, queue) > 1:
+            new = sum(self.holdings.group_of(i) != group for i in ids)
+            if new > self._missing(table, queue, group):
+                return False
+        for message_id in ids:
+            self.holdings.wait_for(message_id, group)
+        return True
+
+    def arrived(self, message_id: str) -> None:
+        """A message was received: what is remembered of it is void."""
+        self._lot.arrived(message_id)
+
+    async def park(self, key: BatchKey, message_ids: Iterable[str]) -> None:
+        """Put messages back until their profile has a place for them."""
+        await self._park(_group_of(key), dict.fromkeys(message_ids, key.route.name))
+
+    async def run(self) -> None:
+        """Show what is parked when there is a place for it, until cancelled."""
+        while True:
+            await self._needed.wait()
+            await asyncio.sleep(_LOOK_EVERY)
+            current = self.current()
+            if current is None:
+                continue
+            table, queue = current
+            if self.holdings.waiting >= queue.max_waiting:
+                await self._park_excess(table, queue)
+            for group in self._lot.groups():
+                places = min(self._missing(table, queue, group), self.room(table, queue))
+                await self._recall(group, max(0, places))
+            if not len(self._lot) and self.holdings.waiting < queue.max_waiting:
+                self._needed.clear()
+
+    async def recall_all(self) -> None:
+        """Show all that is parked: the queue is read no more."""
+        for group in self._lot.groups():
+            while await self._recall(group, _PER_CALL):
+                pass
+
+    def _missing(self, table: RoutingTable, queue: Queue, group: Group) -> int:
+        """Places of a group's share that are free, and not kept for what was shown again."""
+        now = asyncio.get_running_loop().time()
+        taken = self.holdings.waiting_for(group) + self._lot.awaited(group, now)
+        return max(0, _share(table, queue) - taken)
+
+    async def _park_excess(self, table: RoutingTable, queue: Queue) -> None:
+        """Make room for profiles that may launch, where one that may not holds over its share."""
+        profiles = table.profiles_of(queue.name)
+        shut = {Group(profile.name) for profile in profiles if self.gates.room(profile) == 0}
+        if len(shut) == len(profiles):
+            return
+        for group in shut:
+            excess = self.holdings.waiting_for(group) - _share(table, queue)
+            newest = self.holdings.newest_waiting_for(group, max(0, excess))
+            routes = {message_id: self.withdraw(message_id) for message_id in newest}
+            await self._park(group, {i: route for i, route in routes.items() if route is not None})
+
+    async def _park(self, group: Group, route_of: dict[str, str]) -> None:
+        self._lot.park(group, await self.holdings.park(route_of))
+        self._needed.set()
+
+    async def _recall(self, group: Group, count: int) -> int:
+        """Show messages of a group again; how many were."""
+        now = asyncio.get_running_loop().time()
+        messages = self._lot.recall(group, min(count, _PER_CALL), now)
+        if not messages:
+            return 0
+        try:
+            # One that is refused was received by somebody meanwhile, or has come to its end.
+            await self.holdings.queue.set_visibility({each.receipt: 0.0 for each in messages})
+        except QueueError as error:
+            failed = journal.QueueFailed(self.holdings.queue.name, "show", error, _LOOK_EVERY)
+            self.observe(failed)
+            self._lot.park(group, messages)
+            return 0
+        return len(messages)
+
+
+def _group_of(key: BatchKey) -> Group:
+    return Group(key.profile.name, overridden=key.profile is not key.route.profile)
+
+
+def _groups(table: RoutingTable, queue: Queue) -> int:
+    routes = table.routes_of(queue.name)
+    overridden = {route.profile.name for route in routes if route.overrides != Overrides()}
+    return len({route.profile.name for route in routes}) + len(overridden)
+
+
+def _share(table: RoutingTable, queue: Queue) -> int:
+    return max(1, queue.max_waiting // max(1, _groups(table, queue)))

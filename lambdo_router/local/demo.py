@@ -1,0 +1,171 @@
+"""
+What is needed to play each message, what became of it, and whether that is what its file expects.
+
+`Outcomes` listens to the router's journal and to the Machines, and keeps the latest of what is
+known of each message. Pure: it asks nobody, and whoever waits for the end asks it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, assert_never
+
+import lambdo_router
+from lambdo_router.config.samples import Ending, Expectation, Sample
+from lambdo_router.core import journal
+from lambdo_router.core.errors import LambdoError
+from lambdo_router.core.routing import Decision, Reason, Refused, Routed, RoutingTable
+from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry, Settlement
+from lambdo_router.local.runtimes import HANDLER, Runtime, runtime_for
+
+ROUTES_FILE: Final = "routes.example.yaml"
+_PACKAGED: Final = "example"
+"""The folder of the package that holds the example files where it was installed from a wheel."""
+
+
+class NoExample(LambdoError):
+    """The example files are not where they belong."""
+
+
+def example_folder() -> Path:
+    """The folder of routes.example.yaml, schemas/ and examples/. Raises NoExample."""
+    package = Path(lambdo_router.__file__).parent
+    for folder in (package / _PACKAGED, package.parent):
+        if (folder / ROUTES_FILE).is_file():
+            return folder
+    raise NoExample(
+        f"{ROUTES_FILE} is neither in {package / _PACKAGED} nor in {package.parent}; "
+        "this installation is not complete: install lambdo-router anew"
+    )
+
+
+def runtime_of(table: RoutingTable, sample: Sample) -> Runtime | None:
+    """The runtime that calls the function of the route that the sample expects to take, if one."""
+    expected = sample.expect.route if sample.expect is not None else None
+    for route in table.routes:
+        if route.name == expected and route.profile.command is None:
+            return runtime_for(dict(route.profile.env).get(HANDLER, ""))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known of one message so far."""
+
+    received: bool = False
+    route: str | None = None
+    reason: Reason | None = None
+    """Why it is not part of a batch."""
+    detail: str = ""
+    """More of the reason, or the last thing that went wrong."""
+    machine: str | None = None
+    events: int | None = None
+    """How many the Machine was given."""
+    exit_code: int | None = None
+    settlement: Ending | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Settled for good, and its Machine, if it got one, has ended."""
+        has_ended = self.machine is None or self.exit_code is not None
+        return self.settlement is not None and has_ended
+
+    def missing(self) -> str:
+        """What is still to come before the outcome is final; empty if nothing is."""
+        if not self.received:
+            return "the router has not received it"
+        if self.settlement is None:
+            doing = f"it is not settled ({self.detail})" if self.detail else "it is not settled"
+            return doing if self.machine is None else f"{doing}, but has the Machine {self.machine}"
+        return "" if self.is_final else f"its Machine {self.machine} has not ended"
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """The outcome of every message, by message id."""
+
+    _of: defaultdict[str, Outcome] = field(default_factory=lambda: defaultdict(Outcome))
+    _exit_codes: dict[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, message_id: str) -> Outcome:
+        outcome = self._of.get(message_id, Outcome())
+        if outcome.machine is None:
+            return outcome
+        # A quick Machine may be over before the router has heard that it was created.
+        return replace(outcome, exit_code=self._exit_codes.get(outcome.machine))
+
+    def are_final(self, message_ids: Iterable[str]) -> bool:
+        """Whether nothing more is to come for any of these."""
+        return all(self[message_id].is_final for message_id in message_ids)
+
+    def machine_ended(self, machine_id: str, exit_code: int) -> None:
+        """A Machine's command has ended, for good."""
+        self._exit_codes[machine_id] = exit_code
+
+    def observe(self, fact: journal.Fact) -> None:
+        """Take note of a fact of the journal: an Observer."""
+        match fact:
+            case journal.Received(message=message):
+                self._note((message.id,), received=True)
+            case journal.Decided(message_id=message_id, decision=decision):
+                self._decided(message_id, decision)
+            case journal.Launched(batch=batch, machine=machine):
+                self._note(batch.message_ids, machine=machine.id, events=len(batch.entries))
+            case journal.LaunchFailed(batch=batch, error=failure):
+                self._note(batch.message_ids, detail=str(failure))
+            case journal.Settled(message_id=message_id, settlement=settlement):
+                self._settled(message_id, settlement)
+            case journal.SettlementFailed(message_ids=message_ids, why=why):
+                self._note(message_ids, detail=why)
+            case journal.UnitFailed(message_ids=message_ids, error=error):
+                self._note(message_ids, detail=f"{type(error).__name__}: {error}")
+            case _:
+                pass
+
+    def _decided(self, message_id: str, decision: Decision) -> None:
+        route = decision.route.name if decision.route is not None else None
+        match decision:
+            case Routed():
+                self._note((message_id,), route=route, reason=None, detail="")
+            case Refused(reason=reason, detail=detail):
+                self._note((message_id,), route=route, reason=reason, detail=detail)
+            case unreachable:
+                assert_never(unreachable)
+
+    def _settled(self, message_id: str, settlement: Settlement) -> None:
+        changes: dict[str, object]
+        match settlement:
+            case Acknowledge(why=why):
+                changes = {"settlement": "dropped" if why == "dropped" else "deleted"}
+            case Reject(rejection=why_not):
+                changes = {
+                    "settlement": "rejected",
+                    "reason": why_not.reason,
+                    "detail": why_not.detail,
+                }
+            case Leave(reason=reason, detail=detail):
+                changes = {"settlement": "left", "reason": reason, "detail": detail}
+            case Retry(why=why):
+                changes = {"settlement": None, "detail": f"to be tried again: {why}"}
+            case unreachable:
+                assert_never(unreachable)
+        self._note((message_id,), **changes)
+
+    def _note(self, message_ids: Iterable[str], **changes: object) -> None:
+        for message_id in message_ids:
+            self._of[message_id] = replace(self._of[message_id], **changes)  # type: ignore[arg-type]
+
+
+def differences(expected: Expectation, outcome: Outcome) -> Iterator[str]:
+    """Where the outcome is not as expected, in words; nothing if it is."""
+    for name in ("route", "reason", "exit_code", "events", "settlement"):
+        wanted, is_ = getattr(expected, name), getattr(outcome, name)
+        if wanted is not None and wanted != is_:
+            yield f"{name.replace('_', ' ')} is {_said(is_)}, expected {_said(wanted)}"
+    if expected.reason is None and outcome.reason is not None:
+        yield f"it was refused as {outcome.reason}: {outcome.detail}"
+
+
+def _said(value: object) -> str:
+    return "none" if value is None else str(value)

@@ -1,0 +1,325 @@
+"""
+All queues of one account and region: creation, lookup, and what passes between queues.
+
+Every method takes `now`, in seconds since the epoch, and either has its whole effect, written to
+the ledger, or raises an SqsError and has none.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
+
+from lambdo_router.local.sqs_server.ledger import Entry, Kind, Ledger
+from lambdo_router.local.sqs_server.messages import Delivery, Outgoing, Sent, Stored
+from lambdo_router.local.sqs_server.queue import Queue
+from lambdo_router.local.sqs_server.queue_attributes import (
+    check_attribute_names,
+    check_changes,
+    new_queue_attributes,
+    read_redrive_policy,
+)
+from lambdo_router.local.sqs_server.rules import (
+    LONGEST_DELAY,
+    LONGEST_VISIBILITY,
+    MOST_IN_FLIGHT,
+    MOST_PER_CALL,
+    SqsError,
+    check_content,
+    check_range,
+    check_token,
+    deduplication_of,
+    invalid,
+    not_for_this_queue,
+)
+
+_PAUSE = 60.0
+"""Seconds after a purge before the next, and after a deletion before the name is free again."""
+_SENDER = "AIDALAMBDOROUTERDEV00"
+_FIRST_SEQUENCE = 18_849_496_460_467_696_128
+_SEQUENCE_STEP = 256
+"""The numbers of FIFO messages are large and not consecutive."""
+
+
+def _new_id() -> str:
+    return str(uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class _Redrive:
+    """Where messages go that were received `most_receives` times."""
+
+    target: Queue
+    most_receives: int
+
+
+@dataclass(slots=True)
+class Sqs:
+    """The queues, by name. `limit_in_flight` is SQS's own unless an experiment needs it low."""
+
+    region: str = "us-east-1"
+    account: str = "000000000000"
+    ledger: Ledger = field(default_factory=Ledger)
+    limit_in_flight: int = MOST_IN_FLIGHT
+    new_id: Callable[[], str] = _new_id
+    _queues: dict[str, Queue] = field(default_factory=dict)
+    _deleted_at: dict[str, float] = field(default_factory=dict)
+    _sequence: int = _FIRST_SEQUENCE
+
+    def create_queue(self, name: str, attributes: Mapping[str, str], now: float) -> Queue:
+        """Create a queue, or find the one of this name if its attributes are the same."""
+        complete = new_queue_attributes(name, attributes)
+        self._check_redrive(attributes, fifo="FifoQueue" in complete)
+        if existing := self._queues.get(name):
+            for attribute, value in attributes.items():
+                if existing.attributes.get(attribute) != value:
+                    text = "A queue already exists with the same name and a different value for "
+                    raise SqsError("QueueNameExists", f"{text}attribute {attribute}")
+            return existing
+        if now - self._deleted_at.get(name, -_PAUSE) < _PAUSE:
+            text = "You must wait 60 seconds after deleting a queue before you can create another "
+            raise SqsError("QueueDeletedRecently", f"{text}with the same name.")
+        arn = f"arn:aws:sqs:{self.region}:{self.account}:{name}"
+        queue = Queue(name, arn, complete, int(now), int(now))
+        self._queues[name] = queue
+        return queue
+
+    def queue(self, name: str) -> Queue:
+        if name not in self._queues:
+            raise SqsError("QueueDoesNotExist", "The specified queue does not exist.")
+        return self._queues[name]
+
+    def names(self, prefix: str = "") -> list[str]:
+        """The queues whose names begin with `prefix`, sorted."""
+        return sorted(name for name in self._queues if name.startswith(prefix))
+
+    def delete_queue(self, name: str, now: float) -> None:
+        self._write_all("purged", self.queue(name), self.queue(name).purge(now), now)
+        del self._queues[name]
+        self._deleted_at[name] = now
+
+    def attributes(self, name: str, wanted: Sequence[str], now: float) -> dict[str, str]:
+        """Those of `wanted` that are set; `All` is all."""
+        queue = self.queue(name)
+        counts = queue.counts(now)
+        known = {
+            "QueueArn": queue.arn,
+            "ApproximateNumberOfMessages": str(counts.visible),
+            "ApproximateNumberOfMessagesNotVisible": str(counts.in_flight),
+            "ApproximateNumberOfMessagesDelayed": str(counts.delayed),
+            "CreatedTimestamp": f"{queue.created_at:.0f}",
+            "LastModifiedTimestamp": f"{queue.modified_at:.0f}",
+            **queue.attributes,
+        }
+        check_attribute_names(wanted)
+        if "All" in wanted:
+            return known
+        return {attribute: known[attribute] for attribute in wanted if attribute in known}
+
+    def set_attributes(self, name: str, attributes: Mapping[str, str], now: float) -> None:
+        """Replace attributes; an empty text takes RedrivePolicy and the like away."""
+        queue = self.queue(name)
+        check_changes(queue.attributes, attributes)
+        self._check_redrive(attributes, fifo=queue.fifo)
+        queue.attributes.update(attributes)
+        for attribute in [key for key, value in queue.attributes.items() if not value]:
+            del queue.attributes[attribute]
+        queue.modified_at = int(now)
+
+    def send(self, name: str, content: Outgoing, now: float) -> str:
+        """The new message's id; of a duplicate, the first one's."""
+        return self.accept(name, content, now).message_id
+
+    def accept(self, name: str, content: Outgoing, now: float) -> Sent:
+        """Take a message, and tell the sender what SQS would; a duplicate has no effect."""
+        queue = self.queue(name)
+        check_content(content.body, content.attributes, queue.number("MaximumMessageSize"))
+        check_token("MessageGroupId", content.group)
+        check_token("MessageDeduplicationId", content.deduplication)
+        if queue.fifo:
+            by_content = queue.attributes.get("ContentBasedDeduplication") == "true"
+            deduplication = deduplication_of(content, by_content=by_content)
+            content = replace(content, deduplication=deduplication, delay=None)
+            if (first := queue.sent.get(_duplicates_of(queue, content), now)) is not None:
+                entry = Entry(now, "deduplicated", name, first.message_id)
+                self.ledger.write(replace(entry, group=content.group or ""))
+                return first
+        elif content.deduplication is not None:
+            raise not_for_this_queue("MessageDeduplicationId", content.deduplication)
+        delay = queue.number("DelaySeconds") if content.delay is None else content.delay
+        check_range("DelaySeconds", delay, 0, LONGEST_DELAY)
+        message = Stored(self.new_id(), content, sent_at=now, visible_at=now + delay)
+        self._add(queue, message, now)
+        self._write("sent", queue, message, now, seconds=delay)
+        return Sent(message.id, message.sequence)
+
+    def receive(
+        self,
+        name: str,
+        limit: int,
+        visibility: int | None,
+        now: float,
+        *,
+        long: bool,
+        attempt: str | None = None,
+    ) -> list[Delivery]:
+        """
+        What is visible now; or, where `attempt` (ReceiveRequestAttemptId) is that of an earlier
+        receive, what that one took.
+
+        `long` says that the caller is a long poll: one gets nothing, where a short poll of a
+        standard queue is refused, when as many messages are in flight as SQS allows.
+        """
+        queue = self.queue(name)
+        check_range("MaxNumberOfMessages", limit, 1, MOST_PER_CALL)
+        hidden = queue.number("VisibilityTimeout") if visibility is None else visibility
+        check_range("VisibilityTimeout", hidden, 0, LONGEST_VISIBILITY)
+        if attempt is not None:
+            check_token("ReceiveRequestAttemptId", attempt)
+            if not queue.fifo:
+                raise not_for_this_queue("ReceiveRequestAttemptId", attempt)
+            if again := queue.taken_before(attempt, hidden, now):
+                return self._deliver("replayed", queue, again, now, hidden)
+        if queue.in_flight_reaches(self.limit_in_flight, now):
+            if long or queue.fifo:
+                return []
+            text = f"The maximum number of messages in flight is reached: {self.limit_in_flight}."
+            raise SqsError("OverLimit", text)
+        received = self._take(queue, limit, hidden, now)
+        if attempt is not None and received:
+            queue.note_attempt(attempt, received, now)
+        return self._deliver("received", queue, received, now, hidden)
+
+    def delete(self, name: str, receipt: str, now: float) -> None:
+        """
+        Delete a message. A stale receipt is accepted and has no effect, as SQS allows; on a FIFO
+        queue it is refused, as is the receipt of a message that is visible again.
+        """
+        queue = self.queue(name)
+        message_id, receives = queue.read_receipt(receipt)
+        group = queue.group_of(message_id)
+        kind: Kind = "deleted" if queue.delete(receipt, now) else "delete_ignored"
+        self.ledger.write(Entry(now, kind, name, message_id, receipt, receives, group=group))
+
+    def change_visibility(self, name: str, receipt: str, seconds: int, now: float) -> None:
+        """Hide a message for `seconds` from now, up to twelve hours after its receive."""
+        queue = self.queue(name)
+        check_range("VisibilityTimeout", seconds, 0, LONGEST_VISIBILITY)
+        message = queue.change_visibility(receipt, seconds, now)
+        self._write("visibility", queue, message, now, receipt=receipt, seconds=seconds)
+
+    def purge(self, name: str, now: float) -> None:
+        queue = self.queue(name)
+        if queue.purged_at is not None and now - queue.purged_at < _PAUSE:
+            text = f"Only one PurgeQueue operation on {name} is allowed every 60 seconds."
+            raise SqsError("PurgeQueueInProgress", text)
+        queue.purged_at = now
+        self._write_all("purged", queue, queue.purge(now), now)
+
+    def _check_redrive(self, attributes: Mapping[str, str], *, fifo: bool) -> None:
+        """Whether the dead letters of a queue could be moved as `attributes` say, if they do."""
+        text = attributes.get("RedrivePolicy", "")
+        redrive = read_redrive_policy(text)
+        if redrive is None:
+            return
+        target = self._by_arn(redrive[0])
+        if target is None:
+            raise invalid(text, "RedrivePolicy", "Dead letter target does not exist.")
+        if target.fifo is not fifo:
+            reason = "Dead-letter queue must be same type of queue as the source."
+            raise invalid(text, "RedrivePolicy", reason)
+
+    def _by_arn(self, arn: str) -> Queue | None:
+        return next((queue for queue in self._queues.values() if queue.arn == arn), None)
+
+    def _redrive_of(self, queue: Queue) -> _Redrive | None:
+        policy = read_redrive_policy(queue.attributes.get("RedrivePolicy", ""))
+        if policy is None:
+            return None
+        target = self._by_arn(policy[0])
+        return None if target is None else _Redrive(target, policy[1])
+
+    def _take(self, queue: Queue, limit: int, hidden: int, now: float) -> tuple[Stored, ...]:
+        """Receive messages; those that it is too late for leave the queue on the way."""
+        redrive = self._redrive_of(queue)
+        taken = queue.take(limit, hidden, redrive.most_receives if redrive else None, now)
+        self._write_all("expired", queue, taken.expired, now)
+        if redrive is not None:
+            for message in taken.exhausted:
+                self._dead_letter(message, queue, redrive.target, now)
+        return taken.received
+
+    def _dead_letter(self, message: Stored, source: Queue, target: Queue, now: float) -> None:
+        if target.fifo:
+            # It begins anew there: a later number, a later time, and no duplicate of anything.
+            message.content = replace(message.content, deduplication=message.id)
+            message.sent_at = now
+        message.source_arn = source.arn
+        message.visible_at = now
+        self._add(target, message, now)
+        self._write("dead_lettered", source, message, now, target=target.name)
+
+    def _add(self, queue: Queue, message: Stored, now: float) -> None:
+        if queue.fifo:
+            self._sequence += _SEQUENCE_STEP
+            message.sequence = str(self._sequence)
+            known = Sent(message.id, message.sequence)
+            queue.sent.note(_duplicates_of(queue, message.content), known, now)
+        queue.add(message, now)
+
+    def _deliver(
+        self, kind: Kind, queue: Queue, messages: Sequence[Stored], now: float, hidden: int
+    ) -> list[Delivery]:
+        for message in messages:
+            receipt = queue.receipt_of(message)
+            self._write(kind, queue, message, now, receipt=receipt, seconds=hidden)
+        return [_delivery(queue, message) for message in messages]
+
+    def _write(
+        self,
+        kind: Kind,
+        queue: Queue,
+        message: Stored,
+        now: float,
+        *,
+        receipt: str = "",
+        seconds: float | None = None,
+        target: str = "",
+    ) -> None:
+        group, receives = message.content.group or "", message.receives
+        self.ledger.write(
+            Entry(now, kind, queue.name, message.id, receipt, receives, seconds, target, group)
+        )
+
+    def _write_all(self, kind: Kind, queue: Queue, messages: Sequence[Stored], now: float) -> None:
+        for message in messages:
+            self._write(kind, queue, message, now)
+
+
+def _duplicates_of(queue: Queue, content: Outgoing) -> str | tuple[str, str]:
+    """What duplicates of this message are known by: on the whole queue, or within its group."""
+    deduplication = content.deduplication or ""
+    if queue.attributes.get("DeduplicationScope") == "messageGroup":
+        return content.group or "", deduplication
+    return deduplication
+
+
+def _delivery(queue: Queue, message: Stored) -> Delivery:
+    """The message as it leaves, with all that SQS would tell of it."""
+    first = message.first_received_at or 0.0
+    system = {
+        "SenderId": _SENDER,
+        "SentTimestamp": f"{message.sent_at * 1000:.0f}",
+        "ApproximateReceiveCount": str(message.receives),
+        "ApproximateFirstReceiveTimestamp": f"{first * 1000:.0f}",
+    }
+    optional = {
+        "AWSTraceHeader": message.content.trace_header,
+        "MessageGroupId": message.content.group,
+        "MessageDeduplicationId": message.content.deduplication,
+        "SequenceNumber": message.sequence,
+        "DeadLetterQueueSourceArn": message.source_arn,
+    }
+    system |= {name: value for name, value in optional.items() if value is not None}
+    content = message.content
+    receipt = queue.receipt_of(message)
+    return Delivery(message.id, receipt, content.body, content.attributes, system)

@@ -1,0 +1,190 @@
+"""
+The outside world on this machine: an SQS and a Machines API, and the adapters that lead there.
+
+Whatever a routes file names exists here. Each of its queues becomes a local one with the same name
+in SQS, which is the last part of its URL or ARN; every Fly app exists; and an image stands for a
+folder, in which the command of a Machine runs as a process. Nothing of the environment decides
+where messages go: addresses, keys and token are handed to the adapters, so that a test message
+never ends up in a real queue, whatever AWS_ENDPOINT_URL or AWS_PROFILE say.
+
+Both servers listen on the loopback interface only. The token is a new one for each stack, since
+whoever may create Machines here runs commands with the rights of this process.
+"""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from lambdo_router.adapters.fly import FlyMachines
+from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
+from lambdo_router.admin import admin_app
+from lambdo_router.admin.serving import serve
+from lambdo_router.config.diagnostics import closest
+from lambdo_router.config.samples import Sample, SampleError
+from lambdo_router.core.errors import LambdoError
+from lambdo_router.core.ports import MessageQueue
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.router import Limits
+from lambdo_router.local.local import LOCAL_KEYS, LOCAL_REGION, local_name, stand_in
+from lambdo_router.local.machines_server import (
+    Access,
+    MachinesServer,
+    ProcessRunner,
+    RateLimits,
+    machines_app,
+)
+from lambdo_router.local.sqs_server import Ledger, Sqs, sqs_app
+
+_REMEMBERED = 100_000
+"""Entries of the SQS server's ledger: a stack may run for days."""
+
+
+class StackError(LambdoError):
+    """The stack cannot be what the routes file or the command line asks for; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the servers listen; 0 takes a free port."""
+
+    sqs: int = 0
+    machines: int = 0
+    admin: int = 0
+    """Of the router's own server."""
+
+
+@dataclass(slots=True, eq=False)
+class Stack:
+    """Both servers at work, and the way to them."""
+
+    sqs: Sqs = field(repr=False)
+    """All queues and messages; its ledger says what happened to each."""
+    machines: MachinesServer = field(repr=False)
+    """All Machines, what they run and what they say."""
+    sqs_url: str
+    """Like `http://127.0.0.1:40123`: what AWS_ENDPOINT_URL would be."""
+    machines_url: str
+    """What FLY_API_HOSTNAME would be."""
+    token: str = field(repr=False)
+    """What FLY_API_TOKEN would be."""
+    admin_url: str
+    """The router's own server: what there is to see of it, and where Machines report."""
+    launcher: FlyMachines
+    reports: Reports = field(repr=False)
+    """Where Machines report which of their events failed; for the router that launches them."""
+    _connector: SqsConnector = field(repr=False)
+
+    def create_queues(self, table: RoutingTable) -> None:
+        """
+        Create the queues of the table that do not exist yet; the others keep their messages.
+
+        Raises StackError if two of them would be one queue here.
+        """
+        owners: dict[str, str] = {}
+        for queue in table.queues.values():
+            name = local_name(queue)
+            owner = owners.setdefault(name, queue.name)
+            if owner != queue.name:
+                raise StackError(
+                    f"the queues `{owner}` and `{queue.name}` are both called {name} in SQS, in "
+                    "different accounts or regions; here is only one of each, so they would get "
+                    "each other's messages: give one of them another address for this machine, "
+                    "with a variable such as ${QUEUE_URL:-...}"
+                )
+            self._create(name)
+
+    async def open_queue(self, queue: Queue) -> MessageQueue:
+        """Connect a queue of a routes file, created if need be: a QueueOpener."""
+        name = local_name(queue)
+        self._create(name)
+        return await self._connector.open(stand_in(queue, url=self.queue_url(name)))
+
+    async def send(self, table: RoutingTable, samples: Iterable[Sample]) -> dict[str, Sample]:
+        """
+        Send messages, one after the other; they come back by their message ids.
+
+        Raises SampleError for one whose queue the table does not have, before any is sent.
+        """
+        samples = tuple(samples)
+        for sample in samples:
+            if sample.queue not in table.queues:
+                hint = closest(sample.queue, table.queues)
+                raise SampleError(f"{sample.name}: no queue is called `{sample.queue}`; {hint}")
+        names = dict.fromkeys(sample.queue for sample in samples)
+        queues = {name: await self.open_queue(table.queues[name]) for name in names}
+        return {
+            await queues[sample.queue].send(sample.body, sample.attributes): sample
+            for sample in samples
+        }
+
+    def queue_url(self, name: str) -> str:
+        """The URL of the local queue with this name in SQS."""
+        return f"{self.sqs_url}/{self.sqs.account}/{name}"
+
+    def _create(self, name: str) -> None:
+        fifo = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+        self.sqs.create_queue(name, fifo, time.time())
+
+
+@asynccontextmanager
+async def local_stack(
+    folder: Path,
+    *,
+    images: Mapping[str, Path] | None = None,
+    ports: Ports = Ports(),
+    limits: Limits,
+    poll_seconds: int = 1,
+    admin: Callable[[Reports], ASGIApp] = admin_app,
+) -> AsyncIterator[Stack]:
+    """
+    Both servers, for as long as the block runs; afterwards queues, messages and Machines are gone.
+
+    `images` maps image references to the folders that stand for them; any other image stands for
+    `folder`. `limits` is the pace that the Machines API holds its callers to. `poll_seconds` is the
+    wait of one long poll, 0 to 20: a router that stops waits for its last one. `admin` makes the
+    router's own server; by default it only takes reports. Raises StackError if a port is taken.
+    """
+    sqs = Sqs(region=LOCAL_REGION, ledger=Ledger(limit=_REMEMBERED))
+    token = secrets.token_urlsafe(24)
+    machines = MachinesServer(
+        ProcessRunner(images=dict(images or {}), default_folder=folder),
+        Access({token: None}),
+        limits=RateLimits(rate=limits.launch_rate, burst=limits.launch_burst),
+    )
+    async with AsyncExitStack() as running:
+        sqs_url = await _listen(running, sqs_app(sqs), ports.sqs)
+        await running.enter_async_context(machines.running())
+        machines_url = await _listen(running, machines_app(machines), ports.machines)
+        connector = SqsConnector(
+            SqsSettings(sqs_url, sqs.region, wait_seconds=poll_seconds, keys=LOCAL_KEYS)
+        )
+        running.push_async_callback(connector.aclose)
+        launcher = FlyMachines(
+            token=token,
+            base_url=machines_url,
+            rate=limits.launch_rate,
+            burst=limits.launch_burst,
+        )
+        await running.enter_async_context(launcher)
+        reports = Reports(launcher)
+        reports.base_url = admin_url = await _listen(running, admin(reports), ports.admin)
+        yield Stack(
+            *(sqs, machines, sqs_url, machines_url, token, admin_url),
+            *(launcher, reports, connector),
+        )
+
+
+async def _listen(running: AsyncExitStack, app: ASGIApp, port: int) -> str:
+    try:
+        return await running.enter_async_context(serve(app, port=port))
+    except OSError as error:
+        raise StackError(
+            f"cannot listen on port {port} of this machine ({error.strerror}); choose another, "
+            "or 0 for a free one"
+        ) from error

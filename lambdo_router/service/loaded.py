@@ -1,0 +1,49 @@
+"""What the journal is told about routes that were loaded: where they stand, and what is new."""
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from lambdo_router.config.explain.compare import compare
+from lambdo_router.config.explain.comparison_text import Line, lines
+from lambdo_router.config.explain.sides import side_of
+from lambdo_router.config.load import LoadedRoutes
+from lambdo_router.core import journal
+
+log = structlog.get_logger()
+
+
+def places(loaded: LoadedRoutes) -> Mapping[str, str]:
+    """`file:line` of each route."""
+    found = {route.name: loaded.place_of(route.name) for route in loaded.table.routes}
+    return {name: f"{place.file}:{place.line}" for name, place in found.items()}
+
+
+async def loaded_fact(before: LoadedRoutes, loaded: LoadedRoutes) -> journal.RoutesLoaded:
+    """The fact that `loaded` is fit to run, with what is different from the table `before` it."""
+    # In a thread: ten thousand routes take a while to compare, and messages do not wait for it.
+    return await asyncio.to_thread(_loaded_fact, before, loaded)
+
+
+def _loaded_fact(before: LoadedRoutes, loaded: LoadedRoutes) -> journal.RoutesLoaded:
+    warnings = tuple(map(str, loaded.warnings))
+    changes = _changes(before, loaded)
+    return journal.RoutesLoaded(loaded.generation, warnings, places(loaded), changes)
+
+
+def _changes(before: LoadedRoutes, loaded: LoadedRoutes) -> tuple[str, ...]:
+    try:
+        comparison = compare(side_of(before), side_of(loaded))
+    except Exception as error:
+        # A good table must not be kept from running because it cannot be compared with another.
+        log.exception("routes.compare_crashed")
+        return (f"what is different could not be told ({type(error).__name__})",)
+    if not comparison:
+        return ()
+    names = (before.generation, loaded.generation)
+    return tuple(_text(line) for line in lines(comparison, (), names, 0) if line.text)
+
+
+def _text(line: Line) -> str:
+    return f"{line.indent}{line.mark} {line.text}" if line.mark else f"{line.indent}{line.text}"

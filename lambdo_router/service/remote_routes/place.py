@@ -1,0 +1,90 @@
+"""The seam to where files are: read one, say which there are, and what may go wrong."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from lambdo_router.core.errors import LambdoError
+from lambdo_router.service.remote_routes.address import Address
+
+MOST_IN_FILE: Final = 4 * 1024 * 1024
+"""Bytes, as many as a routes file may have."""
+_LONGEST_TAG: Final = 1024
+"""Characters of what is kept of each file and sent with each question."""
+CONNECT_TIMEOUT: Final = 5.0
+READ_TIMEOUT: Final = 10.0
+"""Seconds until the next bytes are there."""
+FILE_TIMEOUT: Final = 30.0
+"""Seconds for a whole file."""
+
+
+class RoutesUnavailable(LambdoError):
+    """
+    A file could not be fetched: it may pass, or a person must mend it. The text says which file,
+    why, and what helps; nothing of it is secret.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it was fetched, with what tells whether it is still the same."""
+
+    content: bytes = field(repr=False)
+    etag: str = ""
+    modified: str = ""
+    """The Last-Modified header, of a server that gives no ETag."""
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def tag(header: str) -> str:
+    """An ETag or a date to be asked with; empty, as if there were none, for one without bounds."""
+    return header if len(header) <= _LONGEST_TAG else ""
+
+
+class Place(Protocol):
+    """Somewhere files are read from. Its calls block, and are made one at a time."""
+
+    @property
+    def address(self) -> Address:
+        """The routes file, and the folder."""
+        ...
+
+    @property
+    def can_list(self) -> bool:
+        """Whether `names` can tell which files there are."""
+        ...
+
+    def read(self, name: str, known: File | None) -> File | None:
+        """
+        The file at this path from the folder; `known` itself if it is still that one; None if
+        there is no such file. Raises RoutesUnavailable.
+        """
+        ...
+
+    def names(self, folder: str) -> Sequence[str]:
+        """
+        The files in a folder (empty, or a path that ends with `/`) and below, as paths from the
+        address's folder. Raises RoutesUnavailable.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close connections."""
+        ...
+
+
+def bounded(chunks: Iterable[bytes], shown: str, now: Callable[[], float], give_up: float) -> bytes:
+    """All of the chunks. Raises RoutesUnavailable if they are too many, or come too slowly."""
+    content = bytearray()
+    for chunk in chunks:
+        content += chunk
+        if len(content) > MOST_IN_FILE:
+            most = MOST_IN_FILE // (1024 * 1024)
+            raise RoutesUnavailable(f"{shown}: the file has over {most} MiB; is it the right one?")
+        if now() > give_up:
+            raise RoutesUnavailable(f"{shown}: it did not come within {FILE_TIMEOUT:g} seconds")
+    return bytes(content)

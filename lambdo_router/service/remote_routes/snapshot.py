@@ -1,0 +1,172 @@
+"""
+Everything that a load needs, fetched as the load asks for it.
+
+A `Snapshot` is what a place held at one time, as far as the routes file there leads to it: each
+file by its path from the folder, None for one that is looked for and not there, and the names in
+each folder that a glob looks into. Two snapshots that are equal mean the same, and one can be
+compared with the place by asking for each of its files whether it has changed.
+
+Several files cannot be read at one time. What is fetched while somebody uploads may be half old and
+half new; so who finds a change looks again, a moment later, until nothing changes any more.
+"""
+
+import fnmatch
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lambdo_router.config.load import Examined
+from lambdo_router.config.read.globs import expand, is_glob, refusal
+from lambdo_router.config.read.mirror import Mirror
+from lambdo_router.service.remote_routes.place import File, Place, RoutesUnavailable
+
+MOST_FILES: Final = 500
+MOST_IN_ALL: Final = 16 * 1024 * 1024
+"""Bytes of all files."""
+
+Load = Callable[[Path, Mirror], Examined]
+"""Loads the routes file at a path in a mirror; what is wrong is among the diagnostics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a place held."""
+
+    files: Mapping[str, File | None] = field(default_factory=dict)
+    listings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names in folders, and below, sorted; folders as `Place.names` takes them."""
+
+    @property
+    def contents(self) -> Mapping[Path, str | None]:
+        """A digest of each file and listing, in the form that config/watch.py compares."""
+        found: dict[Path, str | None] = {
+            Path(name): None if file is None else file.digest for name, file in self.files.items()
+        }
+        for folder, names in self.listings.items():
+            listed = "\0".join(names).encode()
+            found[Path(f"{folder}*")] = hashlib.sha256(listed).hexdigest()
+        return found
+
+
+class Round:
+    """One look at a place: each file is asked for once, however often it is needed."""
+
+    def __init__(self, place: Place, known: Mapping[str, File]) -> None:
+        """`known` are files as they were at an earlier look."""
+        self._place = place
+        self._known = known
+        self.files: dict[str, File | None] = {}
+        self.listings: dict[str, tuple[str, ...]] = {}
+
+    def file(self, name: str) -> File | None:
+        """Raises RoutesUnavailable."""
+        if name not in self.files:
+            if len(self.files) >= MOST_FILES:
+                raise RoutesUnavailable(
+                    f"{self._place.address.shown}: it leads to over {MOST_FILES} files"
+                )
+            self.files[name] = self._place.read(name, self._known.get(name))
+            size = sum(len(file.content) for file in self.files.values() if file is not None)
+            if size > MOST_IN_ALL:
+                most = MOST_IN_ALL // (1024 * 1024)
+                raise RoutesUnavailable(
+                    f"{self._place.address.shown}: it leads to over {most} MiB of files"
+                )
+        return self.files[name]
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Raises RoutesUnavailable."""
+        if folder not in self.listings:
+            self.listings[folder] = tuple(sorted(self._place.names(folder)))
+        return self.listings[folder]
+
+    def again(self, snapshot: Snapshot) -> Snapshot:
+        """What the same files and folders hold by now. Raises RoutesUnavailable."""
+        return Snapshot(
+            {name: self.file(name) for name in snapshot.files},
+            {folder: self.names(folder) for folder in snapshot.listings},
+        )
+
+
+def assemble(place: Place, found: Round, folder: Path, load: Load) -> tuple[Snapshot, Examined]:
+    """
+    Fetch the routes file and all that it leads to into the empty `folder`, and load it.
+
+    Raises RoutesUnavailable for what cannot be fetched, or cannot be kept on disk.
+    """
+    mirror = Mirror(folder, place.address.place, place.can_list)
+    root = folder / place.address.name
+    looked_for: dict[str, None] = {}
+    listed: dict[str, None] = {}
+    wanted = [place.address.name]
+    while wanted:
+        for name in wanted:
+            looked_for[name] = None
+            _keep(folder, name, found.file(name), place)
+        examined = load(root, mirror)
+        globs = list(_globs(examined)) if place.can_list else []
+        folders = {path for text in globs for path in expand(folder, text).watched}
+        names = [mirror.inside(path) for path in examined.inputs if path not in folders]
+        for text in globs:
+            head = _head(text)
+            listed[head] = None
+            names += [name for name in found.names(head) if _matches(name, text)]
+        wanted = [n for n in dict.fromkeys(names) if n is not None and n not in looked_for]
+        wanted = [name for name in wanted if _is_sound(name)]
+    files = {name: found.files[name] for name in looked_for}
+    return Snapshot(files, {head: found.listings[head] for head in listed}), examined
+
+
+def _keep(folder: Path, name: str, file: File | None, place: Place) -> None:
+    if file is None:
+        return
+    path = folder / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+    except OSError as error:
+        shown = place.address.shown_of(name)
+        raise RoutesUnavailable(
+            f"{shown}: it cannot be kept at {path.parent} ({error.strerror}); "
+            "LAMBDO_ROUTES_CACHE names another folder"
+        ) from None
+
+
+def _globs(examined: Examined) -> Iterator[str]:
+    """The entries of `include` that stand for any number of files, and are allowed."""
+    if examined.places is None:
+        return
+    root = examined.places.draft.parts[0].document
+    entries = root.value.get("include") if isinstance(root.value, dict) else None
+    for index, text in enumerate(entries if isinstance(entries, list) else ()):
+        known = isinstance(text, str) and ("include", index) not in root.unresolved
+        if known and is_glob(text) and refusal(text) is None:
+            yield text
+
+
+def _head(glob: str) -> str:
+    """The folder above every name that the glob may mean."""
+    steps = [step for step in glob.split("/") if step not in ("", ".")]
+    plain: list[str] = []
+    for step in steps[:-1]:
+        if is_glob(step):
+            break
+        plain.append(step)
+    return "".join(f"{step}/" for step in plain)
+
+
+def _matches(name: str, glob: str) -> bool:
+    """Whether the glob means the file of that name; as `expand` does it on disk."""
+    steps = [step for step in glob.split("/") if step not in ("", ".")]
+    parts = name.split("/")
+    return len(parts) == len(steps) and all(
+        fnmatch.fnmatchcase(part, step) and not (part.startswith(".") and step[0] != ".")
+        for part, step in zip(parts, steps, strict=True)
+    )
+
+
+def _is_sound(name: str) -> bool:
+    """Whether it is a name for a file of the mirror; keys of a bucket may be anything."""
+    return name.isprintable() and all(step not in ("", ".", "..") for step in name.split("/"))

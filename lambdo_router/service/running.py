@@ -1,0 +1,112 @@
+"""What `run` and `dev` share: signals, and the routes file as a stream of tables."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING
+
+from lambdo_router.config.load import LoadedRoutes
+from lambdo_router.config.watch import Reloaded, ReloadFailed, follow
+from lambdo_router.core import journal
+from lambdo_router.core.routing import RoutingTable
+from lambdo_router.service.loaded import loaded_fact
+from lambdo_router.service.settings import Secret, Settings
+
+if TYPE_CHECKING:  # imported where it is used: it is slow to load
+    from lambdo_router.adapters.fly import FlyMachines
+
+
+class EndedAtOnce(Exception):
+    """A second signal: nothing was waited for."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+def fly_machines(settings: Settings, token: Secret) -> "FlyMachines":
+    """The Machines API as the environment has it. Raises SettingsError."""
+    from lambdo_router.adapters.fly import FlyMachines
+
+    return FlyMachines(
+        token=token.reveal(),
+        base_url=settings.fly_api,
+        rate=settings.limits.launch_rate,
+        burst=settings.limits.launch_burst,
+    )
+
+
+async def no_changes() -> AsyncIterator[RoutingTable]:
+    """Where no file can change: no further table ever."""
+    later: tuple[RoutingTable, ...] = ()
+    for table in later:
+        yield table
+
+
+@contextmanager
+def signals(stop: asyncio.Event, reload: asyncio.Event) -> Iterator[None]:
+    """
+    SIGTERM and SIGINT set `stop`, a second one raises EndedAtOnce in the running task; SIGHUP sets
+    `reload`. Fly's documentation names both SIGINT and SIGTERM as what it sends, so both mean the
+    same.
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    second: list[int] = []
+
+    def ordered(number: int) -> None:
+        if not stop.is_set():
+            stop.set()
+        elif task is not None and not second:
+            second.append(number)
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ordered, number)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not second:
+            raise
+        raise EndedAtOnce(second[0]) from None
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+async def tables(
+    load: Callable[[], LoadedRoutes],
+    first: LoadedRoutes,
+    reload: asyncio.Event,
+    observe: journal.Observer,
+    nothing_new: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[RoutingTable]:
+    """
+    Each new table of a routes file; what is said about a changed file goes to the journal.
+
+    `nothing_new` is called when `reload` was set and brought nothing; more at `watch.follow`.
+    """
+    following = follow(load, first, nudge=reload, nothing_new=nothing_new)
+    async with aclosing(following) as changes:
+        async for table in told(changes, first, observe):
+            yield table
+
+
+async def told(
+    changes: AsyncIterator[Reloaded[LoadedRoutes] | ReloadFailed],
+    first: LoadedRoutes,
+    observe: journal.Observer,
+) -> AsyncIterator[RoutingTable]:
+    """The tables of those changes that are good; what is said about each goes to the journal."""
+    before = first
+    async for change in changes:
+        match change:
+            case Reloaded(loaded=loaded):
+                observe(await loaded_fact(before, loaded))
+                await asyncio.sleep(0)  # thousands of routes: messages get a turn in between
+                before = loaded
+                yield loaded.table
+            case ReloadFailed(diagnostics=diagnostics):
+                observe(journal.RoutesRefused(tuple(map(str, diagnostics))))
