@@ -5,12 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := lambdo_router tests runtimes
 
-.PHONY: help demo soak test check bench images lock format clean
+.PHONY: help demo soak test test-system check bench images lock format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the example routes on the embedded stack (no account needed)"
-	@echo "make test    run the tests"
+	@echo "make test    run the tests that a change needs (a minute and a half)"
+	@echo "make test-system"
+	@echo "             run those of processes, browser, packages and pages: six minutes"
 	@echo "make soak    two routers under every fault at once (half an hour)"
 	@echo "make check   lint, types, layers"
 	@echo "make bench   measure speed, memory and cost"
@@ -25,10 +27,13 @@ demo: $(VENV)/.runtime
 # 20 seeds of 1,000 messages; about half an hour. One seed: make soak SEEDS=7..7
 SEEDS ?= 1..20
 soak: $(VENV)/.dev
-	$(BIN)/python tests/soak.py --seeds $(SEEDS)
+	$(BIN)/python tests/support/soak.py --seeds $(SEEDS)
 
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --ignore tests/system
+
+test-system: $(VENV)/.dev
+	$(BIN)/pytest tests/system
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check $(SOURCES) examples benchmarks
@@ -44,7 +49,7 @@ bench: $(VENV)/.dev
 # Where it cannot be done it says so, and fails only in CI. To keep the base for the next time:
 # make images BASE=/var/tmp/base.tar
 images: $(VENV)/.dev
-	PYTHONPATH=tests $(BIN)/python -m images $(if $(BASE),--base $(BASE)) $(if $(CI),--required)
+	PYTHONPATH=tests/support $(BIN)/python -m images $(if $(BASE),--base $(BASE)) $(if $(CI),--required)
 
 # Pins stay as they are unless pyproject.toml needs others. All of the newest:
 # make lock UPGRADE=--upgrade

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 
 from building import profile, route, table
-from conftest import VirtualLoop
 from scenario import WALL, ScriptedLauncher, SpiedQueue
+from virtual_time import VirtualLoop
 
 from lambdo_router.core import journal
 from lambdo_router.core.machine import Machine, MachineRequest

@@ -264,7 +264,6 @@ class Completion:
     async def _sweep(self, app: _App) -> None:
         living = await self._watcher.living(app.name)
         sweep = app.fleet.swept(living, self._wall())
-        self._freed.set()
         await self._each(app, sweep.strange, self._learn)
         await self._each(app, sweep.overdue, self._destroy)
         for machine_id in sweep.vanished:

@@ -1,4 +1,4 @@
-/* What tests/test_runtimes.py asks of a handler, in Node. Each event says what to do. */
+/* What tests/system/test_runtimes.py asks of a handler, in Node. Each event says what to do. */
 const { appendFileSync, existsSync } = require("node:fs");
 const { setTimeout: pause } = require("node:timers/promises");
 

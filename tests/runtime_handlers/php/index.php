@@ -1,6 +1,6 @@
 <?php
 
-/* What tests/test_runtimes.py asks of a handler, in PHP. Each event says what to do. */
+/* What tests/system/test_runtimes.py asks of a handler, in PHP. Each event says what to do. */
 
 $actions = [
     'print' => function (array $event) { echo $event['text'], "\n"; },

@@ -1,4 +1,4 @@
-"""What tests/test_runtimes.py asks of a handler, in Python. Each event says what to do."""
+"""What tests/system/test_runtimes.py asks of a handler, in Python. Each event says what to do."""
 
 import json
 import math

@@ -1,0 +1,530 @@
+"""`rejected list` and `rejected show` against SQS servers, and what all of `rejected` refuses."""
+
+import json
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, _NamedTextIOWrapper
+from rejected_shop import NOW, Shop, interrupt_after, shop_of
+from sqs_backends import Backend, Embedded, Wire, counts, receive
+
+from lambdo_router.adapters.sqs import SqsQueue
+from lambdo_router.cli import cli, rejected
+from lambdo_router.core.errors import QueueRefused
+from lambdo_router.core.rejection import REASONS
+
+pytest_plugins = ["sqs_backends", "rejected_shop"]
+pytestmark = pytest.mark.usefixtures("nobody_waits")
+
+_EVIL = "\x1b[31mred\u202e\nline"
+
+
+# list
+
+
+@pytest.mark.usefixtures("at_a_fixed_time")
+def test_a_list_has_a_line_for_each_message(shop: Shop) -> None:
+    shop.reject('{"n": 1}')
+    shop.reject("{", reason="not_json", detail=_EVIL, attempts=3, time=NOW - 90_061)
+    shop.reject("{}", reason="max_attempts", detail="x" * 101, route="paid", queue="gone")
+    shop.put(shop.aside, "{}", {})
+
+    listed = shop.run("list", str(shop.routes))
+
+    assert shop.shown(listed.stdout) == (
+        f"{'ID':36}  REASON        ROUTE  FROM    RECEIVED  AGE    DETAIL\n"
+        "000000000000000000000000000000000000  unmatched     -      orders  1         2h     "
+        "no route matches\n"
+        "000000000000000000000000000000000001  not_json      -      orders  3         1d 1h  "
+        "\\x1b[31mred\\u202e\\nline\n"
+        "000000000000000000000000000000000002  max_attempts  paid   gone    1         2h     "
+        f"{'x' * 100}...\n"
+        "000000000000000000000000000000000003  unknown       -      -       1         0s     "
+        "it has no attribute lambdo_rejection\n"
+    )
+    assert shop.shown(listed.stderr) == (
+        "4 messages looked at on queue `rejected`: 1 unmatched, 1 not_json, 1 max_attempts, "
+        "1 unknown\n"
+        "before that SQS counted about 4 there\n"
+    )
+    assert listed.exit_code == 0
+
+
+def test_a_list_takes_nothing_away(shop: Shop) -> None:
+    for n in range(13):
+        shop.reject(f"{n}")
+
+    shop.run("list", str(shop.routes))
+
+    assert counts(shop.backend, shop.url(shop.aside)) == ("13", "0")
+    assert len(shop.contents(shop.aside)) == 13
+
+
+def test_a_list_in_json_has_everything(shop: Shop) -> None:
+    body = '{"a": "\\ud800"}'
+    message_id = shop.reject(body, route="paid")
+
+    listed = shop.run("list", str(shop.routes), "--format", "json")
+
+    told = json.loads(listed.stdout)
+    (message,) = told.pop("messages")
+    system, sent_at = message.pop("system"), message.pop("sent_at")
+    assert told == {
+        "format_version": "1.0",
+        "queue": {
+            "name": "rejected",
+            "url": shop.url(shop.aside),
+            "visible": 1,
+            "in_flight": 0,
+            "delayed": 0,
+            "redrive_to": None,
+            "most_receives": None,
+            "looked_at": 1,
+            "complete": True,
+        },
+    }
+    rejection = message["attributes"].pop("lambdo_rejection")
+    assert json.loads(rejection)["message_id"] == "original-0"
+    assert message == {
+        "id": message_id,
+        "reason": "unmatched",
+        "detail": "no route matches",
+        "route": "paid",
+        "source": "orders",
+        "source_arn": None,
+        "original_id": "original-0",
+        "attempts": 1,
+        "at": "2023-11-14T22:13:20Z",
+        "receive_count": 1,
+        "attributes": {"n": {"type": "Number", "value": "0"}},
+        "body": body,
+    }
+    assert system["ApproximateReceiveCount"] == "1"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", sent_at)
+
+
+@pytest.mark.usefixtures("at_a_fixed_time")
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        pytest.param([], "abc", id="none"),
+        pytest.param(["--reason", "unmatched", "--reason", "unknown"], "a", id="reason"),
+        pytest.param(["--route", "paid"], "b", id="route"),
+        pytest.param(["--source", "orders"], "ab", id="source"),
+        pytest.param(["--id", "original-1", "--id", "original-2"], "bc", id="ids"),
+        pytest.param(["--older-than", "2h"], "ac", id="older"),
+        pytest.param(["--newer-than", "90m"], "b", id="newer"),
+        pytest.param(["--match", '{"kind": ["b", {"prefix": "c"}]}'], "bc", id="match"),
+        pytest.param(["--match", '{"kind": "b"}'], "b", id="match-without-a-list"),
+        pytest.param(["--source", "orders", "--older-than", "1h"], "a", id="both"),
+    ],
+)
+def test_filters_say_which_messages_are_meant(shop: Shop, options: list[str], found: str) -> None:
+    shop.reject('{"kind": "a"}')
+    shop.reject('{"kind": "b"}', reason="schema_invalid", route="paid", time=NOW - 60)
+    shop.reject('{"kind": "c"}', reason="not_json", queue="gone")
+
+    listed = shop.run("list", str(shop.routes), "--format", "json", *options)
+
+    kinds = [
+        json.loads(message["body"])["kind"] for message in json.loads(listed.stdout)["messages"]
+    ]
+    assert "".join(sorted(kinds)) == found
+
+
+def test_a_limit_is_said(shop: Shop) -> None:
+    for n in range(3):
+        shop.reject(f"{n}")
+
+    listed = shop.run("list", str(shop.routes), "--limit", "2")
+
+    assert len(listed.stdout.splitlines()) == 1 + 2
+    assert "there may be more: that is as many as were asked for\n" in listed.stderr
+    assert counts(shop.backend, shop.url(shop.aside)) == ("3", "0")
+
+
+def test_what_others_hold_is_counted_only(shop: Shop) -> None:
+    shop.reject("held")
+    receive(shop.backend, shop.url(shop.aside))
+    shop.reject("free")
+
+    listed = shop.run("list", str(shop.routes))
+
+    assert "1 message looked at on queue `rejected`: 1 unmatched\n" in listed.stderr
+    assert "before that SQS counted about 1 there, 1 held by others\n" in listed.stderr
+
+
+def test_where_counts_may_not_be_asked_for_they_are_not_known(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def denied(_: SqsQueue) -> dict[str, str]:
+        raise QueueRefused("denied")
+
+    monkeypatch.setattr(SqsQueue, "attributes", denied)
+
+    assert (
+        "SQS does not say how many messages there are\n"
+        in shop.run("list", str(shop.routes)).stderr
+    )
+
+
+def test_an_interrupted_list_gives_back_and_shows_what_it_has(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(20):
+        shop.reject(f"{n}")
+    interrupt_after(monkeypatch, "receive", 1)
+
+    listed = shop.run("list", str(shop.routes))
+
+    assert listed.exit_code == 1
+    assert len(listed.stdout.splitlines()) == 1 + 10
+    assert "interrupted: there may be more\n" in listed.stderr
+    assert counts(shop.backend, shop.url(shop.aside)) == ("20", "0")
+
+
+def test_on_every_server_a_list_gives_everything_back(backend: Backend, tmp_path: Path) -> None:
+    shop = shop_of(backend, tmp_path)
+    for n in range(12):
+        shop.reject(f"{n}")
+
+    listed = shop.run("list", str(shop.routes), "--format", "json")
+
+    assert len(json.loads(listed.stdout)["messages"]) == 12
+    assert counts(backend, shop.url(shop.aside)) == ("12", "0")
+
+
+# Dead letters
+
+
+@pytest.mark.usefixtures("at_a_fixed_time")
+def test_dead_letters_come_without_a_reason_and_go_back_to_where_sqs_took_them(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    shop = shop_of(embedded, tmp_path, redrive=1)
+    attributes = {"kind": {"DataType": "String", "StringValue": "paid"}}
+    message_id = shop.put(shop.orders, '{"n": 1}', attributes)
+    sent = shop.contents(shop.orders)
+    (held,) = embedded.sqs.queue(shop.orders).messages()
+    embedded.sqs.queue(shop.orders).show(held.id, time.time())
+    assert shop.contents(shop.orders) == Counter()
+
+    # No routes file is needed for that.
+    listed = shop.run("list", "--queue", shop.url(shop.aside))
+    replayed = shop.run("replay", "--queue", shop.aside, "--yes", "--reason", "redrive")
+
+    arn = embedded.attributes(shop.url(shop.orders), "QueueArn")["QueueArn"]
+    line = listed.stdout.splitlines()[1]
+    assert re.split(r"  +", line) == [
+        message_id,
+        "redrive",
+        "-",
+        shop.orders,
+        "2",
+        "0s",
+        f"SQS moved it from {arn}; received 2 times in all",
+    ]
+    assert replayed.stdout == f"1 message replayed: 1 to {shop.orders}\n"
+    assert replayed.exit_code == 0
+    assert shop.contents(shop.orders) == sent
+    assert counts(embedded, shop.url(shop.aside)) == ("0", "0")
+
+
+def test_a_redrive_policy_of_the_queue_itself_is_warned_of(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    shop = shop_of(embedded, tmp_path, redrive=1)
+    shop.put(shop.orders, "{}", {})
+
+    listed = shop.run("list", str(shop.routes), "--queue", "orders")
+
+    arn = embedded.attributes(shop.url(shop.aside), "QueueArn")["QueueArn"]
+    assert (
+        "warning: routes read queue `orders`: while this looks at its messages, the router does "
+        "not get them\n"
+        "warning: queue `orders` has a redrive policy, for which a look counts as a receive: after "
+        f"1 receive SQS moves a message to {arn}\n"
+    ) in listed.stderr
+    assert "1 message received 1 times: the next look moves them\n" in listed.stderr
+
+
+# show
+
+
+@pytest.mark.usefixtures("at_a_fixed_time")
+def test_a_message_is_shown_in_full_and_nothing_of_it_is_acted_upon(shop: Shop) -> None:
+    attributes: dict[str, Wire] = {
+        "kind": {"DataType": "String", "StringValue": f"paid{_EVIL}".replace("\x1b", "")},
+        "blob": {"DataType": "Binary", "BinaryValue": b"\x00\xff"},
+    }
+    rejection = {
+        "reason": "schema_invalid", "detail": _EVIL, "route": "paid", "queue": "orders",
+        "message_id": "o-1", "attempts": 2, "time": NOW - 61.0,
+    }  # fmt: skip
+    attributes["lambdo_rejection"] = {
+        "DataType": "String", "StringValue": json.dumps(rejection),
+    }  # fmt: skip
+    message_id = shop.put(shop.aside, '{"a":[1.0e3,{}],"b":"\u202e"}', attributes)
+
+    shown = shop.run("show", message_id, str(shop.routes))
+
+    before, _, rest = shop.shown(shown.stdout).partition("SQS's own attributes\n")
+    system, _, body = rest.partition("\n\n")
+    assert before == (
+        f"message       {0:036}\n"
+        "on            rejected  http://here/000000000000/acme-rejected\n"
+        "reason        schema_invalid\n"
+        "detail        \\x1b[31mred\\u202e\\nline\n"
+        "route         paid\n"
+        "came from     orders\n"
+        "its id there  o-1\n"
+        "received      2 times before it was rejected\n"
+        "rejected      2023-11-15T00:12:19Z, 1m 1s ago\n"
+        "\n"
+        "attributes\n"
+        "  blob  Binary  AP8=  (2 bytes, base64)\n"
+        "  kind  String  paid[31mred\\u202e\\nline\n"
+        "\n"
+    )
+    assert [line.split()[0] for line in system.splitlines()] == [
+        "ApproximateFirstReceiveTimestamp",
+        "ApproximateReceiveCount",
+        "SenderId",
+        "SentTimestamp",
+    ]
+    assert body == (
+        "body, 26 bytes, JSON, indented for reading\n"
+        "  {\n"
+        '    "a": [\n'
+        "      1.0e3,\n"
+        "      {}\n"
+        "    ],\n"
+        '    "b": "\\u202e"\n'
+        "  }\n"
+    )
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert counts(shop.backend, shop.url(shop.aside)) == ("1", "0")
+
+
+def test_a_body_that_is_no_json_is_shown_line_by_line(shop: Shop) -> None:
+    shop.put(shop.aside, "one\n\u2028two\ttabs", {})
+
+    shown = shop.run("show", shop.ids[0], str(shop.routes))
+
+    assert shown.stdout.endswith("body, 15 bytes, as it came\n  one\n  \\u2028two\\ttabs\n")
+    assert "came from  nobody knows where\n" in shown.stdout
+
+
+@pytest.mark.parametrize("body", ['{ "a": 1.10 }\n', "\r\n\t\U0001f600 ", "{\u202e"])
+def test_raw_is_the_body_letter_by_letter(shop: Shop, body: str) -> None:
+    shop.reject(body)
+
+    shown = shop.run("show", "original-0", str(shop.routes), "--raw")
+
+    assert shown.stdout_bytes == body.encode()
+
+
+def test_a_raw_body_does_nothing_to_a_terminal(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.reject("a\tb\n\r\x9b31mc\u202e")
+    monkeypatch.setattr(_NamedTextIOWrapper, "isatty", lambda _: True)
+
+    shown = shop.run("show", "original-0", str(shop.routes), "--raw")
+
+    assert shown.stdout == "a\tb\n\\r\\x9b31mc\\u202e"
+
+
+def test_a_message_file_can_be_explained_and_sent(shop: Shop, tmp_path: Path) -> None:
+    shop.reject('{ "a": 1.10 }')
+
+    shown = shop.run("show", shop.ids[0], str(shop.routes), "--format", "message")
+    file = tmp_path / "message.json"
+    file.write_text(shown.stdout)
+    explained = CliRunner().invoke(cli, ["explain", str(shop.routes), "--message", str(file)])
+
+    assert json.loads(shown.stdout) == {
+        "queue": "orders",
+        "attributes": {"n": {"type": "Number", "value": "0"}},
+        "body_text": '{ "a": 1.10 }',
+    }
+    assert (explained.exit_code, "takes the route `paid`" in explained.stdout) == (0, True)
+
+
+def test_json_of_one_message_is_that_of_a_list(shop: Shop) -> None:
+    shop.reject("{}")
+
+    shown = shop.run("show", shop.ids[0], str(shop.routes), "--format", "json")
+    listed = shop.run("list", str(shop.routes), "--format", "json")
+
+    one, several = json.loads(shown.stdout), json.loads(listed.stdout)
+    assert {*one} == {"format_version", "queue", "message"}
+    assert one["message"].keys() == several["messages"][0].keys()
+    assert one["queue"].keys() == several["queue"].keys()
+
+
+def test_a_message_that_is_not_there_is_a_finding(shop: Shop) -> None:
+    shop.reject("{}")
+
+    shown = shop.run("show", "\x1b[31m", str(shop.routes))
+
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert shown.stderr.startswith(
+        "error: queue `rejected` shows no message '\\x1b[31m'; 1 message could be seen\n"
+    )
+
+
+# Wrong usage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["list", "gone.yaml"], "there is no file gone.yaml", id="no-file"),
+        pytest.param(["list"], "there is no file routes.yaml", id="no-default-file"),
+        pytest.param(["show"], "Missing argument 'ID'", id="no-id"),
+        pytest.param(
+            ["show", "x", "FILE", "--raw", "--format", "json"],
+            "--raw is a format of its own; leave out --format",
+            id="two-formats",
+        ),
+        pytest.param(
+            ["list", "FILE", "--queue", "https://"],
+            "--queue 'https://' is no queue of",
+            id="no-queue",
+        ),
+        pytest.param(
+            ["list", "FILE", "--queue", ""], "--queue '' is no queue of", id="empty-queue"
+        ),
+        pytest.param(
+            ["list", "FILE", "--reason", "schema-invalid"],
+            "--reason 'schema-invalid': there is no such reason; did you mean `schema_invalid`?",
+            id="reason",
+        ),
+        pytest.param(
+            ["list", "FILE", "--older-than", "3 days"],
+            "--older-than '3 days' is no duration: write a whole number and a unit",
+            id="duration",
+        ),
+        pytest.param(["list", "FILE", "--match", "{"], "--match is not JSON: ", id="no-json"),
+        pytest.param(
+            ["list", "FILE", "--match", "[]"], "--match: a pattern is an object", id="no-pattern"
+        ),
+        pytest.param(
+            ["list", "FILE", "--match", '{"n": [{"prefix": 1}]}'],
+            "--match at n.0.prefix: `prefix` takes a string",
+            id="wrong-pattern",
+        ),
+        pytest.param(["list", "FILE", "--limit", "0"], "0 is not in the range", id="limit"),
+        pytest.param(
+            ["replay", "FILE"],
+            "there is no terminal to ask at; --yes sends without asking, --dry-run only says",
+            id="nobody-to-ask",
+        ),
+        pytest.param(
+            ["replay", "FILE", "--yes", "--rate", "0"],
+            "--rate 0 is no pace; write messages",
+            id="0",
+        ),
+        pytest.param(
+            ["replay", "FILE", "--yes", "--rate", "nan"], "--rate nan is no pace", id="no-number"
+        ),
+        pytest.param(
+            ["replay", "FILE", "--yes", "--to", "rejected"],
+            "--to is the queue that the messages lie on; name another",
+            id="to-itself",
+        ),
+        pytest.param(
+            ["replay", "FILE", "--yes", "--to", "a b"],
+            "--to 'a b' is no queue of",
+            id="to-no-queue",
+        ),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_what_is_right(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    (shop.routes.parent / "empty").mkdir()
+    monkeypatch.chdir(shop.routes.parent / "empty")
+
+    result = shop.run(*(str(shop.routes) if it == "FILE" else it for it in arguments))
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("queues", "said"),
+    [
+        pytest.param(
+            "{a: {name: a}}", "has no queue with `reject_to`; name one with --queue", id="none"
+        ),
+        pytest.param(
+            "{a: {name: a, reject_to: x}, b: {name: b, reject_to: y}, x: {name: x}, y: {name: y}}",
+            "rejects to 2 queues: x, y; name one with --queue",
+            id="two",
+        ),
+    ],
+)
+def test_without_one_reject_queue_one_must_be_named(shop: Shop, queues: str, said: str) -> None:
+    shop.routes.write_text(
+        f"version: 1\nqueues: {queues}\n"
+        "profiles: {job: {image: 'jobs:1', app: acme, acknowledge: launch}}\n"
+        "routes: [{name: paid, queue: a, profile: job}]\n"
+    )
+
+    result = shop.run("list", str(shop.routes))
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+def test_a_queue_that_is_not_there_is_compared_with_those_of_the_file(shop: Shop) -> None:
+    result = shop.run("list", str(shop.routes), "--queue", "rejectd")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: queue `rejectd` (rejectd) at ")
+    assert result.stderr.endswith(
+        f"It is no queue of {shop.routes} either; did you mean `rejected`? allowed are: orders, "
+        "rejected\n"
+    )
+
+
+def test_a_routes_file_with_errors_shows_them(shop: Shop) -> None:
+    shop.routes.write_text(shop.routes.read_text().replace("profile: job}", "profile: jib}"))
+
+    result = shop.run("list", str(shop.routes))
+
+    assert result.exit_code == 1
+    assert "no profile is called `jib`; did you mean `job`?" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["list", "show", "replay"])
+def test_every_command_has_examples_and_says_how_it_ends(name: str) -> None:
+    shown = CliRunner().invoke(cli, ["rejected", name, "--help"])
+
+    assert re.search(rf"^ +lambdo-router rejected {name}\b", shown.stdout, re.MULTILINE)
+    assert re.search(r"Exit codes:\s+0 ", shown.stdout)
+    options = [it for it in rejected.command.commands[name].params if isinstance(it, click.Option)]
+    assert [
+        it.name for it in options if not it.help and not isinstance(it.type, click.Choice)
+    ] == []
+
+
+def test_the_documentation_describes_every_key_of_the_json(shop: Shop) -> None:
+    shop.reject("{}")
+    page = (Path(__file__).parents[2] / "docs" / "rejected.md").read_text("utf-8")
+
+    told = json.loads(shop.run("list", str(shop.routes), "--format", "json").stdout)
+
+    described = set(re.findall(r"`([a-z_]+)`", page.partition("## JSON\n")[2]))
+    assert {*told, *told["queue"], *told["messages"][0]} <= described
+
+
+def test_the_documentation_names_every_reason() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rejected.md").read_text("utf-8")
+
+    (line,) = re.findall(r"^\| `--reason REASON` .*$", page, re.MULTILINE)
+    assert set(re.findall(r"`([a-z_]+)`", line)) == set(REASONS)

@@ -1,0 +1,586 @@
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+
+from lambdo_router.admin.serving import serve
+from lambdo_router.local.faults import Answer, Cut, Delay, FaultPlan, LoseAnswer, Throttle
+from lambdo_router.local.machines_server import (
+    AT_ONCE,
+    SERVICE,
+    Access,
+    Delays,
+    Exit,
+    MachinesServer,
+    Platform,
+    RateLimits,
+    ScriptedRunner,
+    action_of,
+    machines_app,
+)
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "machines_api.schema.json").read_text())
+MACHINES = "/v1/apps/jobs/machines"
+SLOW = Delays(start=2.0, restart=1.0, destroy=0.5, gone=0.25)
+
+
+@asynccontextmanager
+async def api(
+    server: MachinesServer, faults: FaultPlan | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with (
+        server.running(),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(machines_app(server, faults)),
+            base_url="http://fly",
+            headers={"authorization": "Bearer good"},
+        ) as client,
+    ):
+        yield client
+
+
+def a_server(
+    runner: ScriptedRunner | None = None,
+    delays: Delays = AT_ONCE,
+    limits: RateLimits | None = None,
+) -> MachinesServer:
+    return MachinesServer(
+        runner or ScriptedRunner(),
+        Access({"good": {"jobs"}, "other": {"others"}, "org": None}, apps={"jobs", "others"}),
+        Platform(delays=delays),
+        limits=limits or RateLimits(enabled=False),
+    )
+
+
+def create_body(name: str = "job-1", **more: object) -> dict[str, Any]:
+    return {
+        "name": name,
+        "config": {
+            "image": "registry.fly.io/jobs:one",
+            "guest": {"cpu_kind": "shared", "cpus": 1, "memory_mb": 256},
+            "auto_destroy": True,
+            "restart": {"policy": "no"},
+            **more,
+        },
+    }
+
+
+def checked(response: httpx.Response, shape: str, status: int = 200) -> Any:
+    """The answer's JSON, once its status and its shape are what the API's schema says."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    value = response.json()
+    Draft202012Validator({**SCHEMA, "$ref": f"#/$defs/{shape}"}).validate(value)
+    return value
+
+
+async def test_a_create_answers_200_with_the_machine_in_created() -> None:
+    async with api(a_server(delays=SLOW)) as client:
+        body = create_body(metadata={"lambdo_batch": "b1"})
+        machine = checked(await client.post(MACHINES, json=body), "Machine")
+
+    assert machine["name"] == "job-1"
+    assert machine["state"] == "created"
+    assert machine["region"] == "iad"
+    assert len(machine["id"]) == 14
+    assert machine["config"] == body["config"]
+    assert [event["status"] for event in machine["events"]] == ["created", "pending"]
+    assert machine["image_ref"]["repository"] == "jobs"
+
+
+async def test_every_answer_has_the_shape_of_the_api() -> None:
+    runner = ScriptedRunner(outcome=lambda _: Exit(3), seconds=lambda _: 5.0)
+    async with api(a_server(runner, SLOW)) as client:
+        body = create_body(metadata={"a": "1"})
+        machine = f"{MACHINES}/{checked(await client.post(MACHINES, json=body), 'Machine')['id']}"
+
+        checked(await client.get(machine), "Machine")
+        checked(await client.get(f"{machine}/wait"), "WaitMachineResponse")
+        assert checked(await client.get(f"{machine}/metadata"), "Metadata") == {"a": "1"}
+        value = checked(await client.get(f"{machine}/metadata/a"), "MetadataValueResponse")
+        assert value == {"value": "1"}
+        for query in ("", "?summary=true", "?limit=5", "?include_deleted=true"):
+            (listed,) = checked(await client.get(MACHINES + query), "ListOfMachines")
+            assert ("config" in listed) == (query != "?summary=true")
+        waited = await client.get(f"{machine}/wait?state=destroyed&timeout=30")
+        assert checked(waited, "WaitMachineResponse")["state"] == "destroyed"
+        events = checked(await client.get(f"{machine}/events?limit=50"), "ListOfEvents")
+        shown = checked(await client.get(machine), "Machine")
+
+    assert [f"{event['type']}/{event['status']}" for event in events] == [
+        "destroy/destroyed",
+        "destroy/destroying",
+        "exit/stopped",
+        "start/started",
+        "launch/created",
+        "launch/pending",
+    ]
+    assert events[2]["request"]["exit_event"]["exit_code"] == 3
+    assert shown["state"] == "destroyed"
+    assert shown["events"] == events[:5]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "error"),
+    [
+        pytest.param("GET", "/none", None, 404, "not_found: machine not found", id="get"),
+        pytest.param("DELETE", "/none", None, 404, "not_found: machine not found", id="delete"),
+        pytest.param("POST", "/none/stop", None, 404, "not_found: machine not found", id="stop"),
+        pytest.param("GET", "/none/wait", None, 404, "not_found: machine not found", id="wait"),
+        pytest.param("POST", "", "", 400, "EOF", id="empty-create"),
+        pytest.param("POST", "", "{}", 400, "invalid_argument: config is required", id="create"),
+        pytest.param(
+            "POST", "", "x" * 1_200_000, 413, "http: request body too large", id="too-large"
+        ),
+        pytest.param("GET", "?limit=0", None, 400, "invalid_argument: invalid limit '0'", id="0"),
+        pytest.param(
+            "GET",
+            "?limit=1&cursor=x",
+            None,
+            400,
+            "invalid_argument: invalid or expired cursor",
+            id="cursor",
+        ),
+        pytest.param(
+            "POST", "/none/exec", "{}", 404, "not_found: no such endpoint here", id="exec"
+        ),
+        pytest.param("POST", "/none", "{}", 405, "not_found: no such endpoint here", id="update"),
+    ],
+)
+async def test_refusals_have_the_shape_of_the_api(
+    method: str, path: str, body: str | None, status: int, error: str
+) -> None:
+    async with api(a_server()) as client:
+        response = await client.request(method, MACHINES + path, content=body)
+
+    assert checked(response, "ErrorResponse", status) == {"error": error}
+    assert response.headers["fly-request-id"].endswith("-iad")
+
+
+@pytest.mark.parametrize(
+    ("authorization", "app", "expected"),
+    [
+        pytest.param("", "jobs", (401, "Authenticate: token validation error"), id="no-token"),
+        pytest.param("Bearer bad", "jobs", (401, "Authenticate: token validation error"), id="bad"),
+        pytest.param("good", "jobs", (401, "Authenticate: token validation error"), id="bare"),
+        pytest.param("Bearer other", "jobs", (403, "unauthorized"), id="of-another-app"),
+        pytest.param("Bearer org", "nowhere", (404, "not_found: app not found"), id="no-app"),
+        pytest.param("Bearer good", "jobs", (200, None), id="bearer"),
+        pytest.param("FlyV1 good", "jobs", (200, None), id="flyv1"),
+        pytest.param("bearer FlyV1 good", "jobs", (200, None), id="both"),
+        pytest.param("Bearer org", "jobs", (200, None), id="organization"),
+        pytest.param("FlyV1 other,good", "jobs", (200, None), id="one-of-two"),
+        pytest.param("FlyV1 bad, good", "jobs", (200, None), id="one-is-none"),
+        pytest.param("FlyV1 other,bad", "jobs", (403, "unauthorized"), id="neither"),
+    ],
+)
+async def test_tokens(authorization: str, app: str, expected: tuple[int, str | None]) -> None:
+    async with api(a_server()) as client:
+        headers = {"authorization": authorization}
+        response = await client.get(f"/v1/apps/{app}/machines", headers=headers)
+
+    assert response.status_code == expected[0]
+    assert (response.json() or {"error": None})["error"] == expected[1]
+
+
+async def test_an_image_that_does_not_exist_is_refused_in_the_registrys_words() -> None:
+    async with api(a_server(ScriptedRunner(images={"nginx"}))) as client:
+        response = await client.post(MACHINES, json=create_body())
+
+    error = checked(response, "ErrorResponse", 400)["error"]
+    assert error.startswith("failed to get manifest registry.fly.io/jobs:one: request failed")
+    assert "MANIFEST_UNKNOWN" in error
+
+
+async def test_the_fourth_create_at_once_is_one_too_many() -> None:
+    server = a_server(limits=RateLimits(retry_after=2))
+    async with api(server) as client:
+        answers = [await client.post(MACHINES, json=create_body(f"job-{n}")) for n in range(4)]
+        await asyncio.sleep(1.0)
+        later = await client.post(MACHINES, json=create_body("job-3"))
+
+    assert [answer.status_code for answer in (*answers, later)] == [200, 200, 200, 429, 200]
+    refused = checked(answers[3], "ErrorResponse", 429)
+    assert refused == {"error": "resource_exhausted: rate limit exceeded"}
+    assert answers[3].headers["retry-after"] == "2"
+
+
+async def test_lists_are_filtered_by_all_that_is_asked() -> None:
+    runner = ScriptedRunner(seconds=lambda job: 0.0 if job.env.get("QUICK") else 1000.0)
+    async with api(a_server(runner)) as client:
+        for name, batch, env in (("a", "1", {}), ("b", "2", {}), ("c", "2", {"QUICK": "1"})):
+            await client.post(
+                MACHINES, json=create_body(name, env=env, metadata={"batch": batch, "x": "y"})
+            )
+        await asyncio.sleep(0)
+
+        async def names(query: str) -> list[str]:
+            answer = checked(await client.get(f"{MACHINES}?{query}"), "ListOfMachines")
+            return [machine["name"] for machine in answer]
+
+        await asyncio.sleep(1.0)
+        assert await names("") == ["a", "b"]
+        assert await names("include_deleted=true") == ["a", "b", "c"]
+        assert await names("include_deleted=true&metadata.batch=2") == ["b", "c"]
+        assert await names("metadata.batch=2&metadata.x=y&summary=true") == ["b"]
+        assert await names("metadata.batch=2&metadata.x=z") == []
+        assert await names("region=lhr") == []
+        assert await names("state=stopped,started&region=iad") == ["a", "b"]
+
+
+async def test_a_list_with_a_limit_comes_in_pages() -> None:
+    async with api(a_server(delays=SLOW)) as client:
+        for number in range(5):
+            await client.post(MACHINES, json=create_body(f"job-{number}"))
+        pages, cursor = [], ""
+        while True:
+            query = f"?limit=2&cursor={cursor}" if cursor else "?limit=2"
+            answer = await client.get(MACHINES + query)
+            pages.append([machine["name"] for machine in checked(answer, "ListOfMachines")])
+            cursor = answer.headers.get("fly-next-cursor", "")
+            if not cursor:
+                break
+            last = cursor
+        await asyncio.sleep(30 * 60.0)
+        expired = await client.get(f"{MACHINES}?limit=2&cursor={last}")
+
+    assert pages == [["job-0", "job-1"], ["job-2", "job-3"], ["job-4"]]
+    assert expired.status_code == 400
+
+
+async def test_metadata_is_set_and_removed_key_by_key_and_together() -> None:
+    async with api(a_server(ScriptedRunner(seconds=lambda _: 100.0))) as client:
+        made = checked(
+            await client.post(MACHINES, json=create_body(metadata={"a": "1", "b": "2"})), "Machine"
+        )
+        metadata = f"{MACHINES}/{made['id']}/metadata"
+
+        assert (await client.post(f"{metadata}/c", json={"value": "3"})).status_code == 204
+        assert (await client.delete(f"{metadata}/a")).status_code == 204
+        assert (await client.delete(f"{metadata}/a")).status_code == 204
+        changes = {"metadata": {"b": None, "d": "4"}, "machine_version": made["version"]}
+        assert (await client.patch(metadata, json=changes)).status_code == 204
+        assert (await client.get(metadata)).json() == {"c": "3", "d": "4"}
+        assert (await client.get(f"{metadata}/a")).status_code == 404
+        moved = await client.patch(metadata, json={"metadata": {}, "machine_version": "other"})
+        checked(moved, "ErrorResponse", 412)
+        checked(await client.patch(metadata, json={"metadata": {"a": 1}}), "ErrorResponse", 400)
+        checked(await client.post(f"{metadata}/a", json={"value": 1}), "ErrorResponse", 400)
+        version = (await client.get(f"{MACHINES}/{made['id']}")).json()["version"]
+
+    assert version == made["version"]
+
+
+async def test_wait_returns_as_soon_as_a_state_was_there_even_if_it_has_passed() -> None:
+    runner = ScriptedRunner(seconds=lambda _: 3.0)
+    async with api(a_server(runner, Delays(start=2.0, destroy=0.0, gone=0.0))) as client:
+        made = (await client.post(MACHINES, json=create_body())).json()
+        wait = f"{MACHINES}/{made['id']}/wait"
+        clock = asyncio.get_running_loop().time
+
+        started = checked(await client.get(wait), "WaitMachineResponse")
+        assert (clock(), started["state"]) == (2.0, "started")
+        stopped = checked(await client.get(f"{wait}?state=stopped"), "WaitMachineResponse")
+        assert (clock(), stopped["state"]) == (5.0, "stopped")
+        after = f"{wait}?state=started,destroyed&from_event_id={stopped['event_id']}"
+        assert (await client.get(after)).json()["state"] == "destroyed"
+        assert (await client.get(f"{wait}?state=settled")).json()["state"] == "destroyed"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "error"),
+    [
+        pytest.param(
+            "state=started&timeout=1",
+            408,
+            "deadline_exceeded: machine failed to reach desired state, started, currently created",
+            id="time-is-up",
+        ),
+        pytest.param(
+            "timeout=120",
+            400,
+            "invalid_argument: invalid WaitMachineRequest.Timeout: "
+            "value must be inside range [1s, 1m0s]",
+            id="too-long",
+        ),
+        pytest.param("state=gone", 400, "invalid_argument: invalid state 'gone'", id="no-state"),
+        pytest.param("version=x", 404, "not_found: machine not found", id="other-version"),
+    ],
+)
+async def test_wait_refuses_in_the_words_of_the_api(query: str, status: int, error: str) -> None:
+    async with api(a_server(delays=Delays(start=100.0))) as client:
+        made = (await client.post(MACHINES, json=create_body())).json()
+        response = await client.get(f"{MACHINES}/{made['id']}/wait?{query}")
+
+    assert checked(response, "ErrorResponse", status) == {"error": error}
+
+
+async def test_stop_and_forced_destruction_end_a_running_job() -> None:
+    runner = ScriptedRunner(seconds=lambda _: 1000.0)
+    async with api(a_server(runner)) as client:
+        ids = [
+            (await client.post(MACHINES, json=create_body(name))).json()["id"]
+            for name in ("a", "b")
+        ]
+        await asyncio.sleep(1.0)
+        assert (await client.delete(f"{MACHINES}/{ids[1]}")).status_code == 412
+        stop = {"signal": "SIGTERM", "timeout": "1s"}
+        assert (await client.post(f"{MACHINES}/{ids[0]}/stop", json=stop)).json() == {"ok": True}
+        assert (await client.delete(f"{MACHINES}/{ids[1]}?kill=true")).json() == {"ok": True}
+        await asyncio.sleep(1.0)
+        ends = [(await client.get(f"{MACHINES}/{machine}/events")).json()[:3] for machine in ids]
+
+    exits = [event["request"]["exit_event"] for end in ends for event in end if "request" in event]
+    assert [(e["exit_code"], e["signal"], e["requested_stop"]) for e in exits] == [
+        (143, 15, True),
+        (137, 9, True),
+    ]
+
+
+async def test_a_machine_that_was_killed_for_its_memory_says_0_of_itself() -> None:
+    server = a_server()
+    server.mishaps.script("out_of_memory")
+    async with api(server) as client:
+        made = (await client.post(MACHINES, json=create_body())).json()
+        await asyncio.sleep(1.0)
+        events = checked(await client.get(f"{MACHINES}/{made['id']}/events"), "ListOfEvents")
+
+    end = events[2]["request"]["exit_event"]
+    assert (end["exit_code"], end["guest_exit_code"], end["oom_killed"]) == (137, 0, True)
+
+
+async def test_a_machine_that_never_runs_has_no_exit() -> None:
+    server = a_server()
+    server.mishaps.script("never_runs")
+    async with api(server) as client:
+        made = (await client.post(MACHINES, json=create_body())).json()
+        await asyncio.sleep(1.0)
+        events = checked(await client.get(f"{MACHINES}/{made['id']}/events"), "ListOfEvents")
+
+    assert [event["status"] for event in events] == [
+        "destroyed",
+        "destroying",
+        "created",
+        "pending",
+    ]
+
+
+async def test_a_machine_that_fails_stays_with_its_name_until_it_is_destroyed() -> None:
+    server = a_server()
+    server.mishaps.script("fails")
+    async with api(server) as client:
+        made = (await client.post(MACHINES, json=create_body("job-1"))).json()
+        url = f"{MACHINES}/{made['id']}"
+        settled = await client.get(f"{url}/wait", params={"state": "settled"})
+        await asyncio.sleep(10_000.0)
+        listed = (await client.get(MACHINES, params={"summary": "true"})).json()
+        again = await client.post(MACHINES, json=create_body("job-1"))
+        started = await client.post(f"{url}/start")
+        await client.delete(url)
+        await asyncio.sleep(1.0)
+        states = [(await client.get(url)).json()["state"]]
+        events = checked(await client.get(f"{url}/events"), "ListOfEvents")
+
+    assert settled.json()["state"] == listed[0]["state"] == "failed"
+    assert (again.status_code, started.status_code) == (409, 412)
+    assert states == ["destroyed"]
+    assert [event["status"] for event in events] == [
+        "destroyed",
+        "destroying",
+        "failed",
+        "created",
+        "pending",
+    ]
+
+
+async def test_stale_events_are_those_of_a_moment_ago_and_404_before_there_were_any() -> None:
+    server = a_server(delays=SLOW)
+    async with api(server) as client:
+        made = (await client.post(MACHINES, json=create_body())).json()
+        events = f"{MACHINES}/{made['id']}/events"
+        server.mishaps.script("stale_events")
+        checked(await client.get(events), "ErrorResponse", 404)
+        await asyncio.sleep(6.0)
+        server.mishaps.script("stale_events")
+        looks = [checked(await client.get(events), "ListOfEvents") for _ in range(2)]
+
+    assert [[event["status"] for event in look] for look in looks] == [
+        ["created", "pending"],
+        ["destroyed", "destroying", "stopped", "started", "created", "pending"],
+    ]
+
+
+async def test_48_hours_after_its_end_a_machine_is_as_if_it_had_never_been() -> None:
+    async with api(a_server()) as client:
+        made = (await client.post(MACHINES, json=create_body(metadata={"a": "1"}))).json()
+        machine = f"{MACHINES}/{made['id']}"
+        await asyncio.sleep(48 * 3600.0 - 1.0)
+        for part in ("", "/events", "/metadata"):
+            assert (await client.get(machine + part)).status_code == 200
+        assert len((await client.get(f"{MACHINES}?include_deleted=true")).json()) == 1
+
+        await asyncio.sleep(1.0)
+        for part in ("", "/events", "/metadata", "/wait?state=destroyed"):
+            checked(await client.get(machine + part), "ErrorResponse", 404)
+        checked(await client.delete(machine), "ErrorResponse", 404)
+        assert (await client.get(f"{MACHINES}?include_deleted=true")).json() == []
+
+
+async def test_every_call_is_noted_as_it_arrives_also_those_that_are_lost_or_refused() -> None:
+    server, plan = a_server(), FaultPlan()
+    plan.script(SERVICE, "list", Answer(500), Delay(3.0, 3.0))
+    async with api(server, plan) as client:
+        began = server.now()
+        made = (await client.post(MACHINES, json=create_body())).json()["id"]
+        await asyncio.sleep(1.0)
+        for _ in range(2):
+            await client.get(MACHINES)
+        await client.get(f"{MACHINES}/{made}/events", headers={"authorization": ""})
+        await client.get(f"{MACHINES}/{made}/metadata/key")
+        await client.get("/v1/platform/regions")
+
+    assert [(c.app, c.action, c.machine_id, c.at - began) for c in server.calls] == [
+        ("jobs", "create", "", 0.0),
+        ("jobs", "list", "", 1.0),
+        ("jobs", "list", "", 1.0),
+        ("jobs", "events", made, 4.0),
+        ("jobs", "metadata", made, 4.0),
+        ("", "other", "", 4.0),
+    ]
+    assert server.calls.too_many() == []
+
+
+async def test_a_late_answer_is_408_although_the_machine_is_there() -> None:
+    server = a_server()
+    server.mishaps.script("late_answer")
+    async with api(server) as client:
+        response = await client.post(MACHINES, json=create_body())
+
+    checked(response, "ErrorResponse", 408)
+    assert [record.name for record in server.machines()] == ["job-1"]
+    assert [it.machine_id for it in server.mishaps.happened] == [server.machines()[0].id]
+
+
+async def test_lists_may_lag_or_be_empty() -> None:
+    server = a_server(delays=SLOW)
+    async with api(server) as client:
+        await client.post(MACHINES, json=create_body("old"))
+        await asyncio.sleep(6.0)
+        await client.post(MACHINES, json=create_body("new"))
+        server.mishaps.script("empty_list", "stale_list")
+        lists = [(await client.get(f"{MACHINES}?include_deleted=true")).json() for _ in range(3)]
+
+    assert [[(it["name"], it["state"]) for it in listed] for listed in lists] == [
+        [],
+        [("old", "created")],
+        [("old", "destroyed"), ("new", "created")],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "text"),
+    [
+        pytest.param(Answer(500), 500, "<title>500 Server Error</title>", id="500-html"),
+        pytest.param(Answer(503), 503, "<title>503 Server Error</title>", id="503-html"),
+        pytest.param(Answer(408), 408, "deadline_exceeded", id="408"),
+        pytest.param(Answer(409), 409, "insufficient memory available", id="409-host"),
+        pytest.param(Answer(412), 412, "volume_placement_capacity", id="412-volume"),
+        pytest.param(Answer(422), 422, "insufficient_capacity", id="422-region"),
+        pytest.param(Throttle(), 429, "resource_exhausted", id="429"),
+        pytest.param(Throttle(3), 429, "resource_exhausted", id="429-retry-after"),
+    ],
+)
+async def test_planned_faults_speak_as_fly_does_and_create_nothing(
+    fault: Answer | Throttle, status: int, text: str
+) -> None:
+    server, plan = a_server(), FaultPlan()
+    plan.script(SERVICE, "create", fault)
+    async with api(server, plan) as client:
+        response = await client.post(MACHINES, json=create_body())
+        again = await client.post(MACHINES, json=create_body())
+
+    assert (response.status_code, again.status_code) == (status, 200)
+    assert text in response.text
+    assert response.headers["fly-request-id"].endswith("-iad")
+    assert response.headers.get("retry-after") == ("3" if fault == Throttle(3) else None)
+    assert len(server.machines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        pytest.param("POST", MACHINES, "create", id="create"),
+        pytest.param("GET", MACHINES, "list", id="list"),
+        pytest.param("GET", f"{MACHINES}/x", "get", id="get"),
+        pytest.param("DELETE", f"{MACHINES}/x", "delete", id="delete"),
+        pytest.param("POST", f"{MACHINES}/x", "update", id="update"),
+        pytest.param("GET", f"{MACHINES}/x/wait", "wait", id="wait"),
+        pytest.param("POST", f"{MACHINES}/x/metadata/k", "metadata", id="metadata-key"),
+        pytest.param("POST", f"{MACHINES}/x/exec", "other", id="exec"),
+        pytest.param("GET", "/v1/apps", "other", id="apps"),
+    ],
+)
+def test_actions(method: str, path: str, expected: str) -> None:
+    assert action_of({"type": "http", "method": method, "path": path}) == expected
+
+
+async def test_hundreds_of_machines_come_and_go_and_the_ledger_knows_each() -> None:
+    runner = ScriptedRunner(outcome=lambda job: Exit(int(job.env["N"]) % 2))
+    server = a_server(runner)
+    async with api(server) as client:
+        for number in range(300):
+            content = base64.b64encode(f"[{number}]".encode()).decode()
+            body = create_body(
+                "same-name",
+                env={"N": str(number)},
+                files=[{"guest_path": "/tmp/events.json", "raw_value": content}],
+            )
+            assert (await client.post(MACHINES, json=body)).status_code == 200
+            await asyncio.sleep(0.001)
+
+    assert [(r.state, r.exit, r.files["/tmp/events.json"]) for r in server.machines()] == [
+        ("destroyed", Exit(number % 2), f"[{number}]".encode()) for number in range(300)
+    ]
+
+
+async def test_a_mistake_in_the_server_is_raised_when_it_ends() -> None:
+    class Broken(ScriptedRunner):
+        async def run(self, *_: object) -> Exit:
+            raise ZeroDivisionError
+
+    async def use() -> None:
+        async with api(a_server(Broken())) as client:
+            assert (await client.post(MACHINES, json=create_body())).status_code == 200
+            await asyncio.sleep(1.0)
+
+    with pytest.raises(ZeroDivisionError):
+        await use()
+
+
+@pytest.mark.real_time
+async def test_connections_can_be_cut_before_and_after_the_effect() -> None:
+    server, plan = a_server(), FaultPlan()
+    plan.script(SERVICE, "create", Cut(), LoseAnswer(), LoseAnswer(halfway=True), Delay(0.0, 0.0))
+    made: list[int | type[Exception]] = []
+    async with (
+        server.running(),
+        serve(machines_app(server, plan)) as base_url,
+        httpx.AsyncClient(base_url=base_url, headers={"authorization": "FlyV1 good"}) as client,
+    ):
+        for number in range(4):
+            try:
+                answer = await client.post(MACHINES, json=create_body(f"job-{number}"))
+                made.append(answer.status_code)
+            except httpx.TransportError as error:
+                made.append(type(error))
+
+    assert made[3] == 200
+    assert all(kind in (httpx.ReadError, httpx.RemoteProtocolError) for kind in made[:3])
+    assert [record.name for record in server.machines()] == ["job-1", "job-2", "job-3"]
