@@ -30,7 +30,10 @@ _PATIENCE = 5
 """Seconds that requests get to end once their connections are cut."""
 _KEEP_ALIVE: Final = 60
 """Seconds that a connection may rest between two requests, or take to fetch an answer."""
-_ACCEPTED_AT_ONCE: Final = 64
+_ACCEPTED_AT_ONCE: Final = 16
+"""Connections that are accepted before one of them is counted, and may be cut."""
+_BACKLOG: Final = 2048
+"""Connections that the kernel holds until they are accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ async def serve(
     server = _server(_ending_with(closing, app), bounds)
     try:
         await server.startup(sockets=[listener])
+        listener.listen(_BACKLOG)  # asyncio has one number for this and for accepting in one go
     except BaseException:
         listener.close()
         raise
@@ -225,7 +229,7 @@ def _server(app: ASGIApp, bounds: Bounds | None) -> uvicorn.Server:
         http=_CuttableProtocol if bounds is None else bounded,
         # asyncio accepts as many in one go before it lets anything else happen, and with no file
         # descriptor left it tries, and logs, as many times.
-        backlog=2048 if bounds is None else _ACCEPTED_AT_ONCE,
+        backlog=_BACKLOG if bounds is None else _ACCEPTED_AT_ONCE,
         ws="none",
         lifespan="on",
         log_config=None,
