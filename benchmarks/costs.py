@@ -39,7 +39,7 @@ from virtual import (
 )
 
 from lambdo_router.core import journal
-from lambdo_router.core.machine import LaunchBudget, Machine, MachineRequest
+from lambdo_router.core.machine import Machine, MachineRequest, TokenBucket
 from lambdo_router.core.message import Message
 from lambdo_router.core.prices import read_prices
 from lambdo_router.core.profile import SIZES
@@ -148,7 +148,7 @@ async def by_the_router(run: Run, *, window: float) -> None:
 
 async def by_a_loop(run: Run, *, at_once: int) -> None:
     """Receive, create, delete one by one; one after the other, as such programs do."""
-    slots = LaunchSlots(LaunchBudget(FLYS_PACE.launch_rate, FLYS_PACE.launch_burst))
+    slots = LaunchSlots(TokenBucket(FLYS_PACE.launch_rate, FLYS_PACE.launch_burst))
     arriving = asyncio.create_task(run.arrive())
     done = 0
     while done < run.load.events:

@@ -141,7 +141,7 @@ def _facts() -> list[journal.Fact]:
 
 def _observed(observe: journal.Observer) -> Callable[[], object]:
     made = table(route(), queues=(Queue("q", url="q"),))
-    observe(journal.TableSwapped(made, None))
+    observe(journal.TableActivated(made, None))
     facts = _facts()
 
     def work() -> None:

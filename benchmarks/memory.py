@@ -111,7 +111,7 @@ async def held(case: Case, folder: Path) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class QueueBrowser:
     """At a router on its way."""
 
     messages: int
@@ -121,7 +121,7 @@ class Look:
     """Microseconds for each message since the last look."""
 
 
-async def gone_through(messages: int, folder: Path) -> list[Look]:
+async def gone_through(messages: int, folder: Path) -> list[QueueBrowser]:
     """Memory while they go through, in as many looks as there are to be."""
     services = Services()
     services.create_queues(["queue-0"])
@@ -129,7 +129,7 @@ async def gone_through(messages: int, folder: Path) -> list[Look]:
     services.sqs.ledger.listeners.append(account.notice)
     write_routes(folder, ["queue-0"], batch_size=100, acknowledge="launch")
     body = json.dumps({"object": {"key": "x" * 900}})
-    looks: list[Look] = []
+    looks: list[QueueBrowser] = []
     pace = {"LAMBDO_LAUNCH_RATE": "1000", "LAMBDO_LAUNCH_BURST": "1000"}
     async with services.running(), router(folder, services, **pace) as running:
         sent, seen, cpu = 0, 0, cpu_seconds_of(running.pid)
@@ -144,7 +144,7 @@ async def gone_through(messages: int, folder: Path) -> list[Look]:
                 now = cpu_seconds_of(running.pid)
                 each = (now - cpu) / (account.deleted - seen) * 1e6
                 seen, cpu = account.deleted, now
-                looks.append(Look(seen, resident_of(running.pid)["VmRSS"], each))
+                looks.append(QueueBrowser(seen, resident_of(running.pid)["VmRSS"], each))
     return looks
 
 

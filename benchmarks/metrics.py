@@ -249,7 +249,7 @@ def at_a_thousand_routes(profiles: int) -> None:
     )
     table = RoutingTable("benchmark", {"q": Queue("q")}, routes)
     metrics = Metrics(None)
-    metrics.observe(journal.TableSwapped(table, None))
+    metrics.observe(journal.TableActivated(table, None))
     facts = [fact for n, route in enumerate(routes) for fact in facts_of(route, n, 10)]
     messages = sum(isinstance(fact, journal.Received) for fact in facts)
     spent = min(cpu_seconds(metrics, facts) for _ in range(4))

@@ -44,7 +44,7 @@ from lambdo_router.admin.page.watching import Watching, change
 from lambdo_router.admin.serving import serve
 from lambdo_router.core import journal
 from lambdo_router.core.routing import Queue, Route, RoutingTable
-from lambdo_router.core.snapshot import Levels
+from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.engine.failure_reports import Reports
 from lambdo_router.engine.router import Router
 from lambdo_router.local.local import LOCAL_KEYS
@@ -52,7 +52,7 @@ from lambdo_router.service.running import no_changes
 from lambdo_router.telemetry.status import Overview
 
 LIMIT = 0.05
-NOTHING = Levels("", (), ())
+NOTHING = Snapshot("", (), ())
 PAINTS = 9
 _PAINTED = """() => new Promise((painted) => {
   new PerformanceObserver((list) => {
@@ -175,7 +175,7 @@ def looked_at(routes: int) -> tuple[Looking, list[journal.Fact]]:
         Route(f"route-{at}", ("q",), profile(f"profile-{at % 20}")) for at in range(routes)
     )
     table = RoutingTable("benchmark", {"q": Queue("q")}, made)
-    looking.observe(journal.TableSwapped(table, None))
+    looking.observe(journal.TableActivated(table, None))
     facts = [fact for at, route in enumerate(made) for fact in facts_of(route, at, 3)]
     for fact in facts:
         looking.observe(fact)

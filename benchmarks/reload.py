@@ -31,7 +31,7 @@ from lambdo_router.core import journal
 from lambdo_router.core.routing import Queue
 from lambdo_router.engine.router import Limits, Router
 from lambdo_router.local.memory_queue import MemoryQueue
-from lambdo_router.service.observers import Lookout
+from lambdo_router.service.observers import Observers
 from lambdo_router.service.running import tables
 
 ROUTES = full_or_quick((100, 1_000, 10_000), (100, 1_000))
@@ -101,9 +101,9 @@ class Swaps:
 
     def observe(self, fact: journal.Fact) -> None:
         """A table was swapped, or a file refused, which would be a fault of the benchmark."""
-        if isinstance(fact, journal.TableSwapped) and fact.previous is not None:
+        if isinstance(fact, journal.TableActivated) and fact.previous is not None:
             self.swapped.set()
-        if isinstance(fact, journal.RoutesRefused):
+        if isinstance(fact, journal.ReloadFailed):
             raise SystemExit("\n".join(fact.problems))
 
 
@@ -146,7 +146,7 @@ async def routed(file: Path) -> AsyncIterator[tuple[Traffic, Swaps]]:
         return queues[queue.name]
 
     also = journal.all_of(traffic.observe, swaps.observe)
-    lookout = Lookout(first, reload, also)
+    lookout = Observers(first, reload, also)
     router = Router(first.table, opened, ForgetfulFly(), lookout.observe, limits=_FAST)
     lookout.look_at(router.levels)
     changes = tables(load, first, reload, lookout.observe, lookout.reloading.nothing_new)

@@ -82,14 +82,14 @@ class Reloading:
     def observe(self, fact: journal.Fact) -> None:
         """What the journal says about the routes file: an Observer."""
         match fact:
-            case journal.RoutesRefused(problems=problems):
+            case journal.ReloadFailed(problems=problems):
                 detail = "there are errors; the table in use stays"
                 self._answer(ReloadOutcome("refused", self._generation, detail, problems))
             case journal.RoutesLoaded(generation=generation):
                 self._loaded = fact
                 if generation == self._generation:
                     self._accepted("the file is again what is in use")
-            case journal.TableSwapped(generation=generation, previous=previous):
+            case journal.TableActivated(generation=generation, previous=previous):
                 self._generation = generation
                 if previous is not None:
                     self._accepted(f"in use instead of {previous}")

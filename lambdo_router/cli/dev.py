@@ -23,7 +23,7 @@ from lambdo_router.core.routing import RoutingTable
 from lambdo_router.engine.router import Limits, Router
 from lambdo_router.local.local import local_name
 from lambdo_router.local.stack import Ports, Stack, StackError, local_stack
-from lambdo_router.service.observers import Lookout
+from lambdo_router.service.observers import Observers
 from lambdo_router.service.running import EndedAtOnce, signals, tables
 
 _DEFAULT_FILE: Final = Path("routes.yaml")
@@ -155,7 +155,7 @@ class _Session:
         print_diagnostics(_worth_saying(first), first.sources)
         view = LiveView(console(when_gone=stop.set), time.time)
         folder = self.path.resolve().parent
-        lookout = Lookout(first, reload, view.observe)
+        lookout = Observers(first, reload, view.observe)
         with signals(stop, reload):
             async with local_stack(
                 folder,
@@ -183,7 +183,7 @@ class _Session:
                     limits=_LIMITS,
                     reports=stack.reports,
                 )
-                lookout.look_at(router.levels)
+                lookout.look_at(router.snapshot)
                 if self.open_page:
                     click.launch(f"{stack.admin_url}/")
                 await router.run(stop, changes)

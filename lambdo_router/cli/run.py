@@ -104,7 +104,7 @@ def command(routes: Path | Address | None, grace: float | None, *, admin: bool) 
 
 
 async def _run(settings: Settings, source: Source, logs: Logs, *, admin: bool) -> int:
-    from lambdo_router.service.observers import Lookout, listen
+    from lambdo_router.service.observers import Observers, listen
 
     stop, reload = asyncio.Event(), asyncio.Event()
     with signals(stop, reload):
@@ -118,14 +118,14 @@ async def _run(settings: Settings, source: Source, logs: Logs, *, admin: bool) -
             prices = read_prices(settings.prices)
             traced = await ends.enter_async_context(traces(os.environ))
             observe = all_of(logs.observe, *traced.observers)
-            lookout = Lookout(first, reload, observe, prices=prices)
+            lookout = Observers(first, reload, observe, prices=prices)
             router = Router(
                 *(table, sqs.open, fly, lookout.observe),
                 limits=settings.limits,
                 reports=reports,
                 trace_of=traced.trace_of,
             )
-            lookout.look_at(router.levels)
+            lookout.look_at(router.snapshot)
             if admin:
                 await listen(ends, settings, reports, lookout)
             if not await _all_reachable(table, sqs, fly, lookout.overview.cannot_start):

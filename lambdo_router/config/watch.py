@@ -69,7 +69,7 @@ class Reloaded(Generic[L]):
 
 
 @dataclass(frozen=True, slots=True)
-class ReloadFailed:
+class LoadFailed:
     """What is on disk cannot be used; whoever listens keeps what it has."""
 
     diagnostics: tuple[Diagnostic, ...]
@@ -84,7 +84,7 @@ async def follow(
     recheck: float = RECHECK,
     nudge: asyncio.Event | None = None,
     nothing_new: Callable[[str], None] = lambda _: None,
-) -> AsyncGenerator[Reloaded[L] | ReloadFailed, None]:
+) -> AsyncGenerator[Reloaded[L] | LoadFailed, None]:
     """
     Yield what comes of the configuration after `first`, for ever.
 
@@ -187,14 +187,14 @@ class News(Generic[L]):
 
     def of_failure(
         self, diagnostics: tuple[Diagnostic, ...], contents: Contents, *, asked: bool
-    ) -> ReloadFailed | None:
+    ) -> LoadFailed | None:
         """None if the same failure of the same contents has been told, unless it was asked for."""
         before, self._failure = self._failure, (diagnostics, contents)
         if not asked and before is not None and before[0] == diagnostics:
             _, told = before
             if not _differ(told, contents):
                 return None
-        return ReloadFailed(diagnostics)
+        return LoadFailed(diagnostics)
 
 
 def _differ(one: Mapping[Path, object], other: Mapping[Path, object]) -> bool:

@@ -1,8 +1,8 @@
 """
 Batches: events of one route that will share a Machine.
 
-A batch is open while it takes events. It is *ripe* when it is full or its window has passed; a
-ripe batch still takes events until a launch slot is free and `take` closes it. So an idle system
+A batch is open while it takes events. It is *due* when it is full or its window has passed; a
+due batch still takes events until a launch slot is free and `take` closes it. So an idle system
 launches each event at once, and under load batches grow by themselves.
 
 Pure: time is an argument, in seconds of any clock that does not jump.
@@ -133,7 +133,7 @@ class Batcher:
             counts[key.route.name] = counts.get(key.route.name, 0) + events
         return counts
 
-    def ripe_at(self, key: BatchKey) -> float | None:
+    def due_at(self, key: BatchKey) -> float | None:
         """When the oldest batch of this key may launch; None if there is none."""
         waiting = self._waiting.get(key)
         if waiting is None:

@@ -12,7 +12,7 @@ _FIRST_PAUSE = 15.0
 _LONGEST_PAUSE = 300.0
 
 
-class Circuit:
+class CircuitBreaker:
     """Whether one profile may launch, and when it may try again."""
 
     def __init__(self) -> None:

@@ -85,7 +85,7 @@ class BatchClosed:
     batch: Batch
     batch_id: str
     waited: float
-    """Seconds from being ripe to its launch slot, the gate of its profile included."""
+    """Seconds from being due to its launch slot, the gate of its profile included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class SettlementFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class UnitFailed:
+class InternalError:
     """A defect of this program in the handling of one message or batch; it cost that unit only."""
 
     queue: str
@@ -173,7 +173,7 @@ class UnitFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class TableSwapped:
+class TableActivated:
     """The router runs on another routing table."""
 
     table: RoutingTable = field(repr=False)
@@ -250,7 +250,7 @@ class ReportRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenOver:
+class MachineAdopted:
     """A redelivered message was found in a Machine of an earlier launch, which decides for it."""
 
     queue: str
@@ -290,7 +290,7 @@ class RoutesLoaded:
 
 
 @dataclass(frozen=True, slots=True)
-class RoutesRefused:
+class ReloadFailed:
     """A changed routes file was not taken; the router goes on with the table it has."""
 
     problems: tuple[str, ...]
@@ -327,18 +327,18 @@ Fact = (
     | LeasesRenewed
     | LeaseLost
     | SettlementFailed
-    | UnitFailed
-    | TableSwapped
+    | InternalError
+    | TableActivated
     | WatchFailed
     | MachineOverdue
     | MachineEnded
     | ReportTaken
     | ReportRefused
-    | TakenOver
+    | MachineAdopted
     | ProfileFailing
     | ProfileRecovered
     | RoutesLoaded
-    | RoutesRefused
+    | ReloadFailed
     | Stopping
     | Stopped
 )

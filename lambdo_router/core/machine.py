@@ -256,7 +256,7 @@ def _base64_bytes(count: int) -> int:
     return (count * 4 + 2) // 3 + 1
 
 
-class LaunchBudget:
+class TokenBucket:
     """
     Fly takes about one create per second and app, three at once (its documented limit per action).
 
@@ -291,7 +291,7 @@ class LaunchBudget:
         self._tokens = min(self._burst, filled) - 1.0
         self._as_of = max(self._as_of, now + late)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """A launch that was taken did not go out."""
         self._tokens += 1.0
 

@@ -82,7 +82,7 @@ class MachineLauncher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class MachineSummary:
     """A Machine of ours as a list shows it. Lists lag: what is in none may exist all the same."""
 
     id: str
@@ -124,11 +124,11 @@ class MachineEnd:
 class MachineWatcher(Protocol):
     """What happens to Machines after launch. Raises LaunchUnavailable or LaunchRejected."""
 
-    async def living(self, app: str) -> Sequence[Sighting]:
+    async def living(self, app: str) -> Sequence[MachineSummary]:
         """The Machines of ours (by name) that are not destroyed yet: one list, without payloads."""
         ...
 
-    async def launched_since(self, app: str, since: float) -> Sequence[Sighting]:
+    async def launched_since(self, app: str, since: float) -> Sequence[MachineSummary]:
         """The Machines of ours created at or after unix time `since`, destroyed ones included."""
         ...
 

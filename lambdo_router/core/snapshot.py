@@ -12,7 +12,7 @@ QueueState = Literal["opening", "reading", "stopping"]
 
 
 @dataclass(frozen=True, slots=True)
-class QueueLevel:
+class QueueSnapshot:
     """One queue that is read."""
 
     queue: str
@@ -29,7 +29,7 @@ class QueueLevel:
 
 
 @dataclass(frozen=True, slots=True)
-class MachineLevel:
+class MachinesSnapshot:
     """The Machines of one app and profile; the profile is "" where Fly's metadata names none."""
 
     app: str
@@ -40,7 +40,7 @@ class MachineLevel:
 
 
 @dataclass(frozen=True, slots=True)
-class FailingLevel:
+class FailingSnapshot:
     """A profile that Fly refuses: its batches wait, but for one that probes now and then."""
 
     app: str
@@ -50,11 +50,11 @@ class FailingLevel:
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class Snapshot:
     """All of it."""
 
     generation: str
     """Of the routing table in use."""
-    queues: tuple[QueueLevel, ...]
-    machines: tuple[MachineLevel, ...]
-    failing: tuple[FailingLevel, ...] = ()
+    queues: tuple[QueueSnapshot, ...]
+    machines: tuple[MachinesSnapshot, ...]
+    failing: tuple[FailingSnapshot, ...] = ()

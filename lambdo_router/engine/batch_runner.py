@@ -25,9 +25,9 @@ from lambdo_router.core.settlement import (
     of_machine_failure,
     retry_delay,
 )
-from lambdo_router.engine.context import Surroundings
+from lambdo_router.engine.context import Context
 from lambdo_router.engine.dispatch import NotLaunched
-from lambdo_router.engine.held_messages import Holdings
+from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.machine_tracker import Ended
 from lambdo_router.engine.previous_launches import Label
 from lambdo_router.engine.waiting import unless
@@ -41,7 +41,7 @@ _HANDOVER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Clearance:
+class LaunchPermit:
     """The right to launch one batch in an app, and the seconds that it took to get it."""
 
     app: str
@@ -49,7 +49,7 @@ class Clearance:
 
 
 @dataclass(frozen=True, slots=True)
-class Aloft:
+class RunningBatch:
     """A batch whose Machine runs, without the bodies that nobody needs any more."""
 
     batch: Batch
@@ -60,49 +60,49 @@ class Aloft:
 
 
 @dataclass(frozen=True, slots=True)
-class Flights:
+class BatchRunner:
     """The launches of one queue's batches."""
 
-    holdings: Holdings
-    around: Surroundings
+    held_messages: HeldMessages
+    context: Context
     stopping: asyncio.Event
 
-    async def enter(self, key: BatchKey) -> Clearance:
+    async def enter(self, key: BatchKey) -> LaunchPermit:
         """Wait for the gate of the profile, then for a slot; to be followed by `fly` or `leave`."""
         began = asyncio.get_running_loop().time()
-        gates, patience = self.around.gates, _CHOOSE_AGAIN if key.profile.more_apps else None
+        gates, patience = self.context.gates, _CHOOSE_AGAIN if key.profile.more_apps else None
         while True:
             profile = await gates.enter(key.profile, self._app_for)
             try:
                 async with asyncio.timeout(patience):
-                    await self.around.dispatch.slots(profile.app).acquire(key.route.name)
+                    await self.context.dispatch.slots(profile.app).acquire(key.route.name)
             except TimeoutError:
                 gates.leave(profile)
             except asyncio.CancelledError:
                 gates.leave(profile)
                 raise
             else:
-                return Clearance(profile.app, asyncio.get_running_loop().time() - began)
+                return LaunchPermit(profile.app, asyncio.get_running_loop().time() - began)
 
-    def leave(self, key: BatchKey, clearance: Clearance) -> None:
+    def leave(self, key: BatchKey, clearance: LaunchPermit) -> None:
         """Nothing is launched after all."""
-        self.around.dispatch.slots(clearance.app).give_back()
-        self.around.gates.leave(key.profile.within(clearance.app))
+        self.context.dispatch.slots(clearance.app).release()
+        self.context.gates.leave(key.profile.within(clearance.app))
 
     def _app_for(self, profile: Profile) -> str:
         """Of the profile's apps the one that will take a Machine first."""
         if not profile.more_apps:
             return profile.app
-        around = self.around
+        context = self.context
         return min(
             profile.apps,
             key=lambda app: (
-                around.gates.room_within(profile.within(app)) == 0,
-                around.dispatch.slots(app).expected_wait(),
+                context.gates.room_within(profile.within(app)) == 0,
+                context.dispatch.slots(app).expected_wait(),
             ),
         )
 
-    async def fly(self, batch: Batch, clearance: Clearance) -> bool:
+    async def fly(self, batch: Batch, clearance: LaunchPermit) -> bool:
         """
         Launch a batch after `enter`, and settle its messages.
 
@@ -110,16 +110,16 @@ class Flights:
         """
         flown = await self.launch(batch, clearance)
         del batch  # the bodies are at Fly now
-        return flown if isinstance(flown, bool) else await self.see_through(flown)
+        return flown if isinstance(flown, bool) else await self.wait_for_end(flown)
 
-    async def launch(self, batch: Batch, clearance: Clearance) -> Aloft | bool:
+    async def launch(self, batch: Batch, clearance: LaunchPermit) -> RunningBatch | bool:
         """
-        The first half of `fly`: what is to be handed to `see_through`.
+        The first half of `fly`: what is to be handed to `wait_for_end`.
 
         Where the launch settles the messages already: whether the queue has none of them any more.
         Messages whose leases have run out are forgotten, and False if none is left.
         """
-        lost = self.holdings.shed(batch.message_ids)
+        lost = self.held_messages.drop_expired(batch.message_ids)
         held = tuple(entry for entry in batch.entries if entry.message.id not in lost)
         if not held:
             self.leave(batch.key, clearance)
@@ -127,8 +127,8 @@ class Flights:
         batch = Batch(batch.key.within(clearance.app), held)
         profile = batch.key.profile
         batch_id = batch_id_of(batch)
-        self.around.observe(journal.BatchClosed(batch, batch_id, clearance.waited))
-        deadline = self.around.wall() + profile.timeout
+        self.context.observe(journal.BatchClosed(batch, batch_id, clearance.waited))
+        deadline = self.context.wall() + profile.timeout
         outcome = await self._launch(batch, batch_id, deadline)
         if isinstance(outcome, NotLaunched):
             await self._settle_unlaunched(batch, outcome)
@@ -139,44 +139,46 @@ class Flights:
             deadline, acknowledge = earlier.deadline, earlier.acknowledge or acknowledge
         if acknowledge == "launch":
             done = Acknowledge("launched")
-            return await self.holdings.acknowledge(batch.message_ids, batch.key.route.name, done)
-        return Aloft(_lightened(batch), batch_id, outcome, deadline)
+            return await self.held_messages.acknowledge(
+                batch.message_ids, batch.key.route.name, done
+            )
+        return RunningBatch(_lightened(batch), batch_id, outcome, deadline)
 
     async def _launch(self, batch: Batch, batch_id: str, deadline: float) -> Machine | NotLaunched:
         """Create the Machine; whatever comes of it, the place taken by `enter` is accounted for."""
-        around, profile = self.around, batch.key.profile
+        context, profile = self.context, batch.key.profile
         closed_at = asyncio.get_running_loop().time()
-        margin = self.holdings.margin(batch.message_ids)
+        margin = self.held_messages.margin(batch.message_ids)
         outcome: tuple[Machine, int] | NotLaunched | None = None
         try:
             report = None
             if profile.acknowledge == "success":
-                report = around.reports.open(
+                report = context.reports.open(
                     batch_id,
                     profile.app,
                     batch.message_ids,
                     deadline=deadline,
-                    now=around.wall(),
+                    now=context.wall(),
                 )
             request = machine_request(
                 batch,
-                generation=around.table().generation,
+                generation=context.table().generation,
                 deadline=deadline,
                 report=report,
-                trace=around.trace_of(batch_id),
+                trace=context.trace_of(batch_id),
             )
-            outcome = await around.dispatch.launch(batch, request, self.stopping)
+            outcome = await context.dispatch.launch(batch, request, self.stopping)
         finally:
             if not isinstance(outcome, tuple):
-                around.reports.close(batch_id)
+                context.reports.close(batch_id)
                 self._account_for(profile, outcome)
         if isinstance(outcome, NotLaunched):
             return outcome
         machine, attempts = outcome
-        around.gates.launched(profile, machine.id, deadline)
-        around.reports.launched(batch_id, machine.id)
+        context.gates.launched(profile, machine.id, deadline)
+        context.reports.launched(batch_id, machine.id)
         seconds = asyncio.get_running_loop().time() - closed_at
-        around.observe(journal.Launched(batch, machine, seconds, attempts, margin, batch_id))
+        context.observe(journal.Launched(batch, machine, seconds, attempts, margin, batch_id))
         return machine
 
     async def _earlier(self, profile: Profile, machine: Machine, batch_id: str) -> Label | None:
@@ -187,14 +189,14 @@ class Flights:
         Fly does not say; what it reported as failed is read at its end in any case.
         """
         try:
-            label = await self.around.recall.label_of(profile.app, machine.id)
+            label = await self.context.previous.label_of(profile.app, machine.id)
         except LaunchError as error:
-            self.around.observe(journal.WatchFailed(profile.app, machine.id, error, 0.0))
+            self.context.observe(journal.WatchFailed(profile.app, machine.id, error, 0.0))
             return None
         if label.batch_id == batch_id:
             return None
-        self.around.reports.close(batch_id)
-        self.around.completion.launched(
+        self.context.reports.close(batch_id)
+        self.context.tracker.launched(
             profile.app, machine.id, label.profile or profile.name, label.deadline
         )
         return label
@@ -202,17 +204,17 @@ class Flights:
     def _account_for(self, profile: Profile, outcome: NotLaunched | None) -> None:
         """Nothing was launched: Fly refused the profile, or it was not the profile's fault."""
         if outcome is not None and isinstance(outcome.error, LaunchRejected):
-            self.around.gates.refused(profile, outcome.error)
+            self.context.gates.refused(profile, outcome.error)
         else:
-            self.around.gates.leave(profile)
+            self.context.gates.leave(profile)
 
-    async def see_through(self, aloft: Aloft) -> bool:
+    async def wait_for_end(self, aloft: RunningBatch) -> bool:
         """The second half of `fly`: wait for the Machine's end, and settle by it."""
         batch, key, machine = aloft.batch, aloft.batch.key, aloft.machine
         ended = await self.end_of(key, batch.message_ids, machine.id, aloft.deadline)
         if ended is None:
             return False
-        reported = self.around.reports.close(aloft.batch_id)
+        reported = self.context.reports.close(aloft.batch_id)
         doubt = None
         if machine.adopted and ended.succeeded:
             # It may have reported to another router, or to an earlier life of this one.
@@ -220,7 +222,7 @@ class Flights:
                 reported |= await self._reported_at_fly(key.profile.app, machine.id, batch)
             except LaunchError as error:
                 doubt = error
-        self.around.observe(
+        self.context.observe(
             journal.MachineEnded(
                 batch,
                 aloft.batch_id,
@@ -242,18 +244,18 @@ class Flights:
             )
             for message in (entry.message for entry in batch.entries)
         ]
-        return await self.holdings.settle_all(settlements, key.route.name)
+        return await self.held_messages.settle_all(settlements, key.route.name)
 
     async def _reported_at_fly(self, app: str, machine_id: str, batch: Batch) -> frozenset[str]:
-        recall = self.around.recall
+        previous = self.context.previous
         return frozenset(
-            [i for i in batch.message_ids if await recall.reported_failed(app, machine_id, i)]
+            [i for i in batch.message_ids if await previous.reported_failed(app, machine_id, i)]
         )
 
     def later(self, message: Message, error: LaunchError) -> Retry:
         """Fly does not say what became of a message: its next delivery asks again."""
-        held_for = self.holdings.held_for(message.id)
-        jitter = self.around.jitter()
+        held_for = self.held_messages.held_for(message.id)
+        jitter = self.context.jitter()
         return Retry(
             retry_delay(message.receive_count, jitter=jitter, held_for=held_for), str(error)
         )
@@ -272,12 +274,12 @@ class Flights:
         Then the messages are given back with a short delay: another router, or the next start,
         takes the Machine over. `profile` is what it was launched with, if not the key's.
         """
-        self.holdings.grow(message_ids, min(_LONGEST_LEASE, key.profile.timeout))
+        self.held_messages.grow(message_ids, min(_LONGEST_LEASE, key.profile.timeout))
         profile = profile or key.profile.name
-        ending = self.around.completion.end(key.profile.app, machine_id, profile, deadline)
+        ending = self.context.tracker.end(key.profile.app, machine_id, profile, deadline)
         ended = await unless(self.stopping, ending)
         if ended is None:
-            await self.holdings.give_back(message_ids, _HANDOVER)
+            await self.held_messages.release(message_ids, _HANDOVER)
         return ended
 
     def verdict(
@@ -291,19 +293,19 @@ class Flights:
             failure,
             key,
             message,
-            reject_to=self.around.reject_to(key.queue),
-            held_for=self.holdings.held_for(message.id),
-            jitter=self.around.jitter(),
-            wall=self.around.wall(),
+            reject_to=self.context.reject_to(key.queue),
+            held_for=self.held_messages.held_for(message.id),
+            jitter=self.context.jitter(),
+            wall=self.context.wall(),
         )
 
     async def _settle_unlaunched(self, batch: Batch, outcome: NotLaunched) -> None:
         key = batch.key
         if outcome.interrupted:
-            await self.holdings.give_back(batch.message_ids)
+            await self.held_messages.release(batch.message_ids)
             return
-        jitter, wall = self.around.jitter(), self.around.wall()
-        reject_to = self.around.reject_to(key.queue)
+        jitter, wall = self.context.jitter(), self.context.wall()
+        reject_to = self.context.reject_to(key.queue)
         settlements = [
             (
                 message,
@@ -312,14 +314,14 @@ class Flights:
                     key,
                     message,
                     reject_to=reject_to,
-                    held_for=self.holdings.held_for(message.id),
+                    held_for=self.held_messages.held_for(message.id),
                     jitter=jitter,
                     wall=wall,
                 ),
             )
             for message in (entry.message for entry in batch.entries)
         ]
-        await self.holdings.settle_all(settlements, key.route.name)
+        await self.held_messages.settle_all(settlements, key.route.name)
 
 
 def lightened(key: BatchKey, message: Message) -> Message:

@@ -22,7 +22,7 @@ from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.routing import Queue, Refused, Routed, RoutingTable, decide
 from lambdo_router.core.settlement import Settlement, of_refusal, of_too_large
-from lambdo_router.engine.context import Surroundings
+from lambdo_router.engine.context import Context
 from lambdo_router.engine.queue_reader import QueueReader
 from lambdo_router.engine.redelivery import TakeOver
 from lambdo_router.engine.sharing import Current
@@ -34,17 +34,17 @@ class Consumer(QueueReader):
 
     MOST_POLLS = 8
 
-    def __init__(self, queue: MessageQueue, around: Surroundings, current: Current) -> None:
-        super().__init__(queue, around, current)
+    def __init__(self, queue: MessageQueue, context: Context, current: Current) -> None:
+        super().__init__(queue, context, current)
         self._batcher = Batcher(room_for_entries)
         self._serving: dict[BatchKey, asyncio.Task[None]] = {}
         self._grown: dict[BatchKey, asyncio.Event] = {}
 
     async def run(self) -> None:
         """Receive, route, batch, launch and settle until `stop`."""
-        self._around.observe(journal.QueueOpened(self._name))
+        self._context.observe(journal.QueueOpened(self._name))
         async with asyncio.TaskGroup() as upkeep:
-            renewing = upkeep.create_task(self._holdings.keep_alive(self._batcher.drop))
+            renewing = upkeep.create_task(self._held_messages.keep_alive(self._batcher.drop))
             sharing = upkeep.create_task(self._sharing.run())
             async with asyncio.TaskGroup() as work:
                 polling = work.create_task(
@@ -58,7 +58,7 @@ class Consumer(QueueReader):
                 await self._sharing.recall_all()
                 await polling
             renewing.cancel()
-        self._around.observe(journal.QueueClosed(self._name))
+        self._context.observe(journal.QueueClosed(self._name))
 
     def _batched(self) -> Mapping[str, int]:
         return self._batcher.waiting_by_route()
@@ -76,17 +76,17 @@ class Consumer(QueueReader):
             try:
                 self._route(work, table, queue, message)
             except Exception as error:  # noqa: BLE001 - a defect costs one message, not the queue
-                self._around.observe(journal.UnitFailed(queue.name, (message.id,), error))
-                self._holdings.forget((message.id,))
+                self._context.observe(journal.InternalError(queue.name, (message.id,), error))
+                self._held_messages.drop((message.id,))
 
     def _route(
         self, work: asyncio.TaskGroup, table: RoutingTable, queue: Queue, message: Message
     ) -> None:
         decision = decide(table, queue, message)
-        self._around.observe(journal.Decided(queue.name, message.id, decision))
+        self._context.observe(journal.Decided(queue.name, message.id, decision))
         if isinstance(decision, Refused):
             route = decision.route.name if decision.route is not None else None
-            settlement = of_refusal(decision, queue, message, self._around.wall())
+            settlement = of_refusal(decision, queue, message, self._context.wall())
             self._settle_soon(work, message, route, settlement)
             return
         key = BatchKey(queue.name, decision.route, decision.profile)
@@ -106,17 +106,17 @@ class Consumer(QueueReader):
         routed: Routed,
     ) -> None:
         """Before anything is launched for a redelivered message: it may have been."""
-        looked = await self._look_back.settle(key, message)
+        looked = await self._redelivery.settle(key, message)
         if isinstance(looked, TakeOver):
             del message, routed  # as in _guarded
-            await self._look_back.see_through(looked)
+            await self._redelivery.wait_for_end(looked)
             return
         if looked is not None:
             return
         if self._stopping.is_set():
-            await self._holdings.give_back((message.id,))
-        elif self._holdings.is_lost(message.id):
-            self._holdings.forget((message.id,))
+            await self._held_messages.release((message.id,))
+        elif self._held_messages.is_lost(message.id):
+            self._held_messages.drop((message.id,))
         else:
             self._add(work, table, queue, key, message, routed)
 
@@ -137,7 +137,7 @@ class Consumer(QueueReader):
         if self._batcher.add(key, entry, asyncio.get_running_loop().time()):
             self._serve_soon(key, work)
         else:
-            too_large = of_too_large(key, entry, queue, self._around.wall())
+            too_large = of_too_large(key, entry, queue, self._context.wall())
             self._settle_soon(work, message, key.route.name, too_large)
 
     def _withdraw(self, message_id: str) -> str | None:
@@ -150,7 +150,7 @@ class Consumer(QueueReader):
         route: str | None,
         settlement: Settlement,
     ) -> None:
-        settling = partial(self._holdings.settle, message, route, settlement)
+        settling = partial(self._held_messages.settle, message, route, settlement)
         work.create_task(self._guarded((message.id,), settling))
 
     # From a batch to its Machine
@@ -162,21 +162,21 @@ class Consumer(QueueReader):
         self._grown[key].set()
 
     async def _serve(self, key: BatchKey, work: asyncio.TaskGroup) -> None:
-        """Launch the batches of one key, each when it is ripe and a slot of its app is free."""
+        """Launch the batches of one key, each when it is due and a slot of its app is free."""
         grown = self._grown[key]
         try:
-            while (ripe_at := self._batcher.ripe_at(key)) is not None:
-                if ripe_at > asyncio.get_running_loop().time():
+            while (due_at := self._batcher.due_at(key)) is not None:
+                if due_at > asyncio.get_running_loop().time():
                     grown.clear()
-                    await set_by(grown, ripe_at)
+                    await set_by(grown, due_at)
                     continue
-                clearance = await self._flights.enter(key)
+                clearance = await self._runner.enter(key)
                 # While the slot was awaited the batch went on growing, or lost all its leases.
                 batch = self._batcher.take(key)
                 if batch is None:
-                    self._flights.leave(key, clearance)
+                    self._runner.leave(key, clearance)
                 else:
-                    flight = partial(self._flights.fly, batch, clearance)
+                    flight = partial(self._runner.fly, batch, clearance)
                     work.create_task(self._guarded(batch.message_ids, flight))
                     del batch, flight  # as in _guarded
         finally:
@@ -184,7 +184,7 @@ class Consumer(QueueReader):
 
     async def _give_back_batches(self) -> None:
         waiting = [i for batch in self._batcher.drain() for i in batch.message_ids]
-        await self._holdings.give_back(waiting)
+        await self._held_messages.release(waiting)
 
     async def _guarded(
         self, message_ids: tuple[str, ...], unit: Callable[[], Awaitable[object]]
@@ -195,5 +195,5 @@ class Consumer(QueueReader):
             del unit  # it holds the batch, whose bodies are to be let go while its Machine runs
             await doing
         except Exception as error:  # noqa: BLE001 - the boundary that the docstring speaks of
-            self._around.observe(journal.UnitFailed(self._name, message_ids, error))
-            self._holdings.forget(message_ids)
+            self._context.observe(journal.InternalError(self._name, message_ids, error))
+            self._held_messages.drop(message_ids)

@@ -10,18 +10,18 @@ from lambdo_router.core.trace_context import TraceContext
 from lambdo_router.engine.dispatch import Dispatch
 from lambdo_router.engine.failure_reports import Reports
 from lambdo_router.engine.gates import Gates
-from lambdo_router.engine.machine_tracker import Completion
-from lambdo_router.engine.previous_launches import Recall
+from lambdo_router.engine.machine_tracker import MachineTracker
+from lambdo_router.engine.previous_launches import PreviousLaunches
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Context:
     """Everything around a consumer that is not its own queue."""
 
     dispatch: Dispatch
     gates: Gates
-    completion: Completion
-    recall: Recall
+    tracker: MachineTracker
+    previous: PreviousLaunches
     reports: Reports
     table: Callable[[], RoutingTable]
     """The current routing table; read once per receive and passed down."""

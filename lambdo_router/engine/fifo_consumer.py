@@ -20,8 +20,8 @@ from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.routing import Queue, Refused, RoutingTable, decide
 from lambdo_router.core.settlement import of_refusal, of_too_large
-from lambdo_router.engine.batch_runner import Aloft
-from lambdo_router.engine.context import Surroundings
+from lambdo_router.engine.batch_runner import RunningBatch
+from lambdo_router.engine.context import Context
 from lambdo_router.engine.queue_reader import QueueReader
 from lambdo_router.engine.redelivery import TakeOver
 from lambdo_router.engine.sharing import Current
@@ -42,8 +42,8 @@ class FifoConsumer(QueueReader):
 
     MOST_POLLS = 1  # what comes of one group must come in order
 
-    def __init__(self, queue: MessageQueue, around: Surroundings, current: Current) -> None:
-        super().__init__(queue, around, current)
+    def __init__(self, queue: MessageQueue, context: Context, current: Current) -> None:
+        super().__init__(queue, context, current)
         self._sequences: dict[str, deque[_Arrival]] = {}
         """What is still to be done of each message group, in order."""
         self._at_gate: dict[str, asyncio.Event] = {}
@@ -51,10 +51,10 @@ class FifoConsumer(QueueReader):
 
     async def run(self) -> None:
         """Receive, route, launch and settle, group by group, until `stop`."""
-        self._around.observe(journal.QueueOpened(self._name))
+        self._context.observe(journal.QueueOpened(self._name))
         async with asyncio.TaskGroup() as upkeep:
             # A message whose lease was lost stays known: its sequence has to notice.
-            renewing = upkeep.create_task(self._holdings.keep_alive(lambda _: False))
+            renewing = upkeep.create_task(self._held_messages.keep_alive(lambda _: False))
             sharing = upkeep.create_task(self._sharing.run())
             async with asyncio.TaskGroup() as work:
                 polling = work.create_task(
@@ -65,7 +65,7 @@ class FifoConsumer(QueueReader):
                 await self._sharing.recall_all()
                 await polling
             renewing.cancel()
-        self._around.observe(journal.QueueClosed(self._name))
+        self._context.observe(journal.QueueClosed(self._name))
 
     def stop(self) -> None:
         """Take no more; `run` returns when what is under way has ended."""
@@ -98,40 +98,40 @@ class FifoConsumer(QueueReader):
             while rest:
                 under_way = tuple(arrival.message.id for arrival in rest)
                 step = await self._advance(rest)
-                if isinstance(step, Aloft):
-                    step = await self._flights.see_through(step)
+                if isinstance(step, RunningBatch):
+                    step = await self._runner.wait_for_end(step)
                 elif isinstance(step, TakeOver):
-                    step = await self._look_back.see_through(step)
+                    step = await self._redelivery.wait_for_end(step)
                 if not step:
                     break
         except Exception as error:  # noqa: BLE001 - the boundary that the docstring speaks of
-            self._around.observe(journal.UnitFailed(self._name, under_way, error))
+            self._context.observe(journal.InternalError(self._name, under_way, error))
             waiting = {arrival.message.id for arrival in rest}
-            self._holdings.forget(tuple(i for i in under_way if i not in waiting))
+            self._held_messages.drop(tuple(i for i in under_way if i not in waiting))
         finally:
             del self._sequences[group]
-        await self._holdings.give_back(arrival.message.id for arrival in rest)
+        await self._held_messages.release(arrival.message.id for arrival in rest)
 
-    async def _advance(self, rest: deque[_Arrival]) -> Aloft | TakeOver | bool:
+    async def _advance(self, rest: deque[_Arrival]) -> RunningBatch | TakeOver | bool:
         """
         Settle or launch the next of a sequence, one message or a batch; False: go no further.
 
         What has a Machine is handed back, so that nothing here keeps its bodies while that runs.
         """
-        if self._stopping.is_set() or any(self._holdings.is_lost(a.message.id) for a in rest):
+        if self._stopping.is_set() or any(self._held_messages.is_lost(a.message.id) for a in rest):
             return False
         queue, message = rest[0].queue, rest[0].message
         decision = decide(rest[0].table, queue, message)
-        self._around.observe(journal.Decided(queue.name, message.id, decision))
+        self._context.observe(journal.Decided(queue.name, message.id, decision))
         if isinstance(decision, Refused):
             rest.popleft()
             route = decision.route.name if decision.route is not None else None
-            settlement = of_refusal(decision, queue, message, self._around.wall())
+            settlement = of_refusal(decision, queue, message, self._context.wall())
             # What the queue still has comes back, and what follows it must not run before.
-            return await self._holdings.settle(message, route, settlement)
+            return await self._held_messages.settle(message, route, settlement)
         key = BatchKey(queue.name, decision.route, decision.profile)
         if message.receive_count > 1:
-            settled = await self._look_back.settle(key, message)
+            settled = await self._redelivery.settle(key, message)
             if settled is not None:
                 rest.popleft()
                 return settled
@@ -144,8 +144,8 @@ class FifoConsumer(QueueReader):
         batch = await self._batch(key, entry, rest)
         if batch is None:
             rest.popleft()
-            too_large = of_too_large(key, entry, queue, self._around.wall())
-            return await self._holdings.settle(message, key.route.name, too_large)
+            too_large = of_too_large(key, entry, queue, self._context.wall())
+            return await self._held_messages.settle(message, key.route.name, too_large)
         return await self._launch(batch)
 
     async def _batch(self, key: BatchKey, first: Entry, rest: deque[_Arrival]) -> Batch | None:
@@ -161,7 +161,7 @@ class FifoConsumer(QueueReader):
                 break
             if BatchKey(queue.name, decision.route, decision.profile) != key:
                 break
-            if message.receive_count > 1 and not await self._look_back.is_due(key, message):
+            if message.receive_count > 1 and not await self._redelivery.is_due(key, message):
                 break
             if not batcher.add(key, entry_of(message, decision.event), 0.0):
                 break
@@ -173,28 +173,28 @@ class FifoConsumer(QueueReader):
                 rest.popleft()
         return batch
 
-    async def _launch(self, batch: Batch) -> Aloft | bool:
+    async def _launch(self, batch: Batch) -> RunningBatch | bool:
         """Pass the gate, get a slot, and launch; False if nothing came of it."""
         key, leaving = batch.key, asyncio.Event()
         self._at_gate.update(dict.fromkeys(batch.message_ids, leaving))
         if self._stopping.is_set():
             leaving.set()
         try:
-            clearance = await unless(leaving, self._flights.enter(key))
+            clearance = await unless(leaving, self._runner.enter(key))
         finally:
             for message_id in batch.message_ids:
                 del self._at_gate[message_id]
         if clearance is None:
             if self._stopping.is_set():
-                await self._holdings.give_back(batch.message_ids)
+                await self._held_messages.release(batch.message_ids)
             else:
                 await self._sharing.park(key, batch.message_ids)
             return False
-        if self._holdings.shed(batch.message_ids):
-            self._flights.leave(key, clearance)
-            self._holdings.forget(batch.message_ids)
+        if self._held_messages.drop_expired(batch.message_ids):
+            self._runner.leave(key, clearance)
+            self._held_messages.drop(batch.message_ids)
             return False
-        return await self._flights.launch(batch, clearance)
+        return await self._runner.launch(batch, clearance)
 
     def _withdraw(self, message_id: str) -> str | None:
         """End the wait of its batch, which then parks itself."""

@@ -9,7 +9,7 @@ argument, in unix seconds, since deadlines are shared with other routers by way 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lambdo_router.core.ports import Sighting
+from lambdo_router.core.ports import MachineSummary
 
 DEADLINE = "lambdo_deadline"
 PROFILE = "lambdo_profile"
@@ -24,7 +24,7 @@ class _Known:
     since: float
     launched: bool
     """Whether it was launched, or taken over, here."""
-    seen: Sighting | None = None
+    seen: MachineSummary | None = None
     """As the last list showed it, if it did."""
 
     @property
@@ -49,7 +49,7 @@ class Sweep:
     """Known to have ended, and at rest all the same."""
 
 
-class Fleet:
+class AppMachines:
     """What runs in one app."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Fleet:
         self.ended(machine_id)
         self._spent.add(machine_id)
 
-    def swept(self, living: Iterable[Sighting], now: float) -> Sweep:
+    def swept(self, living: Iterable[MachineSummary], now: float) -> Sweep:
         """Compare what is known with a list of the living."""
         seen = {sighting.id: sighting for sighting in living if not sighting.ended}
         alive = seen.keys()
@@ -114,7 +114,7 @@ class Fleet:
         """Whether a Machine that was launched here is known to run."""
         return any(known.launched for known in self._known.values())
 
-    def seen(self, machine_id: str) -> Sighting | None:
+    def seen(self, machine_id: str) -> MachineSummary | None:
         """A known Machine as the last list showed it, if it did."""
         known = self._known.get(machine_id)
         return None if known is None else known.seen

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lambdo_router.core import journal
-from lambdo_router.core.circuit import Circuit
+from lambdo_router.core.circuit import CircuitBreaker
 from lambdo_router.core.errors import LaunchError
 from lambdo_router.core.profile import Profile
 from lambdo_router.core.routing import RoutingTable
-from lambdo_router.core.snapshot import FailingLevel
-from lambdo_router.engine.machine_tracker import Completion
+from lambdo_router.core.snapshot import FailingSnapshot
+from lambdo_router.engine.machine_tracker import MachineTracker
 
 _REMEMBERED = 1000
 """Failing profiles; senders who name images can make any number of them."""
@@ -26,12 +26,12 @@ _REMEMBERED = 1000
 class Gates:
     """The gates of all profiles; shared by all consumers of a router."""
 
-    completion: Completion
+    tracker: MachineTracker
     observe: journal.Observer
     jitter: Callable[[], float]
     machines_per_app: int | None = None
     # By the resolved profile: an image that a sender chose must not close the way for the others.
-    _circuits: dict[Profile, Circuit] = field(default_factory=dict)
+    _circuits: dict[Profile, CircuitBreaker] = field(default_factory=dict)
 
     def room(self, profile: Profile) -> int | None:
         """How many batches of this profile would pass now, in any of its apps; None: any number."""
@@ -41,7 +41,7 @@ class Gates:
         bounded = [room for room in rooms if room is not None]
         if len(bounded) < len(rooms):
             return None
-        if self.completion.limit_of(profile) is not None:
+        if self.tracker.limit_of(profile) is not None:
             return max(bounded)  # it counts the Machines of all apps
         return sum(bounded)
 
@@ -50,7 +50,7 @@ class Gates:
         circuit = self._circuits.get(profile) if self._circuits else None
         if circuit is not None and circuit.wait(asyncio.get_running_loop().time()) > 0.0:
             return 0
-        return self.completion.room(profile, self.machines_per_app)
+        return self.tracker.room(profile, self.machines_per_app)
 
     async def enter(self, profile: Profile, nearest: Callable[[Profile], str]) -> Profile:
         """
@@ -64,11 +64,11 @@ class Gates:
             if self.room_within(within) != 0:
                 break
             probe = self._next_probe(profile)
-            await self.completion.until_freed(profile, self.machines_per_app, probe)
+            await self.tracker.until_freed(profile, self.machines_per_app, probe)
         circuit = self._circuits.get(within)
         if circuit is not None:
             circuit.probing(asyncio.get_running_loop().time())
-        self.completion.reserve(within)
+        self.tracker.reserve(within)
         return within
 
     def _next_probe(self, profile: Profile) -> float | None:
@@ -80,30 +80,30 @@ class Gates:
 
     def leave(self, profile: Profile) -> None:
         """Nothing was launched, for a reason that is not the profile's."""
-        self.completion.unreserve(profile)
+        self.tracker.unreserve(profile)
 
     def launched(self, profile: Profile, machine_id: str, deadline: float) -> None:
         """Fly has accepted a Machine; `deadline` in unix seconds."""
-        self.completion.unreserve(profile)
-        self.completion.launched(profile.app, machine_id, profile.name, deadline)
+        self.tracker.unreserve(profile)
+        self.tracker.launched(profile.app, machine_id, profile.name, deadline)
         if self._circuits.pop(profile, None) is not None:
             self.observe(journal.ProfileRecovered(profile.name, profile.app))
 
     def refused(self, profile: Profile, error: LaunchError) -> None:
         """Fly has refused the profile: the next batches wait, and one of them probes."""
-        self.completion.unreserve(profile)
-        circuit = self._circuits.setdefault(profile, Circuit())
+        self.tracker.unreserve(profile)
+        circuit = self._circuits.setdefault(profile, CircuitBreaker())
         if len(self._circuits) > _REMEMBERED:
             del self._circuits[next(iter(self._circuits))]
         now = asyncio.get_running_loop().time()
         circuit.refused(now, self.jitter())
         self.observe(journal.ProfileFailing(profile.name, profile.app, error, circuit.wait(now)))
 
-    def failing(self) -> Iterator[FailingLevel]:
+    def failing(self) -> Iterator[FailingSnapshot]:
         """The profiles that Fly refuses at the moment."""
         refused = Counter((profile.app, profile.name) for profile in self._circuits)
         for (app, profile), variants in sorted(refused.items()):
-            yield FailingLevel(app, profile, variants)
+            yield FailingSnapshot(app, profile, variants)
 
     def forget_all_but(self, table: RoutingTable) -> None:
         """After a reload: a profile that was changed has a clean record."""

@@ -45,7 +45,7 @@ class _About:
 
 
 @dataclass(slots=True)
-class Holdings:
+class HeldMessages:
     """The messages that one consumer holds."""
 
     queue: MessageQueue
@@ -113,7 +113,7 @@ class Holdings:
         """Whether others may have the message: its lease ran out, or it is held no more."""
         return message_id not in self._leases or self._leases.is_lost(message_id)
 
-    def shed(self, message_ids: Iterable[str]) -> frozenset[str]:
+    def drop_expired(self, message_ids: Iterable[str]) -> frozenset[str]:
         """
         Forget those of these messages whose lease has run out by now, or was lost before.
 
@@ -225,7 +225,7 @@ class Holdings:
             self._waits_no_more(message_id)
         self.released.set()  # they wait no more
 
-    async def give_back(self, message_ids: Iterable[str], delay: float = 0.0) -> None:
+    async def release(self, message_ids: Iterable[str], delay: float = 0.0) -> None:
         """Make messages visible again, at once or after `delay` seconds."""
         wanted = dict.fromkeys(message_ids, delay)
         failed = await self._keeper.hide(wanted)
@@ -257,7 +257,7 @@ class Holdings:
             if message_id not in failed
         )
 
-    def forget(self, message_ids: tuple[str, ...]) -> None:
+    def drop(self, message_ids: tuple[str, ...]) -> None:
         """Hold these no more: their leases run out by themselves."""
         self._release(message_ids)
 

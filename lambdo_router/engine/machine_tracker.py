@@ -21,8 +21,8 @@ from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import LaunchError, LaunchRejected, MachineGone
 from lambdo_router.core.ports import MachineEnd, MachineWatcher
 from lambdo_router.core.profile import Profile
-from lambdo_router.core.snapshot import MachineLevel
-from lambdo_router.engine.fleet import Fleet
+from lambdo_router.core.snapshot import MachinesSnapshot
+from lambdo_router.engine.fleet import AppMachines
 from lambdo_router.engine.waiting import set_by, set_within
 
 _WATCHING = 2.0
@@ -77,7 +77,7 @@ class Ended:
 @dataclass(slots=True)
 class _App:
     name: str
-    fleet: Fleet = field(default_factory=Fleet)
+    fleet: AppMachines = field(default_factory=AppMachines)
     awaited: dict[str, asyncio.Future[Ended]] = field(default_factory=dict)
     overdue: set[str] = field(default_factory=set)
     gone_once: set[str] = field(default_factory=set)
@@ -99,7 +99,7 @@ class _App:
         return self.fleet.running(profile) + self.reserved.get(profile, 0)
 
 
-class Completion:
+class MachineTracker:
     """The Machines of all apps; one for a router."""
 
     def __init__(
@@ -194,12 +194,12 @@ class Completion:
             del reserved[profile.name]
         self._freed.set()
 
-    def levels(self) -> Iterator[MachineLevel]:
+    def snapshot(self) -> Iterator[MachinesSnapshot]:
         """How many Machines run and are being launched, by app and profile."""
         for app in self._apps.values():
             for profile in sorted(app.fleet.profiles() | app.reserved.keys()):
                 running, launching = app.fleet.running(profile), app.reserved.get(profile, 0)
-                yield MachineLevel(app.name, profile, running, launching)
+                yield MachinesSnapshot(app.name, profile, running, launching)
 
     def room(self, profile: Profile, of_app: int | None) -> int | None:
         """

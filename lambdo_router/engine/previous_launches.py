@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 from lambdo_router.core.errors import LaunchError, LaunchUnavailable, MachineGone
 from lambdo_router.core.lease import LONGEST_VISIBILITY
 from lambdo_router.core.machine import message_digest
-from lambdo_router.core.ports import MachineEnd, MachineWatcher, Sighting
+from lambdo_router.core.ports import MachineEnd, MachineSummary, MachineWatcher
 from lambdo_router.engine.fleet import DEADLINE, PROFILE
 
 _V = TypeVar("_V")
@@ -80,7 +80,7 @@ class _List:
 
     since: float
     begun_at: float
-    newest_first: Sequence[Sighting]
+    newest_first: Sequence[MachineSummary]
     unknown: set[str] = field(default_factory=set)
     """Listed, but Fly knew them no more when they were asked for; the next list asks again."""
 
@@ -103,7 +103,7 @@ class _App:
 
 
 @dataclass(slots=True)
-class Recall:
+class PreviousLaunches:
     """
     Looks messages up among the Machines of ours. Raises LaunchError where Fly does not say.
 
@@ -214,7 +214,7 @@ class Recall:
 
     async def _newest_with(
         self, app: str, listed: _List, since: float, digest: str
-    ) -> tuple[Sighting, Label] | None:
+    ) -> tuple[MachineSummary, Label] | None:
         if len(listed.newest_first) > _MANY:
             # Many look-ups may have waited for the list: each gets a turn of the loop for itself.
             await asyncio.sleep(0)
@@ -236,7 +236,7 @@ class Recall:
         return None
 
     async def _read(
-        self, app: str, listed: _List, sightings: Sequence[Sighting], since: float
+        self, app: str, listed: _List, sightings: Sequence[MachineSummary], since: float
     ) -> None:
         """Read the labels of these Machines; one that is new and not known yet stays without."""
         unread = [
@@ -253,7 +253,9 @@ class Recall:
             elif isinstance(label, BaseException):
                 raise label
 
-    async def _end_of(self, app: str, sighting: Sighting, received_at: float) -> MachineEnd | None:
+    async def _end_of(
+        self, app: str, sighting: MachineSummary, received_at: float
+    ) -> MachineEnd | None:
         """How it ended; None if it ran after the receive: who waits for its end will see it."""
         machine_id = sighting.id
         async with self._asking.setdefault(machine_id, asyncio.Lock()):
@@ -274,12 +276,12 @@ class Recall:
                 _keep(self._ends, machine_id, end)
             return end
 
-    def _is_new(self, sighting: Sighting) -> bool:
+    def _is_new(self, sighting: MachineSummary) -> bool:
         """Whether Fly may not know it yet, although it lists it."""
         return self.wall() < sighting.created_at + _NEW_FOR
 
 
-def _not_known_yet(sighting: Sighting) -> LaunchUnavailable:
+def _not_known_yet(sighting: MachineSummary) -> LaunchUnavailable:
     return LaunchUnavailable(
         f"Machines API: the Machine {sighting.id} is listed, and not known yet",
         code="not_known_yet",

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from lambdo_router.core.ports import MessageQueue
-from lambdo_router.core.snapshot import QueueLevel, QueueState
-from lambdo_router.engine.batch_runner import Flights
-from lambdo_router.engine.context import Surroundings
-from lambdo_router.engine.held_messages import Holdings
+from lambdo_router.core.snapshot import QueueSnapshot, QueueState
+from lambdo_router.engine.batch_runner import BatchRunner
+from lambdo_router.engine.context import Context
+from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.receiver import Intake
-from lambdo_router.engine.redelivery import LookBack
+from lambdo_router.engine.redelivery import Redelivery
 from lambdo_router.engine.sharing import Current, Sharing
 
 
@@ -21,41 +21,43 @@ class QueueReader(ABC):
     MOST_POLLS: ClassVar[int]
     """Receives under way at once, while there is a backlog."""
 
-    def __init__(self, queue: MessageQueue, around: Surroundings, current: Current) -> None:
+    def __init__(self, queue: MessageQueue, context: Context, current: Current) -> None:
         self._name = queue.name
-        self._around = around
-        self._holdings = Holdings(queue, around.reject_queue, around.observe, around.jitter)
+        self._context = context
+        self._held_messages = HeldMessages(
+            queue, context.reject_queue, context.observe, context.jitter
+        )
         self._stopping = asyncio.Event()
         self._sharing = Sharing(
-            self._holdings, around.gates, around.observe, current, self._withdraw
+            self._held_messages, context.gates, context.observe, current, self._withdraw
         )
         self._intake = Intake(
-            queue, self._holdings, around, self._sharing, self._stopping, self.MOST_POLLS
+            queue, self._held_messages, context, self._sharing, self._stopping, self.MOST_POLLS
         )
-        self._flights = Flights(self._holdings, around, self._stopping)
-        self._look_back = LookBack(self._flights)
+        self._runner = BatchRunner(self._held_messages, context, self._stopping)
+        self._redelivery = Redelivery(self._runner)
 
     @property
     def held(self) -> int:
         """Messages received and not settled yet."""
-        return len(self._holdings)
+        return len(self._held_messages)
 
-    def level(self, state: QueueState) -> QueueLevel:
+    def level(self, state: QueueState) -> QueueSnapshot:
         """What is held at this moment."""
-        holdings = self._holdings
-        return QueueLevel(
+        held_messages = self._held_messages
+        return QueueSnapshot(
             self._name,
             state,
-            len(holdings),
-            holdings.waiting,
+            len(held_messages),
+            held_messages.waiting,
             self._batched(),
-            holdings.least_margin(),
+            held_messages.least_margin(),
         )
 
     def stop(self) -> None:
         """Take no more; `run` returns when what is under way has ended."""
         self._stopping.set()
-        self._holdings.released.set()  # wakes an intake that waits for room
+        self._held_messages.released.set()  # wakes an intake that waits for room
 
     @abstractmethod
     async def run(self) -> None:

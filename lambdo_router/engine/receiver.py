@@ -14,8 +14,8 @@ from lambdo_router.core.errors import QueueError, QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.routing import Queue, RoutingTable
-from lambdo_router.engine.context import Surroundings
-from lambdo_router.engine.held_messages import Holdings
+from lambdo_router.engine.context import Context
+from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.sharing import Sharing
 from lambdo_router.engine.waiting import set_by, set_within
 
@@ -45,8 +45,8 @@ class Intake:
     """
 
     queue: MessageQueue
-    holdings: Holdings
-    around: Surroundings
+    held_messages: HeldMessages
+    context: Context
     sharing: Sharing
     stopping: asyncio.Event
     most_polls: int = 1
@@ -74,7 +74,7 @@ class Intake:
                 await self._until_released()
             elif received == 0:
                 await set_by(self.stopping, asked_at + _SHORTEST_POLL)
-            elif received < MOST_PER_RECEIVE and self.holdings.waiting > received:
+            elif received < MOST_PER_RECEIVE and self.held_messages.waiting > received:
                 await set_by(self.stopping, asked_at + _GATHERING)
 
     async def _poll_while_full(self, take: Take, others: asyncio.TaskGroup) -> None:
@@ -104,7 +104,7 @@ class Intake:
         finally:
             self._asked -= limit
         seconds = asyncio.get_running_loop().time() - asked_at
-        self.around.observe(journal.Polled(queue.name, len(messages), seconds, limit))
+        self.context.observe(journal.Polled(queue.name, len(messages), seconds, limit))
         if messages:
             await self._hold(queue.visibility, messages, take)
         if len(messages) == MOST_PER_RECEIVE and self._lines < self.most_polls:
@@ -121,30 +121,30 @@ class Intake:
         """
         name, new = self.queue.name, []
         for message in messages:
-            if self.holdings.hold(message, visibility):
+            if self.held_messages.hold(message, visibility):
                 new.append(message)
                 self.sharing.arrived(message.id)
-                self.around.observe(journal.Received(name, message))
+                self.context.observe(journal.Received(name, message))
             else:
-                self.around.observe(journal.Redelivered(name, message.id))
+                self.context.observe(journal.Redelivered(name, message.id))
         current = self.sharing.current()
         if self.stopping.is_set() or current is None:
-            await self.holdings.give_back(message.id for message in new)
+            await self.held_messages.release(message.id for message in new)
         else:
             take(*current, new)
 
     async def _until_released(self) -> None:
         """Wait until something is held no more; but not for long, since gates open by time."""
-        self.holdings.released.clear()
+        self.held_messages.released.clear()
         if self.stopping.is_set():
             return
-        await set_within(self.holdings.released, _LOOK_AGAIN)
+        await set_within(self.held_messages.released, _LOOK_AGAIN)
 
     async def _pause_after(self, error: QueueError, failures: int) -> None:
         """A refusal is for a person to mend: ask again slowly. The rest may pass: ask sooner."""
         first = 15.0 if isinstance(error, QueueRefused) else 1.0
-        pause = backoff(failures, first=first, longest=60.0, jitter=self.around.jitter())
+        pause = backoff(failures, first=first, longest=60.0, jitter=self.context.jitter())
         if isinstance(error, QueueUnavailable):
             pause = max(pause, error.retry_after or 0.0)
-        self.around.observe(journal.QueueFailed(self.queue.name, "receive", error, pause))
+        self.context.observe(journal.QueueFailed(self.queue.name, "receive", error, pause))
         await set_within(self.stopping, pause)

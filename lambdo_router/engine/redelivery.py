@@ -20,7 +20,7 @@ from lambdo_router.core.lease import LONGEST_VISIBILITY
 from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MachineEnd
 from lambdo_router.core.settlement import Acknowledge, Settlement
-from lambdo_router.engine.batch_runner import Flights, lightened
+from lambdo_router.engine.batch_runner import BatchRunner, lightened
 from lambdo_router.engine.machine_tracker import Ended
 from lambdo_router.engine.previous_launches import Holder
 from lambdo_router.engine.waiting import set_within, unless
@@ -40,10 +40,10 @@ class TakeOver:
 
 
 @dataclass(frozen=True, slots=True)
-class LookBack:
+class Redelivery:
     """Settles redelivered messages of one queue by what was launched before."""
 
-    flights: Flights
+    runner: BatchRunner
 
     async def settle(self, key: BatchKey, message: Message) -> TakeOver | bool | None:
         """
@@ -51,35 +51,35 @@ class LookBack:
 
         True: the queue has it no more. False: it was given back, or will come again. None: nothing
         was launched for it, or what was has failed, and it is to be launched. A Machine that runs
-        is to be handed to `see_through`, by who has let go of the message itself.
+        is to be handed to `wait_for_end`, by who has let go of the message itself.
         """
-        around, holdings = self.flights.around, self.flights.holdings
+        context, held_messages = self.runner.context, self.runner.held_messages
         try:
             holder = await self._holder(key, message)
             if holder is None:
                 return None
-            around.observe(journal.TakenOver(key.queue, message.id, holder.machine_id))
+            context.observe(journal.MachineAdopted(key.queue, message.id, holder.machine_id))
             if _done_by_launch(key, holder):
                 done = Acknowledge("launched")
-                return await holdings.acknowledge((message.id,), key.route.name, done)
+                return await held_messages.acknowledge((message.id,), key.route.name, done)
             if holder.end is None:
                 return TakeOver(key, lightened(key, message), holder)
             settlement = await self._by_the_past(key, message, holder, holder.end)
             if settlement is None:
                 return None
-            return await holdings.settle(message, key.route.name, settlement)
+            return await held_messages.settle(message, key.route.name, settlement)
         except LaunchError as error:
-            if self.flights.stopping.is_set():
-                await holdings.give_back((message.id,))
+            if self.runner.stopping.is_set():
+                await held_messages.release((message.id,))
             else:
-                later = self.flights.later(message, error)
-                await holdings.settle(message, key.route.name, later)
+                later = self.runner.later(message, error)
+                await held_messages.settle(message, key.route.name, later)
             return False
 
-    async def see_through(self, taken: TakeOver) -> bool:
+    async def wait_for_end(self, taken: TakeOver) -> bool:
         """Wait for the end of the Machine and settle by it; whether the queue has it no more."""
         key, message, holder = taken.key, taken.message, taken.holder
-        ended = await self.flights.end_of(
+        ended = await self.runner.end_of(
             key.within(holder.app),
             (message.id,),
             holder.machine_id,
@@ -91,10 +91,10 @@ class LookBack:
         settlement: Settlement
         try:
             reported = await self._reported(holder, ended, message)
-            settlement = self.flights.verdict(key, message, ended, reported=reported)
+            settlement = self.runner.verdict(key, message, ended, reported=reported)
         except LaunchError as error:
-            settlement = self.flights.later(message, error)
-        return await self.flights.holdings.settle(message, key.route.name, settlement)
+            settlement = self.runner.later(message, error)
+        return await self.runner.held_messages.settle(message, key.route.name, settlement)
 
     async def is_due(self, key: BatchKey, message: Message) -> bool:
         """Whether `settle` would say None: it may be launched, together with others."""
@@ -120,12 +120,12 @@ class LookBack:
             received_at = self._received_at(message)
             found = await self._newest(own, own, message)
             if found is None or not await self._settles(key, found, message):
-                others = [app for app in self.flights.around.recall.apps() if app not in own]
+                others = [app for app in self.runner.context.previous.apps() if app not in own]
                 elsewhere = await self._newest(others, own, message)
                 both = [holder for holder in (found, elsewhere) if holder is not None]
                 found = max(both, key=lambda holder: holder.created_at, default=None)
             anew = self._received_at(message) > received_at + _SAME_RECEIVE
-            if not anew or self.flights.holdings.is_lost(message.id):
+            if not anew or self.runner.held_messages.is_lost(message.id):
                 return found
             # Its lease was lost meanwhile and won anew: somebody else may have launched it.
 
@@ -143,20 +143,20 @@ class LookBack:
         return newest
 
     async def _holder_in(self, app: str, message: Message, *, own: bool) -> Holder | None:
-        around, stopping = self.flights.around, self.flights.stopping
+        context, stopping = self.runner.context, self.runner.stopping
         first = message.first_received_at
         if first is None:
-            first = around.wall() - LONGEST_VISIBILITY
+            first = context.wall() - LONGEST_VISIBILITY
         attempt = 0
         while True:
             attempt += 1
             try:
                 received_at = self._received_at(message)
-                looking = around.recall.holder_of(app, message.id, first, received_at)
+                looking = context.previous.holder_of(app, message.id, first, received_at)
                 found = await unless(stopping, looking)
             except LaunchError as error:
-                pause = backoff(attempt, first=1.0, longest=10.0, jitter=around.jitter())
-                around.observe(journal.WatchFailed(app, None, error, pause))
+                pause = backoff(attempt, first=1.0, longest=10.0, jitter=context.jitter())
+                context.observe(journal.WatchFailed(app, None, error, pause))
                 if not own and isinstance(error, LaunchRejected):
                     return None  # an app of others that Fly refuses us must not stop everything
                 if attempt == _LOOKS or await set_within(stopping, pause):
@@ -169,7 +169,7 @@ class LookBack:
     def _received_at(self, message: Message) -> float:
         """In the loop's time; now, if it is held no more."""
         now = asyncio.get_running_loop().time()
-        return now - self.flights.holdings.held_for(message.id)
+        return now - self.runner.held_messages.held_for(message.id)
 
     async def _settles(self, key: BatchKey, holder: Holder, message: Message) -> bool:
         """Whether no other Machine can matter: it is done by this one, or may yet be."""
@@ -184,15 +184,15 @@ class LookBack:
         """What a Machine that has ended decides; None: it failed, and another may be launched."""
         ended = Ended(end)
         reported = await self._reported(holder, ended, message)
-        settlement = self.flights.verdict(key, message, ended, reported=reported)
+        settlement = self.runner.verdict(key, message, ended, reported=reported)
         most = key.profile.max_attempts
         used_up = most is not None and message.receive_count > most
         return settlement if isinstance(settlement, Acknowledge) or used_up else None
 
     async def _reported(self, holder: Holder, ended: Ended, message: Message) -> bool:
         """Whether the Machine reported this message as failed. Raises LaunchError."""
-        recall = self.flights.around.recall
-        return ended.succeeded and await recall.reported_failed(
+        previous = self.runner.context.previous
+        return ended.succeeded and await previous.reported_failed(
             holder.app, holder.machine_id, message.id
         )
 

@@ -16,19 +16,19 @@ from functools import partial
 from lambdo_router.core import journal
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError, QueueRefused
-from lambdo_router.core.machine import LaunchBudget
+from lambdo_router.core.machine import TokenBucket
 from lambdo_router.core.ports import Fly, MessageQueue, QueueOpener
 from lambdo_router.core.routing import Queue, RoutingTable
-from lambdo_router.core.snapshot import Levels, QueueLevel, QueueState
+from lambdo_router.core.snapshot import QueueSnapshot, QueueState, Snapshot
 from lambdo_router.core.trace_context import TraceContext
 from lambdo_router.engine.consumer import Consumer
-from lambdo_router.engine.context import Surroundings
+from lambdo_router.engine.context import Context
 from lambdo_router.engine.dispatch import Dispatch
 from lambdo_router.engine.failure_reports import Reports
 from lambdo_router.engine.fifo_consumer import FifoConsumer
 from lambdo_router.engine.gates import Gates
-from lambdo_router.engine.machine_tracker import Completion
-from lambdo_router.engine.previous_launches import Recall
+from lambdo_router.engine.machine_tracker import MachineTracker
+from lambdo_router.engine.previous_launches import PreviousLaunches
 from lambdo_router.engine.queue_reader import QueueReader
 from lambdo_router.engine.slots import LaunchSlots
 
@@ -93,13 +93,13 @@ class Router:
         self._reject_queues: dict[_Address, MessageQueue] = {}
         self._opening: dict[_Address, asyncio.Future[MessageQueue]] = {}
         self._abandoned = 0
-        self._completion = Completion(fly, observe, jitter, wall)
-        self._gates = Gates(self._completion, observe, jitter, limits.machines_per_app)
-        self._surroundings = Surroundings(
+        self._tracker = MachineTracker(fly, observe, jitter, wall)
+        self._gates = Gates(self._tracker, observe, jitter, limits.machines_per_app)
+        self._context = Context(
             dispatch=Dispatch(fly, self._slots_of, observe, jitter),
             gates=self._gates,
-            completion=self._completion,
-            recall=Recall(fly, wall),
+            tracker=self._tracker,
+            previous=PreviousLaunches(fly, wall),
             reports=reports or Reports(fly),
             table=lambda: self._table,
             reject_queue=self._reject_queue,
@@ -114,18 +114,18 @@ class Router:
         """Messages received and not settled yet, of all queues."""
         return sum(r.consumer.held for r in self._running.values() if r.consumer is not None)
 
-    def levels(self) -> Levels:
+    def snapshot(self) -> Snapshot:
         """What is held and what runs at this moment, for who looks on."""
         queues = []
         for (name, *_), running in sorted(self._running.items(), key=lambda item: item[0][0]):
             if running.consumer is None:
-                queues.append(QueueLevel(name, "stopping" if running.stopping else "opening"))
+                queues.append(QueueSnapshot(name, "stopping" if running.stopping else "opening"))
             else:
                 state: QueueState = "stopping" if running.stopping else "reading"
                 queues.append(running.consumer.level(state))
-        machines = tuple(self._completion.levels())
+        machines = tuple(self._tracker.snapshot())
         failing = tuple(self._gates.failing())
-        return Levels(self._table.generation, tuple(queues), machines, failing)
+        return Snapshot(self._table.generation, tuple(queues), machines, failing)
 
     async def run(self, stop: asyncio.Event, tables: AsyncIterator[RoutingTable]) -> None:
         """
@@ -137,9 +137,9 @@ class Router:
         loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
             async with asyncio.timeout(None) as patience, asyncio.TaskGroup() as tasks:
-                self._observe(journal.TableSwapped(self._table, None))
+                self._observe(journal.TableActivated(self._table, None))
                 self._reconcile(tasks)
-                watching = tasks.create_task(self._completion.run())
+                watching = tasks.create_task(self._tracker.run())
                 following = tasks.create_task(self._follow(tables, tasks))
                 await stop.wait()
                 self._observe(journal.Stopping(self._limits.grace))
@@ -157,16 +157,16 @@ class Router:
         async for table in tables:
             previous, self._table = self._table, table
             if table.generation != previous.generation:
-                self._observe(journal.TableSwapped(table, previous.generation))
+                self._observe(journal.TableActivated(table, previous.generation))
                 await asyncio.sleep(0)  # thousands of routes: messages get a turn in between
                 self._reconcile(tasks)
 
     def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
         """Open the queues that came, drain those that went."""
         profiles = self._table.profiles
-        self._completion.oversee(app for profile in profiles for app in profile.apps)
-        self._surroundings.recall.serve(app for profile in profiles for app in profile.apps)
-        self._completion.limit(profiles)
+        self._tracker.oversee(app for profile in profiles for app in profile.apps)
+        self._context.previous.serve(app for profile in profiles for app in profile.apps)
+        self._tracker.limit(profiles)
         self._gates.forget_all_but(self._table)
         known = set(map(_address, self._table.queues.values()))
         self._reject_queues = {at: each for at, each in self._reject_queues.items() if at in known}
@@ -188,7 +188,7 @@ class Router:
         try:
             opened = await self._open_at_last(queue)
             kind = FifoConsumer if opened.fifo else Consumer
-            me.consumer = kind(opened, self._surroundings, partial(self._current, address))
+            me.consumer = kind(opened, self._context, partial(self._current, address))
             await me.consumer.run()
         finally:
             self._abandoned += me.consumer.held if me.consumer is not None else 0
@@ -231,7 +231,7 @@ class Router:
 
     def _slots_of(self, app: str) -> LaunchSlots:
         if app not in self._slots:
-            budget = LaunchBudget(self._limits.launch_rate, self._limits.launch_burst)
+            budget = TokenBucket(self._limits.launch_rate, self._limits.launch_burst)
             self._slots[app] = LaunchSlots(budget)
         return self._slots[app]
 

@@ -22,7 +22,7 @@ from lambdo_router.core.parking import Group, ParkingLot
 from lambdo_router.core.profile import Overrides
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.engine.gates import Gates
-from lambdo_router.engine.held_messages import Holdings
+from lambdo_router.engine.held_messages import HeldMessages
 
 Current = Callable[[], tuple[RoutingTable, Queue] | None]
 """The current table and this queue in it, as one value; None if no route reads the queue now."""
@@ -36,7 +36,7 @@ _PER_CALL = 100
 class Sharing:
     """What each profile of one queue may hold."""
 
-    holdings: Holdings
+    held_messages: HeldMessages
     gates: Gates
     observe: journal.Observer
     current: Current
@@ -53,7 +53,7 @@ class Sharing:
         Where all profiles of the queue may launch only so many Machines now, no more than goes into
         those, and a batch of each that may launch none: further receives would only be burnt.
         """
-        waiting, useful, missing, shut = self.holdings.waiting, 0, 0, True
+        waiting, useful, missing, shut = self.held_messages.waiting, 0, 0, True
         free = queue.max_waiting - waiting
         if free <= 0:
             self._needed.set()
@@ -64,7 +64,7 @@ class Sharing:
             shut = shut and room == 0
             worth = max(1, room) * profile.batch_size
             useful += worth
-            missing += max(0, worth - self.holdings.waiting_for(Group(profile.name)))
+            missing += max(0, worth - self.held_messages.waiting_for(Group(profile.name)))
         return min(free, useful - waiting if shut else missing)
 
     def admit(
@@ -77,11 +77,11 @@ class Sharing:
         """
         group, ids = _group_of(key), tuple(message_ids)
         if self.gates.room(key.profile) == 0 and _groups(table, queue) > 1:
-            new = sum(self.holdings.group_of(i) != group for i in ids)
+            new = sum(self.held_messages.group_of(i) != group for i in ids)
             if new > self._missing(table, queue, group):
                 return False
         for message_id in ids:
-            self.holdings.wait_for(message_id, group)
+            self.held_messages.wait_for(message_id, group)
         return True
 
     def arrived(self, message_id: str) -> None:
@@ -101,12 +101,12 @@ class Sharing:
             if current is None:
                 continue
             table, queue = current
-            if self.holdings.waiting >= queue.max_waiting:
+            if self.held_messages.waiting >= queue.max_waiting:
                 await self._park_excess(table, queue)
             for group in self._lot.groups():
                 places = min(self._missing(table, queue, group), self.room(table, queue))
                 await self._recall(group, max(0, places))
-            if not len(self._lot) and self.holdings.waiting < queue.max_waiting:
+            if not len(self._lot) and self.held_messages.waiting < queue.max_waiting:
                 self._needed.clear()
 
     async def recall_all(self) -> None:
@@ -118,7 +118,7 @@ class Sharing:
     def _missing(self, table: RoutingTable, queue: Queue, group: Group) -> int:
         """Places of a group's share that are free, and not kept for what was shown again."""
         now = asyncio.get_running_loop().time()
-        taken = self.holdings.waiting_for(group) + self._lot.awaited(group, now)
+        taken = self.held_messages.waiting_for(group) + self._lot.awaited(group, now)
         return max(0, _share(table, queue) - taken)
 
     async def _park_excess(self, table: RoutingTable, queue: Queue) -> None:
@@ -128,13 +128,13 @@ class Sharing:
         if len(shut) == len(profiles):
             return
         for group in shut:
-            excess = self.holdings.waiting_for(group) - _share(table, queue)
-            newest = self.holdings.newest_waiting_for(group, max(0, excess))
+            excess = self.held_messages.waiting_for(group) - _share(table, queue)
+            newest = self.held_messages.newest_waiting_for(group, max(0, excess))
             routes = {message_id: self.withdraw(message_id) for message_id in newest}
             await self._park(group, {i: route for i, route in routes.items() if route is not None})
 
     async def _park(self, group: Group, route_of: dict[str, str]) -> None:
-        self._lot.park(group, await self.holdings.park(route_of))
+        self._lot.park(group, await self.held_messages.park(route_of))
         self._needed.set()
 
     async def _recall(self, group: Group, count: int) -> int:
@@ -145,9 +145,9 @@ class Sharing:
             return 0
         try:
             # One that is refused was received by somebody meanwhile, or has come to its end.
-            await self.holdings.queue.set_visibility({each.receipt: 0.0 for each in messages})
+            await self.held_messages.queue.set_visibility({each.receipt: 0.0 for each in messages})
         except QueueError as error:
-            failed = journal.QueueFailed(self.holdings.queue.name, "show", error, _LOOK_EVERY)
+            failed = journal.QueueFailed(self.held_messages.queue.name, "show", error, _LOOK_EVERY)
             self.observe(failed)
             self._lot.park(group, messages)
             return 0

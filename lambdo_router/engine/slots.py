@@ -9,7 +9,7 @@ batches does not starve a quiet one.
 import asyncio
 from collections import deque
 
-from lambdo_router.core.machine import LaunchBudget
+from lambdo_router.core.machine import TokenBucket
 
 # A wait below the step of the loop's clock would come back at the same time, for ever.
 _SHORTEST_WAIT = 0.001
@@ -18,7 +18,7 @@ _SHORTEST_WAIT = 0.001
 class LaunchSlots:
     """The slots of one app, on the running event loop's clock."""
 
-    def __init__(self, budget: LaunchBudget) -> None:
+    def __init__(self, budget: TokenBucket) -> None:
         self._budget = budget
         self._turns: dict[str, deque[asyncio.Future[None]]] = {}
         self._served: dict[str, int] = {}
@@ -34,7 +34,7 @@ class LaunchSlots:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give_back()
+                self.release()
             else:
                 self._leave(route, turn)
             raise
@@ -44,9 +44,9 @@ class LaunchSlots:
         waiting = sum(map(len, self._turns.values()))
         return self._budget.wait_behind(waiting, asyncio.get_running_loop().time())
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """A slot that was acquired is not needed after all."""
-        self._budget.give_back()
+        self._budget.release()
         self._grant()
 
     def pause(self, seconds: float) -> None:

@@ -118,7 +118,7 @@ class Outcomes:
                 self._settled(message_id, settlement)
             case journal.SettlementFailed(message_ids=message_ids, why=why):
                 self._note(message_ids, detail=why)
-            case journal.UnitFailed(message_ids=message_ids, error=error):
+            case journal.InternalError(message_ids=message_ids, error=error):
                 self._note(message_ids, detail=f"{type(error).__name__}: {error}")
             case _:
                 pass

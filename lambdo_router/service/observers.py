@@ -21,7 +21,7 @@ from lambdo_router.core import journal
 from lambdo_router.core.errors import SettingsError
 from lambdo_router.core.prices import Prices
 from lambdo_router.core.routing import RoutingTable
-from lambdo_router.core.snapshot import Levels
+from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.engine.failure_reports import Reports
 from lambdo_router.service.loaded import places
 from lambdo_router.service.open_files import most_connections
@@ -31,10 +31,10 @@ from lambdo_router.telemetry.status import Overview, Status
 
 log = structlog.get_logger()
 
-_NOTHING = Levels("", (), ())
+_NOTHING = Snapshot("", (), ())
 
 
-class Lookout:
+class Observers:
     """One for each router. `observe` is for the router, `watched` for the server."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Lookout:
         `prices` is what costs are estimated by; None: the table that comes with this version.
         """
         self._can_reload = isinstance(first, LoadedRoutes)
-        self._levels: Callable[[], Levels] = lambda: _NOTHING
+        self._levels: Callable[[], Snapshot] = lambda: _NOTHING
         where = places(first) if isinstance(first, LoadedRoutes) else {}
         self.overview = Overview(wall, where)
         self.metrics = Metrics(self.levels, wall, prices=prices)
@@ -67,11 +67,11 @@ class Lookout:
             self.changes.observe,
         )
 
-    def look_at(self, levels: Callable[[], Levels]) -> None:
+    def look_at(self, levels: Callable[[], Snapshot]) -> None:
         """The router is there: what it holds can be asked for."""
         self._levels = levels
 
-    def levels(self) -> Levels:
+    def levels(self) -> Snapshot:
         """What the router holds; nothing before there is one."""
         return self._levels()
 
@@ -86,7 +86,7 @@ class Lookout:
 
 
 async def listen(
-    ends: AsyncExitStack, settings: Settings, reports: Reports, lookout: Lookout
+    ends: AsyncExitStack, settings: Settings, reports: Reports, lookout: Observers
 ) -> None:
     """Serve what there is to see, and take reports, until `ends`. Raises SettingsError."""
     token = None if settings.admin_token is None else settings.admin_token.reveal()

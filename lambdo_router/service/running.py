@@ -7,7 +7,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
 from lambdo_router.config.load import LoadedRoutes
-from lambdo_router.config.watch import Reloaded, ReloadFailed, follow
+from lambdo_router.config.watch import LoadFailed, Reloaded, follow
 from lambdo_router.core import journal
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.service.loaded import loaded_fact
@@ -95,7 +95,7 @@ async def tables(
 
 
 async def told(
-    changes: AsyncIterator[Reloaded[LoadedRoutes] | ReloadFailed],
+    changes: AsyncIterator[Reloaded[LoadedRoutes] | LoadFailed],
     first: LoadedRoutes,
     observe: journal.Observer,
 ) -> AsyncIterator[RoutingTable]:
@@ -108,5 +108,5 @@ async def told(
                 await asyncio.sleep(0)  # thousands of routes: messages get a turn in between
                 before = loaded
                 yield loaded.table
-            case ReloadFailed(diagnostics=diagnostics):
-                observe(journal.RoutesRefused(tuple(map(str, diagnostics))))
+            case LoadFailed(diagnostics=diagnostics):
+                observe(journal.ReloadFailed(tuple(map(str, diagnostics))))

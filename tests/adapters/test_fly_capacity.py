@@ -10,7 +10,7 @@ from scenario import WALL, Scenario, running
 
 from lambdo_router.adapters.fly import FlyMachines
 from lambdo_router.core import journal
-from lambdo_router.core.snapshot import Levels
+from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
@@ -49,7 +49,7 @@ async def test_a_full_region_is_tried_again_and_the_router_stays_ready(
         scenario.put('{"n": 1}')
         await asyncio.sleep(10.0)
         failures = [fact.error.code for fact in scenario.of(journal.LaunchFailed)]
-        health = overview.status(Levels("g1", (), ())).health
+        health = overview.status(Snapshot("g1", (), ())).health
         server.platform.full_regions.clear()
         await asyncio.sleep(600.0)
         launched = len(scenario.launched())

@@ -11,7 +11,7 @@ import pytest
 from lambdo_router.adapters.fly import FlyMachines
 from lambdo_router.core.errors import LaunchError, LaunchRejected, LaunchUnavailable, MachineGone
 from lambdo_router.core.machine import Machine, MachineRequest
-from lambdo_router.core.ports import MachineEnd, MachineLauncher, MachineWatcher, Sighting
+from lambdo_router.core.ports import MachineEnd, MachineLauncher, MachineSummary, MachineWatcher
 from lambdo_router.local.machines_server import (
     AT_ONCE,
     NEVER,
@@ -29,7 +29,7 @@ from lambdo_router.local.machines_server import (
 
 MACHINES = "/v1/apps/jobs/machines"
 SLOW = Delays(start=2.0, restart=1.0, destroy=4.0, gone=2.0)
-Look = Callable[[FlyMachines], Awaitable[object]]
+QueueBrowser = Callable[[FlyMachines], Awaitable[object]]
 
 
 def request(name: str = "lambdo-a-1", **config: Any) -> MachineRequest:
@@ -113,8 +113,8 @@ def listed(machine_id: str, **more: Any) -> dict[str, Any]:
 CREATED = 1_791_626_400.0
 
 
-def sighting(machine_id: str, state: str = "started", host: str = "") -> Sighting:
-    return Sighting(
+def sighting(machine_id: str, state: str = "started", host: str = "") -> MachineSummary:
+    return MachineSummary(
         machine_id, f"lambdo-{machine_id}", "iad", CREATED, state == "destroyed", state, host
     )
 
@@ -139,7 +139,7 @@ async def test_the_living_are_those_of_ours_that_are_not_destroyed() -> None:
         assert await fly.living("jobs") == [
             sighting("1"),
             sighting("2", "destroying"),
-            Sighting("4", "lambdo-4", "", 0.0, ended=False, state="some-new-state"),
+            MachineSummary("4", "lambdo-4", "", 0.0, ended=False, state="some-new-state"),
             sighting("7", "failed"),
             sighting("8", host="unreachable"),
             sighting("9", "replacing"),
@@ -182,7 +182,7 @@ async def test_those_launched_since_are_also_the_destroyed(
     ],
 )
 async def test_an_empty_list_is_asked_for_twice(
-    first: list[object], expected: list[Sighting], looks: list[float]
+    first: list[object], expected: list[MachineSummary], looks: list[float]
 ) -> None:
     times: list[float] = []
 
@@ -235,7 +235,7 @@ def without_end(
     ],
 )
 async def test_a_list_that_does_not_end_is_no_answer(
-    look: Look, cursor: Callable[[int], str], count: int
+    look: QueueBrowser, cursor: Callable[[int], str], count: int
 ) -> None:
     handler, pages = without_end(cursor)
     async with mocked(handler) as fly:

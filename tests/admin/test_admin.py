@@ -20,7 +20,7 @@ from lambdo_router.admin.hosts import host_of, hosts_of
 from lambdo_router.admin.serving import serve
 from lambdo_router.core import journal
 from lambdo_router.core.errors import LaunchRejected
-from lambdo_router.core.snapshot import Levels
+from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.engine.failure_reports import Reports
 from lambdo_router.telemetry.status import Overview, Status
 
@@ -50,7 +50,7 @@ class Server:
 
     def start(self) -> None:
         made = table(route(profile=profile(acknowledge="success")))
-        swapped = journal.TableSwapped(made, None)
+        swapped = journal.TableActivated(made, None)
         self.observe(swapped, journal.QueueOpened("q"))
 
 
@@ -79,7 +79,7 @@ async def served(
     facts: list[journal.Fact] = []
 
     def status() -> Status:
-        return overview.status(Levels("g1", (), ()))
+        return overview.status(Snapshot("g1", (), ()))
 
     async def exposed(accept: str) -> tuple[bytes, str]:
         return f"up 1 # {accept}".encode(), "text/plain; version=1"
@@ -303,13 +303,13 @@ async def test_where_there_is_no_file_nothing_can_be_reloaded() -> None:
 
 
 def refused(reloading: Reloading) -> None:
-    reloading.observe(journal.RoutesRefused(("routes.yaml:3:1: bad [x]",)))
+    reloading.observe(journal.ReloadFailed(("routes.yaml:3:1: bad [x]",)))
 
 
 def accepted(reloading: Reloading) -> None:
     changes = ("~ route `orders`",)
     reloading.observe(journal.RoutesLoaded("g2", ("odd",), {}, changes))
-    reloading.observe(journal.TableSwapped(table(route(), generation="g2"), "g1"))
+    reloading.observe(journal.TableActivated(table(route(), generation="g2"), "g1"))
 
 
 def mended(reloading: Reloading) -> None:

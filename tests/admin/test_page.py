@@ -28,7 +28,7 @@ from lambdo_router.admin.page.watching import Watching
 from lambdo_router.core import journal
 from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable, QueueUnavailable
 from lambdo_router.core.routing import Queue
-from lambdo_router.core.snapshot import Levels, MachineLevel, QueueLevel
+from lambdo_router.core.snapshot import MachinesSnapshot, QueueSnapshot, Snapshot
 
 # Words
 
@@ -80,7 +80,7 @@ def test_the_figures_are_sums_over_the_last_minute_and_this_moment() -> None:
 
 def test_machines_are_told_by_app_and_profile_and_those_of_no_route_come_last() -> None:
     scene = working(WALL)
-    stranger = MachineLevel("acme-jobs", "", 2, 0)
+    stranger = MachinesSnapshot("acme-jobs", "", 2, 0)
     scene.levels = replace(scene.levels, machines=(*scene.levels.machines, stranger))
     status = scene.status()
     groups = machine_groups(status, status.routes)
@@ -100,8 +100,8 @@ def test_the_machines_of_a_profile_with_several_apps_are_one_card() -> None:
     scene = working(WALL)
     first, *others = scene.status().routes
     levels = (
-        MachineLevel("b", "thumbnailer", 4, 0),
-        MachineLevel("acme-jobs", "thumbnailer", 3, 1),
+        MachinesSnapshot("b", "thumbnailer", 4, 0),
+        MachinesSnapshot("acme-jobs", "thumbnailer", 3, 1),
     )
     several = replace(first, apps=("acme-jobs", "b", "c"))
     status = replace(scene.status(), routes=(several, *others), machines=levels)
@@ -300,11 +300,11 @@ def test_text_from_elsewhere_stays_text_wherever_it_is_shown() -> None:
     scene.refuse(scene.batch(hostile, HOSTILE, 1), LaunchRejected(HOSTILE, code="bad_image"), 9.0)
     scene.tell(
         journal.QueueFailed(HOSTILE, "receive", QueueUnavailable(HOSTILE), 4.0),
-        journal.RoutesRefused((HOSTILE,)),
+        journal.ReloadFailed((HOSTILE,)),
         journal.RoutesLoaded("g1", (HOSTILE,), {HOSTILE: HOSTILE}, (HOSTILE,)),
     )
-    level = MachineLevel(HOSTILE, HOSTILE, 1, 0)
-    scene.levels = Levels("g1", (QueueLevel(HOSTILE, "reading"),), (level,))
+    level = MachinesSnapshot(HOSTILE, HOSTILE, 1, 0)
+    scene.levels = Snapshot("g1", (QueueSnapshot(HOSTILE, "reading"),), (level,))
     html = "".join(part for region in regions_of(scene).values() for part in region.values())
     outline = Outline(html)
 

@@ -138,17 +138,17 @@ def settled(settlement: Acknowledge | Leave | Reject | Retry) -> journal.Settled
             id="unsettled",
         ),
         pytest.param(
-            journal.UnitFailed("q", (_ID,), KeyError("x")),
+            journal.InternalError("q", (_ID,), KeyError("x")),
             "failed    q 5f3c2a1b a defect of lambdo-router: KeyError: 'x'",
             id="defect",
         ),
         pytest.param(
-            journal.TableSwapped(_TABLE, None),
+            journal.TableActivated(_TABLE, None),
             "routes    loaded: 2 routes, 1 queue abc",
             id="loaded",
         ),
         pytest.param(
-            journal.TableSwapped(_TABLE, "old"),
+            journal.TableActivated(_TABLE, "old"),
             "routes    reloaded: 2 routes, 1 queue abc",
             id="reloaded",
         ),
@@ -166,7 +166,7 @@ def test_every_fact_is_one_line(fact: journal.Fact, line: str) -> None:
 def test_a_refused_routes_file_shows_each_problem_on_its_line() -> None:
     screen = _Screen()
     screen.view.observe(
-        journal.RoutesRefused(("routes.yaml:3:5: no [no-app]", "routes.yaml:9:1: x"))
+        journal.ReloadFailed(("routes.yaml:3:5: no [no-app]", "routes.yaml:9:1: x"))
     )
 
     assert screen.lines == [

@@ -110,7 +110,7 @@ async def test_who_cancels_does_not_wait_for_long() -> None:
             await look.receive()
             await asyncio.sleep(1000)
 
-    looks: list[rejected_look.Look] = []
+    looks: list[rejected_look.QueueBrowser] = []
     task = asyncio.create_task(looking())
     await asyncio.sleep(5)
     task.cancel()

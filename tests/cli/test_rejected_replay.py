@@ -11,7 +11,7 @@ import pytest
 
 from lambdo_router.cli.rejected import queue_browser as rejected_look
 from lambdo_router.cli.rejected import replay as rejected_replay
-from lambdo_router.cli.rejected.queue_browser import Look, look_into
+from lambdo_router.cli.rejected.queue_browser import QueueBrowser, look_into
 from lambdo_router.cli.rejected.replay import Planned, Replay, Tally
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Attribute, Message
@@ -42,7 +42,7 @@ class Scene:
     tally: Tally = field(default_factory=Tally)
     agreed: bool = True
     asked: list[list[str]] = field(default_factory=list)
-    look: Look | None = None
+    look: QueueBrowser | None = None
 
     def reject(self, *bodies: str, reason: Any = "unmatched", group: str | None = None) -> None:
         """Put messages on the reject queue as the router does."""

@@ -26,14 +26,14 @@ from lambdo_router.core import journal
 from lambdo_router.core.batch import Batch, BatchKey
 from lambdo_router.core.errors import QueueUnavailable
 from lambdo_router.core.machine import batch_id_of
-from lambdo_router.core.snapshot import Levels, MachineLevel, QueueLevel
+from lambdo_router.core.snapshot import MachinesSnapshot, QueueSnapshot, Snapshot
 from lambdo_router.telemetry.status import Overview, json_text
 
 NOW = 1_700_000_000.0
-LEVELS = Levels(
+LEVELS = Snapshot(
     "g1",
-    (QueueLevel("q", "reading", 3, 2, {"orders": 2}, 57.0),),
-    (MachineLevel("jobs", "worker", 1, 0),),
+    (QueueSnapshot("q", "reading", 3, 2, {"orders": 2}, 57.0),),
+    (MachinesSnapshot("jobs", "worker", 1, 0),),
 )
 
 
@@ -44,7 +44,7 @@ def document(*, failing: bool = True, routes: int = 2, text: str = "exit 1") -> 
     overview = Overview(lambda: clock[0], {"route-1": "routes.yaml:12"})
     of = Batch(BatchKey("q", made[1], made[1].profile), (entry(),))
     facts: list[journal.Fact] = [
-        journal.TableSwapped(table(*made), None),
+        journal.TableActivated(table(*made), None),
         journal.QueueOpened("q"),
         journal.Polled("q", 1, 0.1),
     ]
@@ -52,7 +52,7 @@ def document(*, failing: bool = True, routes: int = 2, text: str = "exit 1") -> 
         facts += [
             journal.MachineEnded(of, batch_id_of(of), "d8901", "failed", 1, text, 2.0),
             journal.QueueFailed("q", "receive", QueueUnavailable("timed out"), 4.0),
-            journal.RoutesRefused(("routes.yaml:3:1: bad [x]",)),
+            journal.ReloadFailed(("routes.yaml:3:1: bad [x]",)),
         ]
     for fact in facts:
         overview.observe(fact)

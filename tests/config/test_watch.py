@@ -12,7 +12,7 @@ import pytest
 from lambdo_router.config import watch
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
 from lambdo_router.config.load import LoadedRoutes, load_routes
-from lambdo_router.config.watch import News, Reloaded, ReloadFailed, Settling, follow
+from lambdo_router.config.watch import LoadFailed, News, Reloaded, Settling, follow
 
 A, B = Path("a"), Path("b")
 
@@ -133,9 +133,9 @@ def test_a_failure_is_told_once_for_each_content(
     told: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     news = News[Config]("1")
-    assert news.of_failure(problem("p"), {A: "x"}, asked=False) == ReloadFailed(problem("p"))
+    assert news.of_failure(problem("p"), {A: "x"}, asked=False) == LoadFailed(problem("p"))
     again = news.of_failure(problem(text), contents, asked=asked)
-    assert again == (ReloadFailed(problem(text)) if told else None)
+    assert again == (LoadFailed(problem(text)) if told else None)
 
 
 # What is on disk.
@@ -239,7 +239,7 @@ def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 class Follower:
     """Asks for the next outcome, and not for ever."""
 
-    def __init__(self, outcomes: AsyncIterator[Reloaded[Config] | ReloadFailed]) -> None:
+    def __init__(self, outcomes: AsyncIterator[Reloaded[Config] | LoadFailed]) -> None:
         self._outcomes = outcomes
 
     async def next(self) -> str:
@@ -247,7 +247,7 @@ class Follower:
             match await anext(self._outcomes):
                 case Reloaded(config):
                     return config.generation
-                case ReloadFailed(diagnostics):
+                case LoadFailed(diagnostics):
                     return f"failed: {diagnostics[0].message}"
 
 
@@ -513,7 +513,7 @@ async def test_a_fault_in_loading_is_a_failure_like_any_other(files: Files) -> N
     async with aclosing(follow(broken, files.load(), poll=0.01, quiet=0.02)) as outcomes:
         files.routes.write_text("fault")
         failed = await anext(outcomes)
-        assert isinstance(failed, ReloadFailed)
+        assert isinstance(failed, LoadFailed)
         text = "a fault in lambdo-router kept this from being loaded: ZeroDivisionError"
         assert str(failed.diagnostics[0]) == f"{files.routes}:1:1: {text} [internal-error]"
         files.routes.write_text("two")

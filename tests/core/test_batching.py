@@ -21,16 +21,16 @@ def test_a_batch_is_ripe_when_its_window_has_passed() -> None:
     batches.add(slow, entry("a"), 10.0)
     batches.add(slow, entry("b"), 11.0)
 
-    assert batches.ripe_at(slow) == 12.0
+    assert batches.due_at(slow) == 12.0
 
 
 def test_a_full_batch_is_ripe_at_once() -> None:
     batches, small = batcher(), key(batch_size=2, batch_window=60.0)
     batches.add(small, entry("a"), 10.0)
-    assert batches.ripe_at(small) == 70.0
+    assert batches.due_at(small) == 70.0
 
     batches.add(small, entry("b"), 11.0)
-    assert batches.ripe_at(small) == 10.0
+    assert batches.due_at(small) == 10.0
 
 
 def test_a_ripe_batch_goes_on_taking_events_until_it_is_taken() -> None:
@@ -39,7 +39,7 @@ def test_a_ripe_batch_goes_on_taking_events_until_it_is_taken() -> None:
     batches.add(eager, entry("b"), 5.0)
 
     assert ids_of(batches, eager) == ("a", "b")
-    assert batches.ripe_at(eager) is None
+    assert batches.due_at(eager) is None
 
 
 def test_what_does_not_fit_opens_a_second_batch_behind_the_full_first() -> None:
@@ -48,7 +48,7 @@ def test_what_does_not_fit_opens_a_second_batch_behind_the_full_first() -> None:
         batches.add(small, entry(name), 0.0)
 
     assert ids_of(batches, small) == ("a", "b")
-    assert batches.ripe_at(small) == 60.0
+    assert batches.due_at(small) == 60.0
     assert ids_of(batches, small) == ("c",)
 
 
@@ -83,7 +83,7 @@ def test_an_event_that_can_never_fit_is_not_taken(of: BatchKey, room: int) -> No
 
     assert not batches.add(of, entry("a", '{"a":1}'), 0.0)
     assert len(batches) == 0
-    assert batches.ripe_at(of) is None
+    assert batches.due_at(of) is None
 
 
 def test_a_dropped_event_leaves_no_trace() -> None:
@@ -140,4 +140,4 @@ def test_every_event_leaves_once_in_order_and_within_the_limits(
 
     assert left == added
     assert len(batches) == 0
-    assert batches.ripe_at(of) is None
+    assert batches.due_at(of) is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lambdo_router.core.batch import Batch, BatchKey
 from lambdo_router.core.machine import (
     REQUEST_LIMIT,
-    LaunchBudget,
+    TokenBucket,
     entry_of,
     machine_name,
     machine_request,
@@ -244,7 +244,7 @@ def test_a_long_command_leaves_less_room() -> None:
 
 
 def test_the_burst_is_free_and_the_rest_queue_up() -> None:
-    budget = LaunchBudget(rate=1.0, burst=3)
+    budget = TokenBucket(rate=1.0, burst=3)
     for _ in range(3):
         assert budget.wait(10.0) == 0.0
         budget.take(10.0)
@@ -256,18 +256,18 @@ def test_the_burst_is_free_and_the_rest_queue_up() -> None:
 
 
 def test_idle_time_saves_up_no_more_than_the_burst() -> None:
-    budget = LaunchBudget(rate=1.0, burst=2)
+    budget = TokenBucket(rate=1.0, burst=2)
     for _ in range(2):
         budget.take(1000.0)
     assert budget.wait(1000.0) == 1.25
 
 
 def test_a_pause_closes_the_budget_and_a_slot_given_back_is_there_again() -> None:
-    budget = LaunchBudget(rate=1.0, burst=1)
+    budget = TokenBucket(rate=1.0, burst=1)
     budget.pause(8.0)
     assert budget.wait(5.0) == 3.0
     budget.take(8.0)
-    budget.give_back()
+    budget.release()
     assert budget.wait(8.0) == 0.0
 
 
@@ -277,7 +277,7 @@ def test_a_pause_closes_the_budget_and_a_slot_given_back_is_there_again() -> Non
 def test_no_window_sees_more_launches_than_the_budget(
     gaps: list[float], rate: float, burst: int
 ) -> None:
-    budget = LaunchBudget(rate, burst)
+    budget = TokenBucket(rate, burst)
     now, launches = 0.0, []
     for gap in gaps:
         now += gap

@@ -432,7 +432,7 @@ async def test_a_defect_costs_one_message_and_not_the_queue(
         bad, good = scenario.put('{"x":1}', "{}")
         await asyncio.sleep(1)
 
-    assert [fact.message_ids for fact in scenario.of(journal.UnitFailed)] == [(bad,)]
+    assert [fact.message_ids for fact in scenario.of(journal.InternalError)] == [(bad,)]
     assert scenario.settled() == {good: Acknowledge("launched")}
 
 

@@ -2,17 +2,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.core.circuit import Circuit
-from lambdo_router.core.ports import Sighting
-from lambdo_router.engine.fleet import Fleet, Sweep
+from lambdo_router.core.circuit import CircuitBreaker
+from lambdo_router.core.ports import MachineSummary
+from lambdo_router.engine.fleet import AppMachines, Sweep
 
 
-def seen(*ids: str, ended: bool = False, state: str = "started") -> list[Sighting]:
-    return [Sighting(i, f"lambdo-x-{i}", "iad", 0.0, ended, state) for i in ids]
+def seen(*ids: str, ended: bool = False, state: str = "started") -> list[MachineSummary]:
+    return [MachineSummary(i, f"lambdo-x-{i}", "iad", 0.0, ended, state) for i in ids]
 
 
-def fleet(*ids: str, deadline: float = 1000.0) -> Fleet:
-    made = Fleet()
+def fleet(*ids: str, deadline: float = 1000.0) -> AppMachines:
+    made = AppMachines()
     for machine_id in ids:
         made.launched(machine_id, "p", deadline, 0.0)
     return made
@@ -39,7 +39,7 @@ def test_a_machine_is_overdue_after_its_deadline(now: float, overdue: tuple[str,
 
 
 def test_the_deadline_of_a_strange_machine_is_in_its_metadata() -> None:
-    made = Fleet()
+    made = AppMachines()
     made.learned("s", {"lambdo_deadline": "500", "lambdo_profile": "p"}, 0.0)
     made.learned("t", {"lambdo_deadline": "soon"}, 0.0)
 
@@ -105,7 +105,7 @@ def test_what_has_ended_runs_no_more() -> None:
 
 
 def test_a_circuit_probes_with_growing_pauses_until_a_create_is_accepted() -> None:
-    circuit = Circuit()
+    circuit = CircuitBreaker()
     assert circuit.wait(0.0) == 0.0
     probes, now = [], 0.0
     for _ in range(7):
@@ -121,7 +121,7 @@ def test_a_circuit_probes_with_growing_pauses_until_a_create_is_accepted() -> No
 
 
 def test_while_a_probe_is_under_way_others_wait() -> None:
-    circuit = Circuit()
+    circuit = CircuitBreaker()
     circuit.refused(0.0, jitter=1.0)
     circuit.probing(15.0)
     assert circuit.wait(15.0) == 15.0
@@ -129,7 +129,7 @@ def test_while_a_probe_is_under_way_others_wait() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("lewd"), st.sampled_from("abc")), max_size=60))
 def test_running_is_what_was_launched_less_what_ended(steps: list[tuple[str, str]]) -> None:
-    made, expected = Fleet(), set()
+    made, expected = AppMachines(), set()
     for step, machine_id in steps:
         match step:
             case "l":

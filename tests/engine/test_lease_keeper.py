@@ -11,7 +11,7 @@ from lambdo_router.core import journal
 from lambdo_router.core.errors import QueueUnavailable
 from lambdo_router.core.message import Message
 from lambdo_router.core.settlement import Retry
-from lambdo_router.engine.held_messages import Holdings
+from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.local.memory_queue import MemoryQueue
 
 LONG = 43_200.0
@@ -34,7 +34,7 @@ class SlowQueue(MemoryQueue):
 @dataclass
 class Held:
     queue: SlowQueue
-    holdings: Holdings
+    holdings: HeldMessages
     messages: list[Message]
     facts: list[journal.Fact]
 
@@ -56,7 +56,7 @@ async def holding(number: int, *, seconds: float = 60.0) -> AsyncIterator[Held]:
     """So many messages that were received at 0.0, with leases of `seconds`."""
     facts: list[journal.Fact] = []
     queue = SlowQueue("q", wait_time=0.0)
-    holdings = Holdings(queue, _no_reject_queue, facts.append, lambda: 1.0)
+    holdings = HeldMessages(queue, _no_reject_queue, facts.append, lambda: 1.0)
     for _ in range(number):
         queue.put("{}")
     messages: list[Message] = []
@@ -112,7 +112,7 @@ async def test_a_thousand_messages_that_are_given_back_at_a_stop_are_back_within
         began = time()
         async with asyncio.TaskGroup() as stopping:
             for message_id in held.ids:
-                stopping.create_task(held.holdings.give_back((message_id,)))
+                stopping.create_task(held.holdings.release((message_id,)))
         took = round(time() - began, 3)
 
     assert took == 0.5
@@ -136,7 +136,7 @@ async def test_a_delay_waits_for_the_renewal_under_way_and_is_not_overwritten_by
         held.queue.takes = [5.0]
         await asyncio.sleep(31)
         # Until 35.0 both are being renewed, for 60 s.
-        await held.holdings.give_back(held.ids[:1])
+        await held.holdings.release(held.ids[:1])
         at = time()
         visible = await held.queue.receive(10, LONG)
 
@@ -147,7 +147,7 @@ async def test_a_delay_waits_for_the_renewal_under_way_and_is_not_overwritten_by
 async def test_a_call_that_fails_says_nothing_of_the_delays_that_went_out_beside_it() -> None:
     async with holding(25) as held:
         held.queue.fail("set_visibility", QueueUnavailable("503"))
-        await held.holdings.give_back(held.ids)
+        await held.holdings.release(held.ids)
 
     (failed,) = [fact for fact in held.facts if isinstance(fact, journal.SettlementFailed)]
     (given_back,) = [fact for fact in held.facts if isinstance(fact, journal.GivenBack)]

@@ -12,7 +12,7 @@ from lambdo_router.core.batch import Batch
 from lambdo_router.core.machine import Machine, MachineRequest
 from lambdo_router.core.ports import QueueOpener
 from lambdo_router.core.routing import Queue, RoutingTable
-from lambdo_router.core.snapshot import Levels, MachineLevel, QueueLevel
+from lambdo_router.core.snapshot import MachinesSnapshot, QueueSnapshot, Snapshot
 from lambdo_router.engine.router import Limits, Router
 from lambdo_router.local.memory_queue import MemoryQueue
 from lambdo_router.service.running import no_changes
@@ -29,10 +29,10 @@ async def test_levels_say_what_waits_what_runs_and_how_long_the_leases_last() ->
     async with running(careful(batch_size=1), ScriptedLauncher(), limits=limits) as scenario:
         scenario.put("{}", "{}", "{}")
         await asyncio.sleep(3)
-        levels = scenario.router.levels()
+        levels = scenario.router.snapshot()
 
-    assert levels.queues == (QueueLevel("q", "reading", 3, 2, {"orders": 2}, 57.0),)
-    assert levels.machines == (MachineLevel("jobs", "worker", 1, 1),)
+    assert levels.queues == (QueueSnapshot("q", "reading", 3, 2, {"orders": 2}, 57.0),)
+    assert levels.machines == (MachinesSnapshot("jobs", "worker", 1, 1),)
     assert levels.generation == "g1"
 
 
@@ -49,12 +49,12 @@ async def test_a_queue_that_is_not_reached_yet_is_opening() -> None:
     stop = asyncio.Event()
     running_router = asyncio.create_task(router.run(stop, no_changes()))
     await asyncio.sleep(1)
-    states = {level.queue: level.state for level in router.levels().queues}
+    states = {level.queue: level.state for level in router.snapshot().queues}
     stop.set()
     await running_router
 
     assert states == {"later": "opening", "q": "reading"}
-    assert router.levels() == Levels("g1", (), ())
+    assert router.snapshot() == Snapshot("g1", (), ())
 
 
 async def test_facts_tell_of_polls_waits_renewals_and_the_age_of_messages() -> None:
@@ -119,7 +119,7 @@ async def test_a_defect_in_a_launch_keeps_no_place_under_max_machines() -> None:
         scenario.put("{}")
         await asyncio.sleep(80)
 
-    assert len(scenario.of(journal.UnitFailed)) == 1
+    assert len(scenario.of(journal.InternalError)) == 1
     assert len(launcher.flown) == 1
     assert scenario.queue().inner.empty
 

@@ -96,7 +96,7 @@ class World:
                 self.in_doubt |= set(fact.batch.message_ids)
         for lost in self.scenario.of(journal.LeaseLost):
             self.lost_leases |= set(lost.message_ids)
-        assert self.scenario.of(journal.UnitFailed) == []
+        assert self.scenario.of(journal.InternalError) == []
 
     async def take(self, step: str, what: Any) -> None:
         match step:

@@ -17,10 +17,10 @@ from lambdo_router.core.batch import Batch
 from lambdo_router.core.errors import LaunchError, LaunchRejected, LaunchUnavailable, MachineGone
 from lambdo_router.core.machine import Machine, MachineRequest, machine_request
 from lambdo_router.core.message import Event, Message
-from lambdo_router.core.ports import MachineEnd, Sighting
+from lambdo_router.core.ports import MachineEnd, MachineSummary
 from lambdo_router.core.routing import Queue, Route, RoutingTable
 from lambdo_router.core.settlement import Acknowledge, Retry
-from lambdo_router.engine.previous_launches import Recall
+from lambdo_router.engine.previous_launches import PreviousLaunches
 from lambdo_router.engine.router import Limits
 from lambdo_router.local.memory_queue import MemoryQueue
 
@@ -49,7 +49,7 @@ class SlowFly(ScriptedLauncher):
                 return Machine(machine.id, request.name, "iad", adopted=True)
         return await super().launch(request)
 
-    async def launched_since(self, app: str, since: float) -> list[Sighting]:
+    async def launched_since(self, app: str, since: float) -> list[MachineSummary]:
         self.listed.append((now(), app))
         seen = await super().launched_since(app, since)
         await asyncio.sleep(self.list_takes)
@@ -158,7 +158,7 @@ async def test_a_message_launched_before_a_reload_is_found_in_the_app_of_that_ta
 
 
 async def test_apps_of_tables_before_are_asked_as_long_as_a_message_may_be_hidden() -> None:
-    recall = Recall(ScriptedLauncher(), now)
+    recall = PreviousLaunches(ScriptedLauncher(), now)
     recall.serve(["a", "b"])
     assert recall.apps() == ["a", "b"]
     recall.serve(["b", "c"])
@@ -245,7 +245,7 @@ async def test_the_bodies_of_what_is_taken_over_are_let_go(name: str, sent: int)
     launched = len(launcher.flown)
     async with running(made, launcher, queues=crashed.queues) as scenario:
         await asyncio.sleep(1000)
-        taken = len(scenario.of(journal.TakenOver))
+        taken = len(scenario.of(journal.MachineAdopted))
         scenario.facts.clear()
         kept = marked()
 
@@ -288,7 +288,7 @@ async def test_look_ups_share_a_list_that_takes_long(sent: int) -> None:
     launcher.calls.clear()
     async with running(made, launcher, limits=FAST, queues=crashed.queues) as scenario:
         await asyncio.sleep(600)
-        taken = scenario.when(journal.TakenOver)
+        taken = scenario.when(journal.MachineAdopted)
         received = scenario.when(journal.Received)
 
     assert [at for at, _ in launcher.listed] == received[:1]
@@ -316,7 +316,7 @@ async def test_look_ups_share_a_list_that_fails() -> None:
 
 async def test_a_list_is_good_for_what_was_received_before_it_was_begun_and_for_no_more() -> None:
     launcher = SlowFly(list_takes=20.0)
-    recall = Recall(launcher, lambda: WALL + now())
+    recall = PreviousLaunches(launcher, lambda: WALL + now())
 
     async def looked_up(received_at: float) -> bool:
         return await recall.holder_of("jobs", "m1", WALL, received_at) is not None
@@ -331,7 +331,7 @@ async def test_a_list_is_good_for_what_was_received_before_it_was_begun_and_for_
 
 async def test_one_list_goes_back_far_enough_for_all_that_wait_for_it() -> None:
     launcher = SlowFly(list_takes=4.0)
-    recall = Recall(launcher, lambda: WALL + now())
+    recall = PreviousLaunches(launcher, lambda: WALL + now())
     looking = [recall.holder_of("jobs", f"m{n}", WALL - n, 0.0) for n in range(100)]
     await asyncio.gather(*looking)
 

@@ -15,7 +15,7 @@ from lambdo_router.core.errors import (
     QueueUnavailable,
 )
 from lambdo_router.core.patterns import compile_pattern
-from lambdo_router.core.ports import MessageQueue, Sighting
+from lambdo_router.core.ports import MachineSummary, MessageQueue
 from lambdo_router.core.routing import Match, Queue, RoutingTable
 from lambdo_router.core.settlement import Acknowledge
 from lambdo_router.engine.router import Limits
@@ -47,7 +47,7 @@ async def test_a_new_table_decides_what_is_received_from_then_on() -> None:
 
     images = [fact.batch.key.profile.image for fact in scenario.of(journal.Launched)]
     assert images == ["r/old:1", "r/new:1"]
-    assert [fact.generation for fact in scenario.of(journal.TableSwapped)] == ["g1", "g2"]
+    assert [fact.generation for fact in scenario.of(journal.TableActivated)] == ["g1", "g2"]
 
 
 async def test_an_unchanged_route_goes_on_filling_its_batch_over_a_reload() -> None:
@@ -383,7 +383,7 @@ class _Listing(ScriptedLauncher):
 
     listed: list[tuple[float, str]] = field(default_factory=list)
 
-    async def living(self, app: str) -> list[Sighting]:
+    async def living(self, app: str) -> list[MachineSummary]:
         self.listed.append((now(), app))
         return await super().living(app)
 
@@ -409,7 +409,7 @@ async def test_an_app_that_a_reload_drops_is_listed_until_the_last_of_its_machin
 
 async def test_an_app_that_is_dropped_and_refuses_to_be_listed_is_let_be() -> None:
     class _Deleted(_Listing):
-        async def living(self, app: str) -> list[Sighting]:
+        async def living(self, app: str) -> list[MachineSummary]:
             found = await super().living(app)
             if app == "old" and now() > 10.0:
                 raise LaunchRejected("404 app not found", code="not_found")

@@ -2,12 +2,12 @@ import asyncio
 
 import pytest
 
-from lambdo_router.core.machine import LaunchBudget
+from lambdo_router.core.machine import TokenBucket
 from lambdo_router.engine.slots import LaunchSlots
 
 
 def slots(rate: float = 1.0, burst: int = 1) -> LaunchSlots:
-    return LaunchSlots(LaunchBudget(rate, burst))
+    return LaunchSlots(TokenBucket(rate, burst))
 
 
 async def test_slots_come_at_the_budgets_pace() -> None:

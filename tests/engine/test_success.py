@@ -256,7 +256,7 @@ async def test_a_machine_that_runs_is_taken_over_and_not_launched_again() -> Non
     async with running(careful(), launcher, queues=crashed.queues) as scenario:
         await asyncio.sleep(150)
         assert scenario.settled() == {}
-        assert len(scenario.of(journal.TakenOver)) == 2
+        assert len(scenario.of(journal.MachineAdopted)) == 2
         await asyncio.sleep(70)
 
     assert len(launcher.flown) == 1

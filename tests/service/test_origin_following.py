@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from lambdo_router.config.diagnostics import ConfigError
 from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes
 from lambdo_router.config.read.mirror import Mirror
-from lambdo_router.config.watch import Reloaded, ReloadFailed
+from lambdo_router.config.watch import LoadFailed, Reloaded
 from lambdo_router.service.remote_routes import snapshot
 from lambdo_router.service.remote_routes.address import Address, read_address
 from lambdo_router.service.remote_routes.cache import Cache, cache_folder
@@ -24,7 +24,7 @@ from lambdo_router.service.remote_routes.place import File, RoutesUnavailable
 
 pytestmark = pytest.mark.real_time
 
-Change = Reloaded[LoadedRoutes] | ReloadFailed
+Change = Reloaded[LoadedRoutes] | LoadFailed
 
 ROUTES = """\
 version: 1
@@ -414,7 +414,7 @@ async def test_a_bad_file_is_told_with_every_diagnostic_and_changes_nothing(tmp_
         shelf.texts["routes.yaml"] = ROUTES % "first"
         good = await reader.next()
 
-    assert isinstance(bad, ReloadFailed)
+    assert isinstance(bad, LoadFailed)
     assert [each.code for each in bad.diagnostics] == ["unknown-profile", "unknown-key"]
     assert again == bad, "whoever asks is told again"
     assert isinstance(good, Reloaded), "the same as before the failure, and told all the same"

@@ -178,12 +178,12 @@ FACTS: Final[list[tuple[str, journal.Fact, dict[str, float]]]] = [
     ),
     (
         "a defect",
-        journal.UnitFailed("q", ("m1", "m2"), KeyError("bug")),
+        journal.InternalError("q", ("m1", "m2"), KeyError("bug")),
         {"lambdo_unit_failures_total queue=q": 1},
     ),
     (
         "table swapped",
-        journal.TableSwapped(table(_ROUTE, generation="g2"), "g1"),
+        journal.TableActivated(table(_ROUTE, generation="g2"), "g1"),
         {
             "lambdo_config_last_reload_successful": 1,
             "lambdo_config_last_reload_success_timestamp_seconds": SENT + 20.0,
@@ -227,7 +227,7 @@ FACTS: Final[list[tuple[str, journal.Fact, dict[str, float]]]] = [
     ),
     (
         "taken over",
-        journal.TakenOver("q", "m1", "id"),
+        journal.MachineAdopted("q", "m1", "id"),
         {"lambdo_messages_taken_over_total queue=q": 1},
     ),
     (
@@ -243,7 +243,7 @@ FACTS: Final[list[tuple[str, journal.Fact, dict[str, float]]]] = [
     ),
     (
         "routes refused",
-        journal.RoutesRefused(("routes.yaml:1:1: no",)),
+        journal.ReloadFailed(("routes.yaml:1:1: no",)),
         {"lambdo_config_reloads_total result=refused": 1},
     ),
     ("stopping", journal.Stopping(25.0), {"lambdo_router_stopping": 1}),

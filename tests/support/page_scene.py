@@ -17,7 +17,7 @@ from lambdo_router.core.patterns import compile_pattern
 from lambdo_router.core.profile import Overrides, Profile
 from lambdo_router.core.routing import Match, Queue, Route, Routed, RoutingTable
 from lambdo_router.core.settlement import Acknowledge, Retry
-from lambdo_router.core.snapshot import Levels, MachineLevel, QueueLevel
+from lambdo_router.core.snapshot import MachinesSnapshot, QueueSnapshot, Snapshot
 from lambdo_router.telemetry.status import Overview, Status
 
 HOSTILE = "</td><img src=x onerror=\"document.title='gone'\"><script>alert(1)</script>"
@@ -81,7 +81,7 @@ class Scene:
     overview: Overview = field(init=False)
     changes: Changes = field(default_factory=Changes)
     page: Page = field(init=False)
-    levels: Levels = Levels("", (), ())
+    levels: Snapshot = Snapshot("", (), ())
     _sent: int = 0
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class Scene:
             self.changes.observe(fact)
 
     def start(self, made: RoutingTable = TABLE, queues: Sequence[str] = QUEUES) -> None:
-        self.tell(journal.TableSwapped(made, None))
+        self.tell(journal.TableActivated(made, None))
         for name in queues:
             self.tell(journal.QueueOpened(name), journal.Polled(name, 0, 20.0))
 
@@ -178,7 +178,7 @@ def working(until: float) -> Scene:
         scene.ten_seconds(step)
         if step == 16:
             loaded = journal.RoutesLoaded(TABLE.generation, (), PLACES, CHANGES)
-            swapped = journal.TableSwapped(TABLE, "77aa11bb22cc")
+            swapped = journal.TableActivated(TABLE, "77aa11bb22cc")
             scene.tell(loaded, swapped)
     scene.at = until
     scene.launch(scene.batch(IMAGES, "uploads", 7))
@@ -186,17 +186,17 @@ def working(until: float) -> Scene:
     for name, count in (("uploads", 10), ("orders", 2), ("signups", 0), ("audit.fifo", 0)):
         scene.tell(journal.Polled(name, count, 0.2))
     waiting = {"image-uploads": 17}
-    scene.levels = Levels(
+    scene.levels = Snapshot(
         TABLE.generation,
         (
-            QueueLevel("uploads", "reading", 52, 17, waiting, 38.2),
-            QueueLevel("orders", "reading", 9, 2, {"order-mail": 2}, 44.0),
-            QueueLevel("signups", "reading"),
-            QueueLevel("audit.fifo", "reading"),
+            QueueSnapshot("uploads", "reading", 52, 17, waiting, 38.2),
+            QueueSnapshot("orders", "reading", 9, 2, {"order-mail": 2}, 44.0),
+            QueueSnapshot("signups", "reading"),
+            QueueSnapshot("audit.fifo", "reading"),
         ),
         (
-            MachineLevel("acme-jobs", "thumbnailer", 3, 1),
-            MachineLevel("acme-jobs", "mailer", 1, 0),
+            MachinesSnapshot("acme-jobs", "thumbnailer", 3, 1),
+            MachinesSnapshot("acme-jobs", "mailer", 1, 0),
         ),
     )
     return scene
@@ -213,7 +213,7 @@ def failing(until: float) -> Scene:
     scene.run(scene.batch(PAID, "orders", 3), "out of memory (exit 137) after 6.1 s in iad")
     scene.tell(
         journal.Polled("uploads", 10, 0.2),
-        journal.RoutesRefused(
+        journal.ReloadFailed(
             (
                 (
                     "routes.yaml:31:14: no profile is called `hevy`; did you mean `heavy`? "

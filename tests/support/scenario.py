@@ -17,7 +17,7 @@ from lambdo_router.core.errors import (
 )
 from lambdo_router.core.machine import Machine, MachineRequest
 from lambdo_router.core.message import Attribute, Message
-from lambdo_router.core.ports import MachineEnd, Sighting
+from lambdo_router.core.ports import MachineEnd, MachineSummary
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.core.trace_context import TraceContext
 from lambdo_router.engine.failure_reports import Reports
@@ -163,11 +163,11 @@ class ScriptedLauncher:
                 return Machine(machine.id, request.name, "iad", adopted=True)
         return None
 
-    async def living(self, app: str) -> list[Sighting]:
+    async def living(self, app: str) -> list[MachineSummary]:
         self._asked("list")
         return [] if self.hidden else [_sighting(m) for m in self._of(app) if not m.ended()]
 
-    async def launched_since(self, app: str, since: float) -> list[Sighting]:
+    async def launched_since(self, app: str, since: float) -> list[MachineSummary]:
         self._asked("list")
         return [] if self.hidden else [_sighting(m) for m in self._of(app) if m.created_at >= since]
 
@@ -223,9 +223,9 @@ class ScriptedLauncher:
             raise self.watch_failing
 
 
-def _sighting(machine: FlownMachine) -> Sighting:
+def _sighting(machine: FlownMachine) -> MachineSummary:
     ended = machine.ended()
-    return Sighting(machine.id, machine.request.name, "iad", machine.created_at, ended)
+    return MachineSummary(machine.id, machine.request.name, "iad", machine.created_at, ended)
 
 
 @dataclass

@@ -70,7 +70,7 @@ def outcome_of(facts: Iterable[journal.Fact]) -> Outcome:
             id="not-deleted",
         ),
         pytest.param(
-            [_RECEIVED, journal.UnitFailed("q", ("m1",), ValueError("oops"))],
+            [_RECEIVED, journal.InternalError("q", ("m1",), ValueError("oops"))],
             "it is not settled (ValueError: oops)",
             id="defect",
         ),

@@ -30,7 +30,7 @@ from lambdo_router.admin.serving import serve
 from lambdo_router.core.errors import LaunchRejected
 from lambdo_router.core.patterns import compile_pattern
 from lambdo_router.core.routing import Match
-from lambdo_router.core.snapshot import Levels
+from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.engine.failure_reports import Reports
 from lambdo_router.engine.router import Limits
 from lambdo_router.local.memory_queue import MemoryQueue
@@ -157,9 +157,9 @@ async def routing() -> AsyncIterator[Routing]:
 
     def look_on(scenario: Scenario) -> None:
         scenario.onlookers += [overview.observe, page.observe, changes.observe]
-        levels.append(scenario.router.levels)
+        levels.append(scenario.router.snapshot)
 
-    levels: list[Callable[[], Levels]] = []
+    levels: list[Callable[[], Snapshot]] = []
     page = RouterPage(lambda: overview.status(levels[0]()), changes, wall)
     fast = Limits(launch_rate=1000.0, launch_burst=1000, grace=1.0)
     async with running(

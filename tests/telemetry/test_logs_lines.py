@@ -20,7 +20,7 @@ def test_what_is_quiet_has_lines_at_debug_only(
     fact: journal.Fact, expected: tuple[tuple[str, str], ...]
 ) -> None:
     all_debug = all(level == "debug" for level, _ in expected)
-    first_table = isinstance(fact, journal.TableSwapped)
+    first_table = isinstance(fact, journal.TableActivated)
     assert is_quiet(fact) == (all_debug and not first_table)
 
 

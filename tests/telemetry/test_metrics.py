@@ -27,7 +27,7 @@ from lambdo_router.core.ports import MachineEnd
 from lambdo_router.core.profile import Overrides
 from lambdo_router.core.routing import Queue, Routed, RoutingTable
 from lambdo_router.core.settlement import Acknowledge, Retry
-from lambdo_router.core.snapshot import FailingLevel, Levels, MachineLevel, QueueLevel
+from lambdo_router.core.snapshot import FailingSnapshot, MachinesSnapshot, QueueSnapshot, Snapshot
 from lambdo_router.telemetry.metrics import Metrics
 from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS, LABELS, PROCESS
 from lambdo_router.telemetry.metrics.gauges import memory_limit
@@ -154,8 +154,8 @@ def test_seconds_of_a_machine_cost_by_its_size_and_region() -> None:
 # Reloads
 
 
-def _swapped(made: RoutingTable, previous: str | None = None) -> journal.TableSwapped:
-    return journal.TableSwapped(replace(made, generation="g"), previous)
+def _swapped(made: RoutingTable, previous: str | None = None) -> journal.TableActivated:
+    return journal.TableActivated(replace(made, generation="g"), previous)
 
 
 def _of_route(name: str) -> journal.Settled:
@@ -238,7 +238,7 @@ def test_the_reload_metrics_tell_of_the_routes_file(
 ) -> None:
     kinds: dict[str, journal.Fact] = {
         "start": _swapped(table(route())),
-        "refused": journal.RoutesRefused(("routes.yaml:1:1: no",)),
+        "refused": journal.ReloadFailed(("routes.yaml:1:1: no",)),
         "loaded": journal.RoutesLoaded("g", ()),
     }
     clock = iter(range(1, 10))
@@ -255,17 +255,20 @@ def test_the_reload_metrics_tell_of_the_routes_file(
 # Levels
 
 
-def of_levels(levels: Levels) -> dict[str, float]:
+def of_levels(levels: Snapshot) -> dict[str, float]:
     return values(Metrics(lambda: levels))
 
 
 def test_levels_are_read_when_somebody_asks() -> None:
     found = of_levels(
-        Levels(
+        Snapshot(
             "g1",
-            (QueueLevel("q", "reading", 5, 3, {"orders": 2}, 20.5), QueueLevel("p", "opening")),
-            (MachineLevel("jobs", "worker", 4, 1), MachineLevel("jobs", "", 1, 0)),
-            (FailingLevel("jobs", "worker", 3),),
+            (
+                QueueSnapshot("q", "reading", 5, 3, {"orders": 2}, 20.5),
+                QueueSnapshot("p", "opening"),
+            ),
+            (MachinesSnapshot("jobs", "worker", 4, 1), MachinesSnapshot("jobs", "", 1, 0)),
+            (FailingSnapshot("jobs", "worker", 3),),
         )
     )
     of_the_router = ("build_info", "prices_info", "memory_limit", "router_stopping")
@@ -293,10 +296,10 @@ def test_levels_are_read_when_somebody_asks() -> None:
 
 def test_a_queue_that_drains_while_its_successor_is_read_is_exposed_once() -> None:
     queues = (
-        QueueLevel("q", "stopping", 5, 1, {"orders": 1}, 3.0),
-        QueueLevel("q", "reading", 2, 2, {"orders": 2}, 30.0),
+        QueueSnapshot("q", "stopping", 5, 1, {"orders": 1}, 3.0),
+        QueueSnapshot("q", "reading", 2, 2, {"orders": 2}, 30.0),
     )
-    found = of_levels(Levels("g1", queues, ()))
+    found = of_levels(Snapshot("g1", queues, ()))
 
     assert found["lambdo_messages_held queue=q"] == 7
     assert found["lambdo_messages_batched queue=q route=orders"] == 3
@@ -340,7 +343,7 @@ async def at_work() -> AsyncIterator[Metrics]:
     ends = [MachineEnd(0, seconds=3.0), MachineEnd(1, seconds=1.0)]
     launcher = ScriptedLauncher(runs_for=5.0, script=refused, ends=ends)
     async with running(made, launcher) as scenario:
-        metrics = Metrics(scenario.router.levels, lambda: 8.0)
+        metrics = Metrics(scenario.router.snapshot, lambda: 8.0)
         scenario.put("{}", "{}", "not JSON", image=HOSTILE)
         scenario.put("{}", "{}", "{}", queue="p")
         await asyncio.sleep(8)
@@ -426,7 +429,7 @@ async def test_facts_tell_what_metrics_must_know() -> None:
         scenario.put("{}")
         await asyncio.sleep(10)
 
-    assert [fact.table for fact in scenario.of(journal.TableSwapped)] == [made]
+    assert [fact.table for fact in scenario.of(journal.TableActivated)] == [made]
     assert [fact.region for fact in scenario.of(journal.MachineEnded)] == ["iad"]
 
 

@@ -23,11 +23,11 @@ from lambdo_router.core.machine import Machine, batch_id_of
 from lambdo_router.core.ports import MachineEnd
 from lambdo_router.core.routing import Queue, Refused, Routed, RoutingTable
 from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Rejection, Retry
-from lambdo_router.core.snapshot import Levels, MachineLevel, QueueLevel
+from lambdo_router.core.snapshot import MachinesSnapshot, QueueSnapshot, Snapshot
 from lambdo_router.telemetry.status import Overview, Reload, Status, Trouble, json_text
 from lambdo_router.telemetry.status import status as status_module
 
-NOTHING = Levels("g1", (), ())
+NOTHING = Snapshot("g1", (), ())
 CAREFUL = profile(acknowledge="success")
 BAD_IMAGE = LaunchRejected("400 manifest unknown", code="bad_image")
 FULL = LaunchUnavailable("503 no capacity", code="region_capacity")
@@ -49,12 +49,12 @@ class Watched:
             self.overview.observe(fact)
         return self
 
-    def status(self, levels: Levels = NOTHING) -> Status:
+    def status(self, levels: Snapshot = NOTHING) -> Status:
         return self.overview.status(levels)
 
 
-def swapped(made: RoutingTable, previous: str | None = None) -> journal.TableSwapped:
-    return journal.TableSwapped(made, previous)
+def swapped(made: RoutingTable, previous: str | None = None) -> journal.TableActivated:
+    return journal.TableActivated(made, previous)
 
 
 def started(*routes: object, generation: str = "g1") -> Watched:
@@ -173,13 +173,13 @@ def test_rates_are_those_of_the_last_minute() -> None:
 
 
 def test_the_levels_of_a_queue_are_part_of_its_status_also_while_its_address_changes() -> None:
-    levels = Levels(
+    levels = Snapshot(
         "g1",
         (
-            QueueLevel("q", "reading", 3, 2, {"orders": 2}, 57.0),
-            QueueLevel("q", "stopping", 1, 0, {"orders": 1}, 12.0),
+            QueueSnapshot("q", "reading", 3, 2, {"orders": 2}, 57.0),
+            QueueSnapshot("q", "stopping", 1, 0, {"orders": 1}, 12.0),
         ),
-        (MachineLevel("jobs", "worker", 1, 0),),
+        (MachinesSnapshot("jobs", "worker", 1, 0),),
     )
     status = started().status(levels)
     queue = status.queues[0]
@@ -409,7 +409,7 @@ def test_a_changed_route_has_a_clean_record_and_an_unchanged_one_keeps_its_own()
 
 
 def test_a_refused_file_is_told_until_it_is_mended_and_changes_nothing() -> None:
-    watched = started().after(5, journal.RoutesRefused(("routes.yaml:3:1: bad [x]", "y", "z")))
+    watched = started().after(5, journal.ReloadFailed(("routes.yaml:3:1: bad [x]", "y", "z")))
     status = watched.status()
 
     assert status.refused_reload == status.reloads[0]
@@ -516,7 +516,7 @@ def test_nobody_waits_for_the_end_of_a_machine_with_acknowledge_launch() -> None
 def test_a_defect_in_the_handling_of_a_batch_is_told_without_its_text() -> None:
     made = batch()
     watched = started().after(1, journal.BatchClosed(made, batch_id_of(made), 0.0))
-    status = watched.after(1, journal.UnitFailed("q", ("m1",), ValueError("secret"))).status()
+    status = watched.after(1, journal.InternalError("q", ("m1",), ValueError("secret"))).status()
 
     assert status.batches[0].state == "not_launched"
     assert status.failures[0].text == "a defect of lambdo-router (ValueError); its log has more"
@@ -528,7 +528,7 @@ def test_the_memory_is_bounded() -> None:
     for number in range(1000):
         made = batch(message_id=f"m{number}")
         watched.after(1, launched(made), ended(made, f"failure {number} {'x' * 600}"))
-        watched.after(1, journal.RoutesRefused((f"{number}",) * 100))
+        watched.after(1, journal.ReloadFailed((f"{number}",) * 100))
     status = watched.status()
 
     assert (len(status.batches), len(status.failures), len(status.reloads)) == (200, 50, 20)
@@ -565,7 +565,7 @@ async def test_a_real_router_is_told_of_as_it_is() -> None:
             for at, fact in new:
                 watched.at = WALL + at
                 watched.overview.observe(fact)
-            return watched.status(scenario.router.levels())
+            return watched.status(scenario.router.snapshot())
 
         scenario.put("{}")
         busy, failed, well = await look_after(3), await look_after(5), await look_after(25)

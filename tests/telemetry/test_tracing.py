@@ -354,7 +354,7 @@ def test_every_settlement_is_told_apart(
     ("fact", "error"),
     [
         (journal.SettlementFailed("q", ("m1",), "delete", "why"), "settlement_failed"),
-        (journal.UnitFailed("q", ("m1",), KeyError("bug")), "KeyError"),
+        (journal.InternalError("q", ("m1",), KeyError("bug")), "KeyError"),
         (journal.LeaseLost("q", ("m1",), "why"), "lease_lost"),
     ],
 )
@@ -381,7 +381,7 @@ def test_a_lost_lease_of_a_launched_message_is_an_event_until_it_is_settled(
 
 def test_a_machine_that_was_taken_over_is_a_run_of_the_message(recorder: Recorder) -> None:
     tell(recorder, journal.Received("q", message(receives=2)), decided())
-    tell(recorder, journal.TakenOver("q", "m1", "id"))
+    tell(recorder, journal.MachineAdopted("q", "m1", "id"))
     tell(recorder, journal.Settled("q", "m1", "thumbs", Acknowledge("succeeded")))
 
     ran = recorder.one("run")
@@ -427,7 +427,7 @@ def test_facts_about_what_is_not_known_are_let_go(recorder: Recorder) -> None:
         recorder,
         decided(),
         journal.Redelivered("q", "m1"),
-        journal.TakenOver("q", "m1", "id"),
+        journal.MachineAdopted("q", "m1", "id"),
         journal.BatchClosed(batch, "b1", 0.0),
         journal.LaunchFailed(batch, busy, 1, None),
         journal.Launched(batch, machine, 1.0, 1, 9.0, "b1"),

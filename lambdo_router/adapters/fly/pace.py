@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from lambdo_router.core.machine import LaunchBudget
+from lambdo_router.core.machine import TokenBucket
 
 _SHORTEST: Final = 0.001
 """Seconds: a wait below the clock's own steps might never end."""
@@ -15,7 +15,7 @@ class Pace:
     def __init__(self, rate: float, burst: int) -> None:
         """`rate` a second, `burst` at once."""
         # Fly counts creates, lists and all other calls alike, each kind for itself.
-        self._budget = LaunchBudget(rate, burst)
+        self._budget = TokenBucket(rate, burst)
         self._queue = asyncio.Lock()
 
     async def turn(self) -> None:

@@ -19,7 +19,7 @@ from lambdo_router.adapters.fly.answers import shown
 from lambdo_router.adapters.fly.client import Fields, FlyClient, text_of
 from lambdo_router.adapters.fly.ends import machine_end, unix_time
 from lambdo_router.core.errors import LaunchUnavailable
-from lambdo_router.core.ports import MachineEnd, Sighting
+from lambdo_router.core.ports import MachineEnd, MachineSummary
 
 SECOND_LOOK: Final = 0.5
 """Seconds until a list that was altogether empty is asked for again."""
@@ -30,7 +30,7 @@ _OURS: Final = "lambdo-"
 class FlyWatcher(FlyClient):
     """A `ports.MachineWatcher`."""
 
-    async def living(self, app: str) -> Sequence[Sighting]:
+    async def living(self, app: str) -> Sequence[MachineSummary]:
         """
         The Machines of ours that are not destroyed yet, in one list without payloads.
 
@@ -40,7 +40,7 @@ class FlyWatcher(FlyClient):
         sightings = await self._list(app, query, _sighting)
         return [sighting for sighting in sightings if not sighting.ended]
 
-    async def launched_since(self, app: str, since: float) -> Sequence[Sighting]:
+    async def launched_since(self, app: str, since: float) -> Sequence[MachineSummary]:
         """
         The Machines of ours created at or after unix time `since`, destroyed ones included.
 
@@ -52,7 +52,7 @@ class FlyWatcher(FlyClient):
         from_ = math.floor(since)
         shown_at_all = False
 
-        def recent(fields: Fields) -> Sighting | None:
+        def recent(fields: Fields) -> MachineSummary | None:
             nonlocal shown_at_all
             shown_at_all = True
             sighting = _sighting(fields)
@@ -135,12 +135,12 @@ class FlyWatcher(FlyClient):
             raise error
 
 
-def _sighting(fields: Fields) -> Sighting | None:
+def _sighting(fields: Fields) -> MachineSummary | None:
     """A listed Machine, if it is one of ours."""
     machine_id, name = text_of(fields.get("id")), text_of(fields.get("name"))
     if not machine_id or not name.startswith(_OURS):
         return None
-    return Sighting(
+    return MachineSummary(
         id=machine_id,
         name=name,
         region=text_of(fields.get("region")),

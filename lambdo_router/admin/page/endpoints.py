@@ -73,7 +73,7 @@ class Page:
         match fact:
             case journal.Decided():
                 self._flows.decided(fact, self.wall())
-            case journal.TableSwapped(table=table):
+            case journal.TableActivated(table=table):
                 self._table = table
                 self._flows.adopt(table)
             case _:

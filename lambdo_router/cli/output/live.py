@@ -103,20 +103,20 @@ class LiveView:
                 journal.GivenBack()
                 | journal.LeaseLost()
                 | journal.SettlementFailed()
-                | journal.UnitFailed()
+                | journal.InternalError()
             ):
                 self._trouble(fact)
             case (
                 journal.MachineEnded()
                 | journal.ReportRefused()
-                | journal.TakenOver()
+                | journal.MachineAdopted()
                 | journal.MachineOverdue()
                 | journal.WatchFailed()
                 | journal.ProfileFailing()
                 | journal.ProfileRecovered()
             ):
                 self._flight(fact)
-            case journal.TableSwapped() | journal.RoutesLoaded() | journal.RoutesRefused():
+            case journal.TableActivated() | journal.RoutesLoaded() | journal.ReloadFailed():
                 self._routes_file(fact)
             case journal.Stopping() | journal.Stopped():
                 self._stop(fact)
@@ -206,7 +206,10 @@ class LiveView:
 
     def _trouble(
         self,
-        fact: journal.GivenBack | journal.LeaseLost | journal.SettlementFailed | journal.UnitFailed,
+        fact: journal.GivenBack
+        | journal.LeaseLost
+        | journal.SettlementFailed
+        | journal.InternalError,
     ) -> None:
         name = (f"{fact.queue} {_ids(fact.message_ids)} ", _NAMED)
         match fact:
@@ -216,7 +219,7 @@ class LiveView:
                 self.say("lost", name, (f"others may have it now: {why}", _BAD))
             case journal.SettlementFailed(action=action, why=why):
                 self.say("unsettled", name, (f"{action}: {why}; it will come again", _BAD))
-            case journal.UnitFailed(error=error):
+            case journal.InternalError(error=error):
                 text = f"a defect of lambdo-router: {type(error).__name__}: {error}"
                 self.say("failed", name, (text, _BAD))
 
@@ -224,7 +227,7 @@ class LiveView:
         self,
         fact: journal.MachineEnded
         | journal.ReportRefused
-        | journal.TakenOver
+        | journal.MachineAdopted
         | journal.MachineOverdue
         | journal.WatchFailed
         | journal.ProfileFailing
@@ -238,7 +241,7 @@ class LiveView:
             case journal.ReportRefused(batch_id=batch_id, status=status, why=why):
                 text = f"not taken ({status}): {why}"
                 self.say("report", (f"of batch {batch_id} ", _NAMED), (text, _BAD))
-            case journal.TakenOver(machine_id=machine_id, message_id=message_id):
+            case journal.MachineAdopted(machine_id=machine_id, message_id=message_id):
                 text = f"holds {_ids((message_id,))} already"
                 self.say("known", (f"{self._machine(machine_id)} ", _NAMED), (text, ""))
             case journal.MachineOverdue(machine_id=machine_id):
@@ -261,10 +264,10 @@ class LiveView:
                 self.say("stopped")
 
     def _routes_file(
-        self, fact: journal.TableSwapped | journal.RoutesLoaded | journal.RoutesRefused
+        self, fact: journal.TableActivated | journal.RoutesLoaded | journal.ReloadFailed
     ) -> None:
         match fact:
-            case journal.TableSwapped(table=table):
+            case journal.TableActivated(table=table):
                 done = "loaded" if fact.previous is None else "reloaded"
                 queues, routes = len(table.sources()), len(table.routes)
                 size = f"{counted(routes, 'route')}, {counted(queues, 'queue')}"
@@ -272,7 +275,7 @@ class LiveView:
             case journal.RoutesLoaded(warnings=warnings):
                 for warning in warnings:
                     self.say("", (warning, _QUIET))
-            case journal.RoutesRefused(problems=problems):
+            case journal.ReloadFailed(problems=problems):
                 self.say("routes", ("not taken, the last good ones stay", _BAD))
                 for problem in problems:
                     self.say("", (problem, _BAD))

@@ -187,7 +187,7 @@ def replay_command(
 
     Exit codes: 0 all that were meant are sent (or would be), 1 some are not, 2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
-    from lambdo_router.cli.rejected.replay_request import Errand, replay
+    from lambdo_router.cli.rejected.replay_request import ReplayRequest, replay
     from lambdo_router.cli.rejected.session import run
     from lambdo_router.cli.rejected.terminal import is_interactive
 
@@ -201,7 +201,7 @@ def replay_command(
             "would be sent"
         )
     filters, known = only.filters(), where.known()
-    errand = Errand(
+    errand = ReplayRequest(
         known,
         known.looked_at(where.queue),
         None if to is None else known.named(to, "--to"),

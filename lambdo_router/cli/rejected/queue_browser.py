@@ -20,7 +20,7 @@ from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError, QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MessageQueue
-from lambdo_router.engine.held_messages import Holdings
+from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.waiting import set_within
 
 LEASE: Final = 120.0
@@ -47,7 +47,7 @@ class LookedAt(MessageQueue, Protocol):
 
 
 @dataclass(slots=True)
-class Look:
+class QueueBrowser:
     """Messages of one queue, held until the block of `look_into` ends."""
 
     queue: LookedAt
@@ -63,10 +63,12 @@ class Look:
     """Messages that could not be given back: they are hidden until their leases run out."""
     _receipts: dict[str, str] = field(default_factory=dict)
     """The newest of each message that was received and not deleted."""
-    _holdings: Holdings = field(init=False)
+    _held_messages: HeldMessages = field(init=False)
 
     def __post_init__(self) -> None:
-        self._holdings = Holdings(self.queue, _no_reject_queue, self._observe, random.random)
+        self._held_messages = HeldMessages(
+            self.queue, _no_reject_queue, self._observe, random.random
+        )
 
     @property
     def held(self) -> int:
@@ -93,12 +95,12 @@ class Look:
 
     def margin(self, message_id: str) -> float:
         """Seconds that are left of the message's lease; not above zero if it was lost."""
-        return self._holdings.margin((message_id,))
+        return self._held_messages.margin((message_id,))
 
     async def delete(self, message_id: str) -> str | None:
         """Delete the message for good; why that failed, or None. It is held no more either way."""
         receipt = self._receipts.pop(message_id)
-        self._holdings.forget((message_id,))
+        self._held_messages.drop((message_id,))
         failure = ""
         for attempt in range(1, TRIES + 1):
             try:
@@ -113,11 +115,11 @@ class Look:
 
     async def keep_alive(self) -> None:
         """Renew the leases, until cancelled. What was lost is held no more."""
-        await self._holdings.keep_alive(lambda _: True)
+        await self._held_messages.keep_alive(lambda _: True)
 
     async def give_back(self) -> None:
         """Make everything that is held visible again at once."""
-        await self._holdings.give_back(tuple(self._receipts))
+        await self._held_messages.release(tuple(self._receipts))
         self._receipts.clear()
 
     async def _poll(self, limit: int) -> Sequence[Message]:
@@ -136,7 +138,7 @@ class Look:
     def _take(self, message: Message) -> bool:
         """Hold a message; False if it was received before, and perhaps lost in between."""
         new = message.id not in self._receipts
-        self._holdings.hold(message, LEASE)
+        self._held_messages.hold(message, LEASE)
         self._receipts[message.id] = message.receipt
         self.taken += new
         return new
@@ -147,9 +149,9 @@ class Look:
 
 
 @asynccontextmanager
-async def look_into(queue: LookedAt, stop: asyncio.Event) -> AsyncIterator[Look]:
+async def look_into(queue: LookedAt, stop: asyncio.Event) -> AsyncIterator[QueueBrowser]:
     """A look that lasts as long as the block."""
-    look = Look(queue, stop)
+    look = QueueBrowser(queue, stop)
     patience = None
     # Not in a TaskGroup, which would wrap the errors of the block.
     renewing = asyncio.create_task(look.keep_alive())

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from lambdo_router.adapters.sqs.failures import may_have_happened
-from lambdo_router.cli.rejected.queue_browser import TRIES, Look, stopped_within
+from lambdo_router.cli.rejected.queue_browser import TRIES, QueueBrowser, stopped_within
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Attribute, Message
@@ -96,7 +96,7 @@ class Tally:
 class Replay:
     """One call of `rejected replay`."""
 
-    look: Look
+    look: QueueBrowser
     wanted: Callable[[Message], Rejected | None]
     """The message with what is known of it, if it is asked for."""
     target: Callable[[Rejected], Awaitable[Sender | NoTarget]]

@@ -21,7 +21,7 @@ from lambdo_router.core.routing import Queue
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class ReplayRequest:
     """What `rejected replay` was asked for."""
 
     known: Known
@@ -36,7 +36,7 @@ class Errand:
     """Unix seconds."""
 
 
-async def replay(errand: Errand, *, dry_run: bool, sure: bool) -> Tally:
+async def replay(errand: ReplayRequest, *, dry_run: bool, sure: bool) -> Tally:
     """
     Replay, or only say what would be sent; what became of the messages is said at the end.
 

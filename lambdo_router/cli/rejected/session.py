@@ -10,7 +10,7 @@ import click
 
 from lambdo_router.adapters.sqs import SqsConnector, SqsQueue
 from lambdo_router.cli.output.printing import print_warning
-from lambdo_router.cli.rejected.queue_browser import LEASE, MOST_HELD, Look, look_into
+from lambdo_router.cli.rejected.queue_browser import LEASE, MOST_HELD, QueueBrowser, look_into
 from lambdo_router.cli.rejected.queues import Known
 from lambdo_router.cli.rejected.text import LookedAt, by_reason
 from lambdo_router.config.diagnostics import counted, escape
@@ -70,13 +70,13 @@ async def session(known: Known, looked_at: Queue) -> AsyncIterator[Session]:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class BrowseResult:
     """What a look has found."""
 
     looked_at: LookedAt
     messages: tuple[Rejected, ...]
     """Those that were asked for."""
-    look: Look
+    look: QueueBrowser
     """It is over."""
     interrupted: bool
 
@@ -104,7 +104,7 @@ class Seen:
 
 async def look_for(
     known: Known, looked_at: Queue, filters: Filters, limit: int, wall: Callable[[], float]
-) -> Seen:
+) -> BrowseResult:
     """Look until `limit` messages are found that meet the filters. Raises QueueError."""
     found: list[Rejected] = []
     async with session(known, looked_at) as at:
@@ -117,7 +117,7 @@ async def look_for(
                         found.append(rejected)
         warn_of_hidden(look)
         looked = LookedAt(at.queue.name, at.queue.url, at.facts, look.taken, look.ended)
-        return Seen(looked, tuple(found[:limit]), look, at.stop.is_set())
+        return BrowseResult(looked, tuple(found[:limit]), look, at.stop.is_set())
 
 
 def tell(text: str) -> None:
@@ -125,7 +125,7 @@ def tell(text: str) -> None:
     click.echo(escape(text), err=True)
 
 
-def warn_of_hidden(look: Look) -> None:
+def warn_of_hidden(look: QueueBrowser) -> None:
     """Say which messages stay hidden for a while, since nobody can make them visible."""
     if look.stuck:
         print_warning(

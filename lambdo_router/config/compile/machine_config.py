@@ -17,7 +17,7 @@ from lambdo_router.config.read.document import Path
 from lambdo_router.config.read.draft import Section, without
 from lambdo_router.config.read.shape import (
     MACHINE_CONFIG_SCHEMA,
-    Misfit,
+    SchemaViolation,
     doubles,
     misfits,
     schema_text,
@@ -82,7 +82,7 @@ def read_machine(section: Section) -> dict[str, object]:
     return without(value, broken) if broken else value
 
 
-def _without_owned(misfit: Misfit, inside: Path) -> Misfit:
+def _without_owned(misfit: SchemaViolation, inside: Path) -> SchemaViolation:
     """The misfit; of an unknown key, with a hint that offers only what may be written."""
     if misfit.code != "unknown-key" or len(inside) != 1:
         return misfit

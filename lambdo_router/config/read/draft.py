@@ -22,7 +22,7 @@ from lambdo_router.config.read.document import Path
 from lambdo_router.config.read.parts import Part
 from lambdo_router.config.read.shape import (
     ROUTES_SCHEMA,
-    Misfit,
+    SchemaViolation,
     doubles,
     misfits,
     misspelt,
@@ -141,7 +141,7 @@ class Draft:
         at = self.diagnostic(path, "", "", on)
         return Related(at.file, at.line, at.column, message)
 
-    def misfit(self, misfit: Misfit) -> None:
+    def misfit(self, misfit: SchemaViolation) -> None:
         """Note a mistake of shape, and keep from further looks what it spoils."""
         self.problem(misfit.path, misfit.code, misfit.message, on=misfit.on, hint=misfit.hint)
         if misfit.broken is not None:

@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.read.document import Document, Path
-from lambdo_router.config.read.shape import Misfit, found, value_at
+from lambdo_router.config.read.shape import SchemaViolation, found, value_at
 from lambdo_router.core.strict_json import WideNumber
 
 
@@ -37,7 +37,7 @@ class Part:
         value = value_at(self.document.value, path) if self.is_written(path) else None
         return tuple(value) if isinstance(value, dict) else ()
 
-    def diagnostic(self, misfit: Misfit) -> Diagnostic:
+    def diagnostic(self, misfit: SchemaViolation) -> Diagnostic:
         """The mistake of shape, at its place."""
         return self.document.diagnostic(
             misfit.path, misfit.code, misfit.message, on=misfit.on, hint=misfit.hint

@@ -50,7 +50,7 @@ _LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
+class SchemaViolation:
     """One place where a value has not the shape that its schema asks for."""
 
     path: Path
@@ -91,7 +91,9 @@ class Author(Protocol):
         ...
 
 
-def misfits(value: object, schema: str, author: Author, below: Path = ()) -> Iterator[Misfit]:
+def misfits(
+    value: object, schema: str, author: Author, below: Path = ()
+) -> Iterator[SchemaViolation]:
     """
     Every place where `value` has not the shape of the schema with that file name, in no order.
 
@@ -111,7 +113,7 @@ def _quick_check(name: str) -> Callable[[object], bool]:
     return quick_check(_expanded_schema(name))
 
 
-def misspelt(found: Sequence[Misfit]) -> set[Path]:
+def misspelt(found: Sequence[SchemaViolation]) -> set[Path]:
     """Keys that are likely written, only misspelt: that they are missing need not be said."""
     return {
         (*misfit.path[:-1], likely[1])
@@ -209,7 +211,7 @@ class _Sentences:
     author: Author
     below: Path
 
-    def of(self, error: _Error) -> Iterator[Misfit]:
+    def of(self, error: _Error) -> Iterator[SchemaViolation]:
         path = (*self.below, *error.path)
         if error.is_of_name:
             yield self._name(path, error)
@@ -239,7 +241,7 @@ class _Sentences:
         else:
             yield single.get(keyword, self._range)(path, error)
 
-    def _unknown_keys(self, path: Path, error: _Error) -> Iterator[Misfit]:
+    def _unknown_keys(self, path: Path, error: _Error) -> Iterator[SchemaViolation]:
         known = error.schema["properties"]
         for key in error.value:
             if key not in known:
@@ -247,14 +249,14 @@ class _Sentences:
                 what = f"unknown key `{key}` in {self.author.describe(path)}"
                 home = "" if self.below else _home(key, known)
                 hint = f"{home}{closest(key, known)}"
-                yield Misfit(at, "unknown-key", what, hint, "key", at)
+                yield SchemaViolation(at, "unknown-key", what, hint, "key", at)
 
-    def _missing_key(self, path: Path, error: _Error) -> Misfit:
+    def _missing_key(self, path: Path, error: _Error) -> SchemaViolation:
         key = error.missing
         what = f"{self.author.describe(path)} has no `{key}`"
-        return Misfit(path, "missing-key", what, "it must be written", "key", (*path, key))
+        return SchemaViolation(path, "missing-key", what, "it must be written", "key", (*path, key))
 
-    def _alternatives(self, path: Path, error: _Error) -> Iterator[Misfit]:
+    def _alternatives(self, path: Path, error: _Error) -> Iterator[SchemaViolation]:
         """Go on with the alternative of the value's type; without one, say what is allowed."""
         root = len(error.path)
         meant = [
@@ -267,9 +269,9 @@ class _Sentences:
                 yield from self.of(inner)
             return
         what = f"{self.author.describe(path)} is {self.author.shown(path)}"
-        yield Misfit(path, "wrong-type", what, error.advice, broken=path)
+        yield SchemaViolation(path, "wrong-type", what, error.advice, broken=path)
 
-    def _exactly_one(self, path: Path, error: _Error) -> Iterator[Misfit]:
+    def _exactly_one(self, path: Path, error: _Error) -> Iterator[SchemaViolation]:
         if not isinstance(error.value, dict):
             return  # its type is wrong, which is reported already
         keys = [key for branch in error.wanted for key in branch.get("required", ())]
@@ -278,21 +280,23 @@ class _Sentences:
         has = f"has {' and '.join(present)}" if present else f"has none of {names}"
         what = f"{self.author.describe(path)} {has}"
         code = "conflicting-keys" if present else "missing-key"
-        yield Misfit(path, code, what, error.advice, "key")
+        yield SchemaViolation(path, code, what, error.advice, "key")
 
-    def _duplicates(self, path: Path, error: _Error) -> Iterator[Misfit]:
+    def _duplicates(self, path: Path, error: _Error) -> Iterator[SchemaViolation]:
         for index, item in enumerate(error.value):
             if item in error.value[:index]:
                 at = (*path, index)
                 what = f"{self.author.describe(path)} has {self.author.shown(at)} twice"
-                yield Misfit(at, "duplicate-item", what, "remove one of them")
+                yield SchemaViolation(at, "duplicate-item", what, "remove one of them")
 
-    def _type(self, path: Path, error: _Error) -> Misfit:
+    def _type(self, path: Path, error: _Error) -> SchemaViolation:
         wanted = error.wanted
         names = [wanted] if isinstance(wanted, str) else wanted
         allowed = " or ".join(_TYPES[name] for name in names)
         what = f"{self.author.describe(path)} must be {allowed}, not {self.author.shown(path)}"
-        return Misfit(path, "wrong-type", what, self._retyped(path, names, error), broken=path)
+        return SchemaViolation(
+            path, "wrong-type", what, self._retyped(path, names, error), broken=path
+        )
 
     def _retyped(self, path: Path, wanted: Sequence[str], error: _Error) -> str:
         """How to write what the author seems to mean as the type that is wanted."""
@@ -313,7 +317,7 @@ class _Sentences:
                 return "write it without quotes"
         return error.advice
 
-    def _choice(self, path: Path, error: _Error) -> Misfit:
+    def _choice(self, path: Path, error: _Error) -> SchemaViolation:
         instance, value = error.value, error.wanted
         allowed = [value] if error.keyword == "const" else value
         what = f"{self.author.describe(path)} is {self.author.shown(path)}"
@@ -322,7 +326,7 @@ class _Sentences:
             hint = "write it without quotes"
         if not hint and isinstance(instance, str) and all(isinstance(one, str) for one in allowed):
             hint = closest(instance, allowed)
-        return Misfit(
+        return SchemaViolation(
             path,
             "not-allowed",
             what,
@@ -330,33 +334,33 @@ class _Sentences:
             broken=path,
         )
 
-    def _empty(self, path: Path, error: _Error) -> Misfit:
+    def _empty(self, path: Path, error: _Error) -> SchemaViolation:
         what = f"{self.author.describe(path)} is empty"
         hint = error.schema.get("emptyErrorMessage", "write a value, or remove the key")
-        return Misfit(path, "empty", what, hint, broken=path)
+        return SchemaViolation(path, "empty", what, hint, broken=path)
 
-    def _too_many(self, path: Path, error: _Error) -> Misfit:
+    def _too_many(self, path: Path, error: _Error) -> SchemaViolation:
         what = f"{self.author.describe(path)} has {len(error.value)} items"
-        return Misfit(path, "out-of-range", what, f"allowed are at most {error.wanted}")
+        return SchemaViolation(path, "out-of-range", what, f"allowed are at most {error.wanted}")
 
-    def _format(self, path: Path, error: _Error) -> Misfit:
+    def _format(self, path: Path, error: _Error) -> SchemaViolation:
         what = f"{self.author.describe(path)} is {self.author.shown(path)}"
-        return Misfit(path, "bad-format", what, error.advice, broken=path)
+        return SchemaViolation(path, "bad-format", what, error.advice, broken=path)
 
-    def _range(self, path: Path, error: _Error) -> Misfit:
+    def _range(self, path: Path, error: _Error) -> SchemaViolation:
         low, high = error.schema.get("minimum"), error.schema.get("maximum")
         what = f"{self.author.describe(path)} is {self.author.shown(path)}"
         if low is None:
             hint = f"allowed is more than {error.schema['exclusiveMinimum']}, and at most {high}"
         else:
             hint = f"allowed is {low} to {high}"
-        return Misfit(path, "out-of-range", what, hint, broken=path)
+        return SchemaViolation(path, "out-of-range", what, hint, broken=path)
 
-    def _name(self, path: Path, error: _Error) -> Misfit:
+    def _name(self, path: Path, error: _Error) -> SchemaViolation:
         name = error.value
         what = f"{self.author.describe(path)} has the key {json.dumps(name, ensure_ascii=False)}"
         at = (*path, name)
-        return Misfit(at, "bad-name", what, error.advice, "key", at)
+        return SchemaViolation(at, "bad-name", what, error.advice, "key", at)
 
 
 def doubles(value: object) -> object:

@@ -24,12 +24,12 @@ from lambdo_router.adapters.sqs.threads import Threads
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
 from lambdo_router.config.load import Examined, LoadedRoutes, sound
 from lambdo_router.config.read.mirror import Mirror
-from lambdo_router.config.watch import News, Reloaded, ReloadFailed
+from lambdo_router.config.watch import LoadFailed, News, Reloaded
 from lambdo_router.core.backoff import backoff
 from lambdo_router.engine.waiting import set_within
 from lambdo_router.service.remote_routes.cache import Cache
 from lambdo_router.service.remote_routes.place import File, Place, RoutesUnavailable
-from lambdo_router.service.remote_routes.snapshot import Load, Round, Snapshot, assemble
+from lambdo_router.service.remote_routes.snapshot import FetchedRoutes, Load, Round, assemble
 
 POLL: Final = 30.0
 """Seconds between two looks."""
@@ -76,7 +76,7 @@ class RoutesOrigin:
         self._poll, self._quiet, self._jitter = poll, quiet, jitter
         # A thread of our own: nobody waits for it at the end, however slow the place is.
         self._threads = Threads("routes", 1)
-        self._snapshot: Snapshot | None = None
+        self._snapshot: FetchedRoutes | None = None
         """What was loaded last, be it good or bad."""
         self._known: dict[str, File] = {}
         """The newest version of each file that was ever needed."""
@@ -110,7 +110,7 @@ class RoutesOrigin:
         first: LoadedRoutes,
         nudge: asyncio.Event,
         nothing_new: Callable[[str], None] = lambda _: None,
-    ) -> AsyncGenerator[Reloaded[LoadedRoutes] | ReloadFailed, None]:
+    ) -> AsyncGenerator[Reloaded[LoadedRoutes] | LoadFailed, None]:
         """
         Yield what comes of the routes after `first`, for ever; as `config.watch.follow` does.
 
@@ -155,7 +155,7 @@ class RoutesOrigin:
 
     def _told(
         self, news: News[LoadedRoutes], examined: Examined, *, asked: bool
-    ) -> Reloaded[LoadedRoutes] | ReloadFailed | None:
+    ) -> Reloaded[LoadedRoutes] | LoadFailed | None:
         try:
             return news.of_load(sound(examined))
         except ConfigError as error:
@@ -180,7 +180,7 @@ class RoutesOrigin:
                     break
         return await self._threads.run(self._fetch_and_load)
 
-    def _seen_again(self, before: Snapshot) -> Snapshot:
+    def _seen_again(self, before: FetchedRoutes) -> FetchedRoutes:
         seen = Round(self._place, self._known).again(before)
         self._known |= {name: file for name, file in seen.files.items() if file is not None}
         return seen

@@ -31,7 +31,7 @@ Load = Callable[[Path, Mirror], Examined]
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class FetchedRoutes:
     """What a place held."""
 
     files: Mapping[str, File | None] = field(default_factory=dict)
@@ -82,15 +82,17 @@ class Round:
             self.listings[folder] = tuple(sorted(self._place.names(folder)))
         return self.listings[folder]
 
-    def again(self, snapshot: Snapshot) -> Snapshot:
+    def again(self, snapshot: FetchedRoutes) -> FetchedRoutes:
         """What the same files and folders hold by now. Raises RoutesUnavailable."""
-        return Snapshot(
+        return FetchedRoutes(
             {name: self.file(name) for name in snapshot.files},
             {folder: self.names(folder) for folder in snapshot.listings},
         )
 
 
-def assemble(place: Place, found: Round, folder: Path, load: Load) -> tuple[Snapshot, Examined]:
+def assemble(
+    place: Place, found: Round, folder: Path, load: Load
+) -> tuple[FetchedRoutes, Examined]:
     """
     Fetch the routes file and all that it leads to into the empty `folder`, and load it.
 
@@ -116,7 +118,7 @@ def assemble(place: Place, found: Round, folder: Path, load: Load) -> tuple[Snap
         wanted = [n for n in dict.fromkeys(names) if n is not None and n not in looked_for]
         wanted = [name for name in wanted if _is_sound(name)]
     files = {name: found.files[name] for name in looked_for}
-    return Snapshot(files, {head: found.listings[head] for head in listed}), examined
+    return FetchedRoutes(files, {head: found.listings[head] for head in listed}), examined
 
 
 def _keep(folder: Path, name: str, file: File | None, place: Place) -> None:

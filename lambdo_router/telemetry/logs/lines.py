@@ -65,7 +65,7 @@ def lines_of(fact: journal.Fact) -> Iterator[Line]:
             | journal.Redelivered()
             | journal.Decided()
             | journal.Settled()
-            | journal.TakenOver()
+            | journal.MachineAdopted()
             | journal.LeaseLost()
         ):
             yield from _of_messages(fact)
@@ -79,7 +79,7 @@ def lines_of(fact: journal.Fact) -> Iterator[Line]:
             | journal.GivenBack()
             | journal.LeasesRenewed()
             | journal.SettlementFailed()
-            | journal.UnitFailed()
+            | journal.InternalError()
         ):
             yield from _of_queue(fact)
         case journal.WatchFailed() | journal.MachineOverdue() | journal.MachineEnded():
@@ -88,7 +88,7 @@ def lines_of(fact: journal.Fact) -> Iterator[Line]:
             yield _of_report(fact)
         case journal.ProfileFailing() | journal.ProfileRecovered():
             yield _of_profile(fact)
-        case journal.TableSwapped() | journal.RoutesLoaded() | journal.RoutesRefused():
+        case journal.TableActivated() | journal.RoutesLoaded() | journal.ReloadFailed():
             yield _of_routes(fact)
         case journal.Stopping():
             yield Line("info", "router.stopping", {"grace": fact.grace})
@@ -104,7 +104,7 @@ def _of_messages(
     | journal.Redelivered
     | journal.Decided
     | journal.Settled
-    | journal.TakenOver
+    | journal.MachineAdopted
     | journal.LeaseLost,
 ) -> Iterator[Line]:
     queue = {"queue": fact.queue}
@@ -118,7 +118,7 @@ def _of_messages(
             yield _of_decision(fact)
         case journal.Settled():
             yield _of_settlement(fact)
-        case journal.TakenOver():
+        case journal.MachineAdopted():
             topic = {**queue, "machine": fact.machine_id}
             fields = {**queue, "message": fact.message_id, "machine": fact.machine_id}
             yield Line("info", "message.taken_over", fields, topic)
@@ -227,7 +227,7 @@ def _of_queue(
     | journal.GivenBack
     | journal.LeasesRenewed
     | journal.SettlementFailed
-    | journal.UnitFailed,
+    | journal.InternalError,
 ) -> Iterator[Line]:
     queue = {"queue": fact.queue}
     fields: _Fields
@@ -254,7 +254,7 @@ def _of_queue(
             fields = {**queue, **_named(fact.message_ids), "action": action, "why": why}
             topic = {**queue, "action": action, "why": _class(why)}
             yield Line("error", "settlement.failed", fields, topic)
-        case journal.UnitFailed(error=defect):
+        case journal.InternalError(error=defect):
             topic = {**queue, "error": type(defect).__name__, "at": _place(defect)}
             fields = {**topic, **_named(fact.message_ids)}
             yield Line("error", "unit.failed", fields, topic, error=defect)
@@ -328,11 +328,11 @@ def _of_profile(fact: journal.ProfileFailing | journal.ProfileRecovered) -> Line
 
 
 def _of_routes(
-    fact: journal.TableSwapped | journal.RoutesLoaded | journal.RoutesRefused,
+    fact: journal.TableActivated | journal.RoutesLoaded | journal.ReloadFailed,
 ) -> Line:
     fields: _Fields
     match fact:
-        case journal.TableSwapped():
+        case journal.TableActivated():
             fields = {
                 "generation": fact.generation,
                 "previous": fact.previous,
@@ -348,7 +348,7 @@ def _of_routes(
                 "warnings": list(fact.warnings),
             }
             return Line("info", "routes.loaded", fields)
-        case journal.RoutesRefused():
+        case journal.ReloadFailed():
             return Line("error", "routes.refused", {"problems": list(fact.problems)})
         case unreachable:
             assert_never(unreachable)

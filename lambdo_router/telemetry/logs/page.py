@@ -68,7 +68,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "until": "when it happened last, in UTC",
     "url": "where the router's own server is",
     "version": "of lambdo-router",
-    "waited": "seconds from being ripe to the launch slot",
+    "waited": "seconds from being due to the launch slot",
     "warnings": "each as `file:line:col: warning: message [code]`",
     "why": "the reason in words, or the service's code for it",
 }

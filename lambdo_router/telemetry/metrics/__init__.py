@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from lambdo_router.core import journal
 from lambdo_router.core.prices import Prices, read_prices
-from lambdo_router.core.snapshot import Levels
+from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.telemetry.metrics.counting import Counting
 from lambdo_router.telemetry.metrics.gauges import STATES, Gauges, State, memory_limit
 
@@ -25,7 +25,7 @@ class Metrics:
 
     def __init__(
         self,
-        levels: Callable[[], Levels] | None,
+        levels: Callable[[], Snapshot] | None,
         wall: Callable[[], float] = time.time,
         *,
         prices: Prices | None = None,

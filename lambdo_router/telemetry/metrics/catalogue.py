@@ -248,7 +248,7 @@ BATCH_BYTES: Final = _LAUNCHES.histogram(
 )
 LAUNCH_WAIT: Final = _LAUNCHES.histogram(
     "lambdo_launch_wait_seconds",
-    "From a batch being ripe to its launch: the wait for the profile and for a launch slot.",
+    "From a batch being due to its launch: the wait for the profile and for a launch slot.",
     "app",
     "profile",
     buckets=_WAITS,

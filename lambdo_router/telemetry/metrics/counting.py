@@ -75,10 +75,10 @@ class Counting:
                 journal.LeasesRenewed()
                 | journal.LeaseLost()
                 | journal.Redelivered()
-                | journal.TakenOver()
+                | journal.MachineAdopted()
                 | journal.GivenBack()
                 | journal.SettlementFailed()
-                | journal.UnitFailed()
+                | journal.InternalError()
             ):
                 self._count_held(fact)
             case journal.BatchClosed() | journal.Launched() | journal.LaunchFailed():
@@ -91,7 +91,7 @@ class Counting:
                 | journal.WatchFailed()
             ):
                 self._count_machine(fact)
-            case journal.RoutesLoaded() | journal.RoutesRefused() | journal.TableSwapped():
+            case journal.RoutesLoaded() | journal.ReloadFailed() | journal.TableActivated():
                 self._count_routes(fact)
             case (
                 # Levels say what these do, and better: it is gone when it is over.
@@ -160,10 +160,10 @@ class Counting:
         fact: journal.LeasesRenewed
         | journal.LeaseLost
         | journal.Redelivered
-        | journal.TakenOver
+        | journal.MachineAdopted
         | journal.GivenBack
         | journal.SettlementFailed
-        | journal.UnitFailed,
+        | journal.InternalError,
     ) -> None:
         queue = (fact.queue,)
         match fact:
@@ -175,7 +175,7 @@ class Counting:
                 self._leases_lost.add(queue, len(fact.message_ids))
             case journal.Redelivered():
                 self._redelivered.add(queue)
-            case journal.TakenOver():
+            case journal.MachineAdopted():
                 self._taken_over.add(queue)
             case journal.GivenBack():
                 self._given_back.add(queue, len(fact.message_ids))
@@ -184,7 +184,7 @@ class Counting:
                 # "send to QUEUE" names the queue too, which is another one than the message's.
                 action = "send" if fact.action.startswith("send") else fact.action
                 self._settlement_failures.add((fact.queue, action), len(fact.message_ids))
-            case journal.UnitFailed():
+            case journal.InternalError():
                 self._unit_failures.add(queue)
 
     def _count_launch(
@@ -232,14 +232,14 @@ class Counting:
                 self._watch_failures.add((fact.app, fact.error.code))
 
     def _count_routes(
-        self, fact: journal.RoutesLoaded | journal.RoutesRefused | journal.TableSwapped
+        self, fact: journal.RoutesLoaded | journal.ReloadFailed | journal.TableActivated
     ) -> None:
         match fact:
             case journal.RoutesLoaded():
                 self._reloads.add(("loaded",))
-            case journal.RoutesRefused():
+            case journal.ReloadFailed():
                 self._reloads.add(("refused",))
-            case journal.TableSwapped(table=table):
+            case journal.TableActivated(table=table):
                 self._take(table)
 
     def _take(self, table: RoutingTable) -> None:

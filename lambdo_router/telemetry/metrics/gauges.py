@@ -14,11 +14,11 @@ from prometheus_client.registry import Collector
 from lambdo_router import __version__
 from lambdo_router.core import journal
 from lambdo_router.core.routing import RoutingTable
-from lambdo_router.core.snapshot import Levels
+from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.telemetry.metrics import catalogue
 from lambdo_router.telemetry.metrics.series import family_of, summed
 
-STATES = (journal.TableSwapped, journal.RoutesLoaded, journal.RoutesRefused, journal.Stopping)
+STATES = (journal.TableActivated, journal.RoutesLoaded, journal.ReloadFailed, journal.Stopping)
 """The facts that change a State."""
 
 
@@ -34,11 +34,11 @@ class State:
     def follow(self, fact: journal.Fact, now: float) -> None:
         """Take one of these facts into account; `now` in unix seconds."""
         match fact:
-            case journal.TableSwapped():
+            case journal.TableActivated():
                 self.table, self.taken_at, self.refused = fact.table, now, False
             case journal.RoutesLoaded():
                 self.taken_at, self.refused = now, False
-            case journal.RoutesRefused():
+            case journal.ReloadFailed():
                 self.refused = True
             case journal.Stopping():
                 self.stopping = True
@@ -50,7 +50,11 @@ class Gauges(Collector):
     """Makes families when it is asked to."""
 
     def __init__(
-        self, levels: Callable[[], Levels] | None, state: State, prices_of: str, memory: int | None
+        self,
+        levels: Callable[[], Snapshot] | None,
+        state: State,
+        prices_of: str,
+        memory: int | None,
     ) -> None:
         """`prices_of` is the date of the price table, `memory` the limit in bytes."""
         self._levels = levels
@@ -79,7 +83,7 @@ class Gauges(Collector):
             yield family_of(catalogue.MEMORY_LIMIT, [((), float(self._memory))])
 
 
-def _of_levels(levels: Levels) -> Iterator[Metric]:
+def _of_levels(levels: Snapshot) -> Iterator[Metric]:
     """A queue is there twice while one of its name drains and another is read: they are added."""
     queues, machines = levels.queues, levels.machines
     yield family_of(catalogue.HELD, summed(((q.queue,), q.held) for q in queues))

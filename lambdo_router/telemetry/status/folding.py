@@ -11,7 +11,7 @@ from typing import assert_never
 
 from lambdo_router import __version__
 from lambdo_router.core import journal
-from lambdo_router.core.snapshot import Levels
+from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.telemetry.status.batches import Batches
 from lambdo_router.telemetry.status.health import health_of
 from lambdo_router.telemetry.status.known import Known
@@ -31,7 +31,7 @@ _RELOADS = 20
 _LINES = 50
 """Of what a reload says."""
 
-RoutesFact = journal.TableSwapped | journal.RoutesLoaded | journal.RoutesRefused
+RoutesFact = journal.TableActivated | journal.RoutesLoaded | journal.ReloadFailed
 
 
 class Overview:
@@ -57,7 +57,7 @@ class Overview:
         self._start_problems.append(cut(problem))
         self._failures.note("start", problem, "", self._wall())
 
-    def status(self, levels: Levels) -> Status:
+    def status(self, levels: Snapshot) -> Status:
         """How things are at this moment, with what the router holds."""
         now, known = self._wall(), self._known
         levels_of, router = by_queue(levels.queues), self._router()
@@ -115,10 +115,10 @@ class Overview:
                 self._of_queues.failed(fact, now)
             case journal.LeaseLost() | journal.SettlementFailed():
                 self._of_queues.loss(fact, now)
-            case journal.UnitFailed():
+            case journal.InternalError():
                 self._of_queues.loss(fact, now)
                 self._of_machines.broken(fact, now)
-            case journal.TableSwapped() | journal.RoutesLoaded() | journal.RoutesRefused():
+            case journal.TableActivated() | journal.RoutesLoaded() | journal.ReloadFailed():
                 self._routes_file(fact, now)
             case journal.Stopping(grace=grace):
                 self._state, self._since, self._stop_by = "stopping", now, now + grace
@@ -129,7 +129,7 @@ class Overview:
                 journal.GivenBack()
                 | journal.MachineOverdue()
                 | journal.ReportTaken()
-                | journal.TakenOver()
+                | journal.MachineAdopted()
                 | journal.ProfileRecovered()
             ):
                 pass  # other facts say what comes of it
@@ -158,7 +158,7 @@ class Overview:
     def _routes_file(self, fact: RoutesFact, now: float) -> None:
         table = self._known.table
         match fact:
-            case journal.RoutesRefused(problems=problems):
+            case journal.ReloadFailed(problems=problems):
                 generation = "" if table is None else table.generation
                 shown = tuple(map(cut, problems[:_LINES]))
                 self._refused = Reload("refused", now, generation, None, shown)
@@ -167,7 +167,7 @@ class Overview:
                 self._refused, self._loaded = None, fact
                 if table is not None and generation == table.generation:
                     self._accepted(generation, None, now)
-            case journal.TableSwapped(generation=generation, previous=previous):
+            case journal.TableActivated(generation=generation, previous=previous):
                 if self._state == "starting":
                     self._state, self._since = "running", now
                 if self._loaded is not None and self._loaded.generation == generation:

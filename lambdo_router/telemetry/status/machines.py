@@ -121,7 +121,7 @@ class MachineFold:
         """What came as a report was not taken; whoever sent it named the batch."""
         self.failures.note("report", fact.why, str(fact.status), now, batch_id=cut(fact.batch_id))
 
-    def broken(self, fact: journal.UnitFailed, now: float) -> None:
+    def broken(self, fact: journal.InternalError, now: float) -> None:
         """A defect of this program has ended what was done for a batch, if it is one."""
         text = f"a defect of lambdo-router ({type(fact.error).__name__}); its log has more"
         self.batches.broken(fact.message_ids, text, now)

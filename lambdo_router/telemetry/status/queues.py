@@ -13,7 +13,7 @@ from lambdo_router.telemetry.status.troubles import Failures, worse
 
 MessageFact = journal.Received | journal.Redelivered | journal.Decided | journal.Settled
 QueueFact = journal.QueueOpened | journal.QueueClosed | journal.Polled | journal.LeasesRenewed
-LossFact = journal.LeaseLost | journal.SettlementFailed | journal.UnitFailed
+LossFact = journal.LeaseLost | journal.SettlementFailed | journal.InternalError
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class QueueFold:
                 kind, text, code = "lease", f"lease lost: {why}", ""
             case journal.SettlementFailed(action=action, why=why):
                 kind, text, code = "settlement", f"{action}: {why}", ""
-            case journal.UnitFailed(error=error):
+            case journal.InternalError(error=error):
                 kind, code = "defect", type(error).__name__
                 text = f"a defect of lambdo-router ({code}); its log has more"
             case unreachable:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lambdo_router.core.journal import EndKind
-from lambdo_router.core.snapshot import MachineLevel
+from lambdo_router.core.snapshot import MachinesSnapshot
 
 FORMAT_VERSION = "1.0"
 """Within 1.x keys are only added."""
@@ -174,7 +174,7 @@ class BatchStatus:
     event_bytes: int
     closed: float
     waited: float
-    """Seconds from being ripe to its launch slot."""
+    """Seconds from being due to its launch slot."""
     attempts: int = 0
     machine_id: str | None = None
     machine_name: str | None = None
@@ -263,7 +263,7 @@ class Status:
     routes: tuple[RouteStatus, ...]
     """In the order of the file."""
     apps: tuple[AppStatus, ...]
-    machines: tuple[MachineLevel, ...]
+    machines: tuple[MachinesSnapshot, ...]
     batches: tuple[BatchStatus, ...]
     """The newest first."""
     failures: tuple[Failure, ...]

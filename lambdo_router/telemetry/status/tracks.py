@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lambdo_router.core.routing import Route
-from lambdo_router.core.snapshot import QueueLevel
+from lambdo_router.core.snapshot import QueueSnapshot
 from lambdo_router.telemetry.status.status import (
     AppStatus,
     Failure,
@@ -72,7 +72,7 @@ class QueueTrack:
         if self.troubles.pop(what, None) is not None and what in _READ:
             self.since = now
 
-    def status(self, levels: Iterable[QueueLevel], now: float) -> QueueStatus:
+    def status(self, levels: Iterable[QueueSnapshot], now: float) -> QueueStatus:
         """As it is at this moment; there are two levels while its address changes."""
         levels = tuple(levels)
         margins = [level.margin for level in levels if level.margin is not None]
@@ -198,9 +198,9 @@ class AppTrack:
         return AppStatus(self.name, "failing", trouble.code in _TOKEN_CODES, trouble)
 
 
-def by_queue(levels: Iterable[QueueLevel]) -> Mapping[str, list[QueueLevel]]:
+def by_queue(levels: Iterable[QueueSnapshot]) -> Mapping[str, list[QueueSnapshot]]:
     """The levels of each queue, by its name."""
-    grouped: dict[str, list[QueueLevel]] = {}
+    grouped: dict[str, list[QueueSnapshot]] = {}
     for level in levels:
         grouped.setdefault(level.queue, []).append(level)
     return grouped

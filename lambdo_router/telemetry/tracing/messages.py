@@ -141,7 +141,7 @@ class MessageSpans:
             if message is not None:
                 message.since = now
 
-    def taken_over(self, fact: journal.TakenOver) -> None:
+    def taken_over(self, fact: journal.MachineAdopted) -> None:
         """A Machine of an earlier launch decides for a message."""
         message = self._held.get((fact.queue, fact.message_id))
         if message is None:

@@ -27,7 +27,7 @@ class Spans:
             journal.Received: self.messages.received,
             journal.Redelivered: self.messages.redelivered,
             journal.Decided: self.messages.decided,
-            journal.TakenOver: self.messages.taken_over,
+            journal.MachineAdopted: self.messages.taken_over,
             journal.BatchClosed: self._closed,
             journal.LaunchFailed: self.batches.launch_failed,
             journal.Launched: self._launched,
@@ -36,7 +36,7 @@ class Spans:
             journal.GivenBack: self.messages.given_back,
             journal.LeaseLost: self.messages.lost,
             journal.SettlementFailed: self._settlement_failed,
-            journal.UnitFailed: self._unit_failed,
+            journal.InternalError: self._unit_failed,
             journal.QueueClosed: self._queue_closed,
         }
 
@@ -77,7 +77,7 @@ class Spans:
         why = f"{fact.action}: {fact.why}"
         self.messages.broken(fact.queue, fact.message_ids, "settlement_failed", why)
 
-    def _unit_failed(self, fact: journal.UnitFailed) -> None:
+    def _unit_failed(self, fact: journal.InternalError) -> None:
         kind = type(fact.error).__name__
         self.messages.broken(fact.queue, fact.message_ids, kind, str(fact.error))
 
