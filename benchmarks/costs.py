@@ -39,11 +39,12 @@ from virtual import (
 )
 
 from lambdo_router.core import journal
-from lambdo_router.core.machine import Machine, MachineRequest, TokenBucket
+from lambdo_router.core.machine import Machine, MachineRequest
 from lambdo_router.core.message import Message
 from lambdo_router.core.prices import read_prices
 from lambdo_router.core.profile import SIZES
 from lambdo_router.core.routing import Queue
+from lambdo_router.core.throttle import TokenBucket
 from lambdo_router.engine.slots import LaunchSlots
 
 START = 2.0

@@ -33,7 +33,6 @@ from lambdo_router.core.profile import SIZES, Profile
 from lambdo_router.core.routing import Queue, Route, Routed, RoutingTable
 from lambdo_router.core.settlement import Acknowledge
 from lambdo_router.engine.router import Limits, Router
-from lambdo_router.local.local import LOCAL_KEYS
 from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
@@ -41,6 +40,7 @@ from lambdo_router.local.machines_server import (
     ScriptedRunner,
     machines_app,
 )
+from lambdo_router.local.names import LOCAL_KEYS
 from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
 from lambdo_router.service.running import no_changes
 from lambdo_router.telemetry.metrics import Metrics

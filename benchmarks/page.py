@@ -47,7 +47,7 @@ from lambdo_router.core.routing import Queue, Route, RoutingTable
 from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.engine.failure_reports import Reports
 from lambdo_router.engine.router import Router
-from lambdo_router.local.local import LOCAL_KEYS
+from lambdo_router.local.names import LOCAL_KEYS
 from lambdo_router.service.running import no_changes
 from lambdo_router.telemetry.status import Overview
 

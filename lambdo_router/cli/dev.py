@@ -21,7 +21,7 @@ from lambdo_router.config.samples import Sample, read_samples
 from lambdo_router.core.profile import normalise_image
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.engine.router import Limits, Router
-from lambdo_router.local.local import local_name
+from lambdo_router.local.names import local_name
 from lambdo_router.local.stack import Ports, Stack, StackError, local_stack
 from lambdo_router.service.observers import Observers
 from lambdo_router.service.running import EndedAtOnce, signals, tables

@@ -36,7 +36,7 @@ class Endpoint:
     @property
     def is_loopback(self) -> bool:
         """Whether it is a server on this machine."""
-        from lambdo_router.local.local import is_loopback
+        from lambdo_router.local.names import is_loopback
 
         return self.url is not None and is_loopback(self.url)
 
@@ -48,7 +48,7 @@ class Endpoint:
         and the variables that hold AWS's need not be set. Raises UsageError if one is not that must
         be.
         """
-        from lambdo_router.local.local import local_name, stand_in
+        from lambdo_router.local.names import local_name, stand_in
 
         if self.is_loopback and (self.asked_for or queue.endpoint is None):
             return stand_in(queue, lookup=local_name(queue))
@@ -75,7 +75,7 @@ class Endpoint:
         Servers on this machine take any keys, so none are asked for.
         """
         from lambdo_router.adapters.sqs import SqsSettings
-        from lambdo_router.local.local import LOCAL_KEYS, LOCAL_REGION
+        from lambdo_router.local.names import LOCAL_KEYS, LOCAL_REGION
 
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if not self.is_loopback:

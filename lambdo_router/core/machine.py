@@ -29,8 +29,6 @@ _DIGEST_LENGTH = 16
 _READABLE = 0o644
 """Fly writes the files as root, with modes it does not document; an image may run as anybody."""
 _LONGEST_URL = 200
-_TRANSIT = 0.25
-"""Seconds that a create may be on its way to Fly, with the first connection to be made."""
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 _LONGEST_TRACE = TraceContext("f" * 32, "f" * 16, "01", "x" * LONGEST_STATE)
 
@@ -254,51 +252,3 @@ def _file(path: str, text: str) -> dict[str, Any]:
 def _base64_bytes(count: int) -> int:
     """At most so many characters, wherever in the file the bytes stand."""
     return (count * 4 + 2) // 3 + 1
-
-
-class TokenBucket:
-    """
-    Fly takes about one create per second and app, three at once (its documented limit per action).
-
-    A token bucket in values: `wait` asks, `take` spends. `pause` closes it until a given time, for
-    when Fly has answered 429 all the same.
-    """
-
-    def __init__(self, rate: float, burst: int) -> None:
-        """`rate` launches a second, `burst` at once."""
-        self._rate = rate
-        self._burst = burst
-        self._tokens = float(burst)
-        self._as_of = -math.inf
-        self._closed_until = 0.0
-
-    def wait(self, now: float) -> float:
-        """Seconds until a launch may go out; 0.0 if it may now."""
-        return self.wait_behind(0, now)
-
-    def wait_behind(self, others: int, now: float) -> float:
-        """Seconds until a launch may go out for which so many others wait already."""
-        missing = 1.0 + others - self._filled(now)
-        fills_in = missing / self._rate + max(0.0, self._as_of - now) if missing > 0 else 0.0
-        return max(0.0, fills_in, self._closed_until - now)
-
-    def take(self, now: float) -> None:
-        """Spend one launch."""
-        filled = self._filled(now)
-        # Fly's bucket begins to fill again when the request arrives there, so one of ours that
-        # was full must not begin before. Later requests may then come early by as much.
-        late = _TRANSIT if filled > self._burst else 0.0
-        self._tokens = min(self._burst, filled) - 1.0
-        self._as_of = max(self._as_of, now + late)
-
-    def release(self) -> None:
-        """A launch that was taken did not go out."""
-        self._tokens += 1.0
-
-    def pause(self, until: float) -> None:
-        """Let nothing out before `until`."""
-        self._closed_until = max(self._closed_until, until)
-
-    def _filled(self, now: float) -> float:
-        """The launches that have come back since, not cut to the burst."""
-        return self._tokens + max(0.0, now - self._as_of) * self._rate

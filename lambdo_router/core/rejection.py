@@ -201,7 +201,7 @@ def read_facts(attributes: Mapping[str, str]) -> QueueFacts:
 
 
 @dataclass(slots=True)
-class Pace:
+class ReplayRate:
     """At most `rate` turns a second, evenly; None: as they come. `now` is of any steady clock."""
 
     rate: float | None = None

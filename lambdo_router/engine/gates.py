@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lambdo_router.core import journal
-from lambdo_router.core.circuit import CircuitBreaker
 from lambdo_router.core.errors import LaunchError
 from lambdo_router.core.profile import Profile
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.core.snapshot import FailingSnapshot
+from lambdo_router.core.throttle import CircuitBreaker
 from lambdo_router.engine.machine_tracker import MachineTracker
 
 _REMEMBERED = 1000

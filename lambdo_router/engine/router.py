@@ -16,10 +16,10 @@ from functools import partial
 from lambdo_router.core import journal
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError, QueueRefused
-from lambdo_router.core.machine import TokenBucket
 from lambdo_router.core.ports import Fly, MessageQueue, QueueOpener
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.core.snapshot import QueueSnapshot, QueueState, Snapshot
+from lambdo_router.core.throttle import TokenBucket
 from lambdo_router.core.trace_context import TraceContext
 from lambdo_router.engine.consumer import Consumer
 from lambdo_router.engine.context import Context

@@ -9,7 +9,7 @@ batches does not starve a quiet one.
 import asyncio
 from collections import deque
 
-from lambdo_router.core.machine import TokenBucket
+from lambdo_router.core.throttle import TokenBucket
 
 # A wait below the step of the loop's clock would come back at the same time, for ever.
 _SHORTEST_WAIT = 0.001

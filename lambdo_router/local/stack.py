@@ -31,7 +31,6 @@ from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.engine.failure_reports import Reports
 from lambdo_router.engine.router import Limits
-from lambdo_router.local.local import LOCAL_KEYS, LOCAL_REGION, local_name, stand_in
 from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
@@ -39,6 +38,7 @@ from lambdo_router.local.machines_server import (
     RateLimits,
     machines_app,
 )
+from lambdo_router.local.names import LOCAL_KEYS, LOCAL_REGION, local_name, stand_in
 from lambdo_router.local.sqs_server import Ledger, Sqs, sqs_app
 
 _REMEMBERED = 100_000

@@ -1,9 +1,9 @@
 import asyncio
 
-from lambdo_router.adapters.fly.pace import Pace
+from lambdo_router.adapters.fly.pace import RateLimiter
 
 
-async def turns(pace: Pace, count: int) -> list[float]:
+async def turns(pace: RateLimiter, count: int) -> list[float]:
     """When each of so many callers, who all come at once, had its turn, in their order."""
     clock = asyncio.get_running_loop().time
 
@@ -16,11 +16,11 @@ async def turns(pace: Pace, count: int) -> list[float]:
 
 async def test_three_at_once_and_one_a_second_in_the_order_of_coming() -> None:
     # A quarter second of grace: Fly's bucket begins to fill when the first call arrives there.
-    assert await turns(Pace(1.0, 3), 6) == [0.0, 0.0, 0.0, 1.25, 2.25, 3.25]
+    assert await turns(RateLimiter(1.0, 3), 6) == [0.0, 0.0, 0.0, 1.25, 2.25, 3.25]
 
 
 async def test_after_a_rest_there_are_three_again() -> None:
-    pace = Pace(1.0, 3)
+    pace = RateLimiter(1.0, 3)
     await turns(pace, 3)
     await asyncio.sleep(100.0)
 
@@ -28,7 +28,7 @@ async def test_after_a_rest_there_are_three_again() -> None:
 
 
 async def test_a_pause_holds_back_also_those_who_wait_already() -> None:
-    pace = Pace(1.0, 1)
+    pace = RateLimiter(1.0, 1)
     waiting = asyncio.create_task(turns(pace, 3))
     await asyncio.sleep(1.0)
     pace.pause(9.0)
@@ -37,7 +37,7 @@ async def test_a_pause_holds_back_also_those_who_wait_already() -> None:
 
 
 async def test_who_gives_up_costs_nobody_a_turn() -> None:
-    pace = Pace(1.0, 1)
+    pace = RateLimiter(1.0, 1)
     await pace.turn()
     given_up = asyncio.create_task(pace.turn())
     later = asyncio.create_task(turns(pace, 1))

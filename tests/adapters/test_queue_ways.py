@@ -9,7 +9,7 @@ from routes_files import compiled, queue_of, told
 from lambdo_router.cli.endpoint import Endpoint
 from lambdo_router.core.routing import Queue
 from lambdo_router.engine.router import _address
-from lambdo_router.local.local import stand_in
+from lambdo_router.local.names import stand_in
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:orders"
 ROLE = "arn:aws:iam::123456789012:role/reader"

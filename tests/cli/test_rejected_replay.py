@@ -15,7 +15,7 @@ from lambdo_router.cli.rejected.queue_browser import QueueBrowser, look_into
 from lambdo_router.cli.rejected.replay import Planned, Replay, Tally
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Attribute, Message
-from lambdo_router.core.rejection import NoTarget, Pace, Rejected, Sources, read_rejected
+from lambdo_router.core.rejection import NoTarget, Rejected, ReplayRate, Sources, read_rejected
 from lambdo_router.core.settlement import REJECTION_ATTRIBUTE, Rejection
 from lambdo_router.local.memory_queue import MemoryQueue
 
@@ -177,14 +177,14 @@ async def test_the_bar_is_told_of_every_message() -> None:
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
-# Pace, rounds and limits
+# ReplayRate, rounds and limits
 
 
 async def test_messages_go_at_the_pace_that_was_asked_for() -> None:
     scene = Scene()
     scene.reject("a", "b", "c")
 
-    await scene.replay(pace=Pace(0.5))
+    await scene.replay(pace=ReplayRate(0.5))
 
     assert [entry.at for entry in scene.source.ledger.entries] == [1.0, 3.0, 5.0]
 
@@ -200,7 +200,7 @@ async def test_leases_are_renewed_as_long_as_a_slow_replay_takes() -> None:
         margins.extend(scene.look.margin(message_id) for message_id in held)
 
     ids = [entry.message_id for entry in scene.aside.ledger.entries]
-    tally = await scene.replay(pace=Pace(0.01), progress=progress)
+    tally = await scene.replay(pace=ReplayRate(0.01), progress=progress)
 
     assert tally == Tally(replayed=Counter(orders=10))
     assert asyncio.get_running_loop().time() == 901.0
@@ -214,7 +214,7 @@ async def test_a_message_whose_lease_ran_out_is_not_sent() -> None:
     scene.reject("a", "b")
     scene.aside.fail("set_visibility", *[QueueUnavailable("away")] * 1000)
 
-    tally = await scene.replay(pace=Pace(1 / 100))
+    tally = await scene.replay(pace=ReplayRate(1 / 100))
 
     assert tally.replayed == Counter(orders=1)
     assert [why for _, why in tally.failed] == [
@@ -270,7 +270,7 @@ async def test_what_is_rejected_again_does_not_go_round_for_ever(
         scene.reject("again")
 
     await asyncio.sleep(1)
-    tally = await scene.replay(target=again, progress=progress, pace=Pace(1.0))
+    tally = await scene.replay(target=again, progress=progress, pace=ReplayRate(1.0))
 
     assert tally == Tally(replayed=Counter(orders=15), again=15)
     assert bodies(await contents(scene.aside)) == ["again"] * 15
@@ -496,7 +496,7 @@ async def test_a_stop_ends_the_wait_for_the_next_turn() -> None:
     scene.reject("a", "b")
     asyncio.get_running_loop().call_later(10.0, scene.stop.set)
 
-    tally = await scene.replay(pace=Pace(0.001))
+    tally = await scene.replay(pace=ReplayRate(0.001))
 
     assert asyncio.get_running_loop().time() == 10.0
     assert (tally.replayed.total(), tally.stopped) == (1, "interrupted")

@@ -16,7 +16,7 @@ from lambdo_router.admin.serving import serve
 from lambdo_router.cli import cli
 from lambdo_router.cli.endpoint import Endpoint
 from lambdo_router.core.message import Attribute
-from lambdo_router.local.local import LOCAL_KEYS
+from lambdo_router.local.names import LOCAL_KEYS
 from lambdo_router.local.sqs_server import Delivery, Sqs, sqs_app
 
 _EXAMPLE = Path(__file__).parents[2]

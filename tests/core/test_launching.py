@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from lambdo_router.core.batch import Batch, BatchKey
 from lambdo_router.core.machine import (
     REQUEST_LIMIT,
-    TokenBucket,
     entry_of,
     machine_name,
     machine_request,
@@ -18,6 +17,7 @@ from lambdo_router.core.machine import (
     room_for_entries,
 )
 from lambdo_router.core.message import Attribute, Event
+from lambdo_router.core.throttle import TokenBucket
 from lambdo_router.core.trace_context import TraceContext
 
 

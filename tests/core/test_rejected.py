@@ -17,9 +17,9 @@ from lambdo_router.core.rejection import (
     Filters,
     NoTarget,
     Outgoing,
-    Pace,
     QueueFacts,
     Rejected,
+    ReplayRate,
     Sources,
     outgoing,
     read_facts,
@@ -430,13 +430,13 @@ def test_what_sqs_tells_of_a_queue_is_read(attributes: dict[str, str], facts: Qu
 
 
 def test_turns_are_taken_at_an_even_pace_and_a_pause_saves_none_up() -> None:
-    pace = Pace(2.0)
+    pace = ReplayRate(2.0)
 
     assert [pace.reserve(10.0), pace.reserve(10.0), pace.reserve(10.25)] == [0.0, 0.5, 0.75]
     assert [pace.reserve(20.0), pace.reserve(20.0)] == [0.0, 0.5]
 
 
 def test_without_a_rate_nobody_waits() -> None:
-    pace = Pace()
+    pace = ReplayRate()
 
     assert [pace.reserve(1.0), pace.reserve(1.0)] == [0.0, 0.0]

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdo_router.core.circuit import CircuitBreaker
 from lambdo_router.core.ports import MachineSummary
+from lambdo_router.core.throttle import CircuitBreaker
 from lambdo_router.engine.fleet import AppMachines, Sweep
 
 

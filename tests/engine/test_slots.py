@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from lambdo_router.core.machine import TokenBucket
+from lambdo_router.core.throttle import TokenBucket
 from lambdo_router.engine.slots import LaunchSlots
 
 

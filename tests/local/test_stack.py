@@ -15,7 +15,7 @@ from lambdo_router.core.machine import entry_of, machine_request
 from lambdo_router.core.message import Event
 from lambdo_router.core.routing import Queue
 from lambdo_router.engine.router import Limits
-from lambdo_router.local.local import is_loopback, local_name
+from lambdo_router.local.names import is_loopback, local_name
 from lambdo_router.local.stack import Ports, StackError, local_stack
 
 _ARN = "arn:aws:sqs:eu-west-1:123456789012:orders"

@@ -35,7 +35,7 @@ from lambdo_router.adapters.fly.bounds import check_head, pieces_of
 from lambdo_router.adapters.fly.bounds import text_of as body_of
 from lambdo_router.adapters.fly.connections import transport_to
 from lambdo_router.adapters.fly.lists import ElementsOfArray
-from lambdo_router.adapters.fly.pace import Pace
+from lambdo_router.adapters.fly.pace import RateLimiter
 from lambdo_router.core.errors import LaunchError, LaunchUnavailable, MachineGone
 
 NEW_FOR: Final = 60.0
@@ -130,7 +130,7 @@ class FlyClient:
         wait = httpx.Timeout(timeout, connect=min(_CONNECT, timeout))
         self._extensions = {"timeout": wait.as_dict()}
         self._transport = transport or transport_to(self._address, most=_CONNECTIONS)
-        self._paces: dict[str, Pace] = {}
+        self._paces: dict[str, RateLimiter] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._new_until: dict[str, float] = {}
 
@@ -219,7 +219,7 @@ class FlyClient:
 
     async def _turn_to_list(self, app: str) -> None:
         """Wait until Fly will take a list of this app."""
-        await self._paces.setdefault(app, Pace(self._rate, self._burst)).turn()
+        await self._paces.setdefault(app, RateLimiter(self._rate, self._burst)).turn()
 
     def _list_failure(self, answer: Answer, app: str) -> LaunchError:
         error = self._failure(answer, app)

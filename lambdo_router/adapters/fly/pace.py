@@ -3,13 +3,13 @@
 import asyncio
 from typing import Final
 
-from lambdo_router.core.machine import TokenBucket
+from lambdo_router.core.throttle import TokenBucket
 
 _SHORTEST: Final = 0.001
 """Seconds: a wait below the clock's own steps might never end."""
 
 
-class Pace:
+class RateLimiter:
     """Lets callers through at a rate, in the order in which they came."""
 
     def __init__(self, rate: float, burst: int) -> None:

@@ -16,7 +16,7 @@ from lambdo_router.config.diagnostics import closest, escape
 from lambdo_router.core.errors import QueueError, QueueRefused
 from lambdo_router.core.rejection import NoTarget, Rejected, Sources, target_of
 from lambdo_router.core.routing import Queue, RoutingTable
-from lambdo_router.local.local import local_name
+from lambdo_router.local.names import local_name
 
 _SQS_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(?:\.fifo)?")
 

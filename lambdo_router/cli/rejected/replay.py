@@ -23,7 +23,7 @@ from lambdo_router.cli.rejected.queue_browser import TRIES, QueueBrowser, stoppe
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Attribute, Message
-from lambdo_router.core.rejection import NoTarget, Outgoing, Pace, Rejected, outgoing
+from lambdo_router.core.rejection import NoTarget, Outgoing, Rejected, ReplayRate, outgoing
 
 MOST_PLANNED: Final = 1_000
 """Messages of one round."""
@@ -104,7 +104,7 @@ class Replay:
     """Unix seconds: what is sent to the queue from here on is left there."""
     most: int | None = None
     """Messages to send in all."""
-    pace: Pace = field(default_factory=Pace)
+    pace: ReplayRate = field(default_factory=ReplayRate)
     progress: Callable[[int, int], None] = lambda _done, _planned: None
     """Is told how many messages of how many are done."""
     tally: Tally = field(default_factory=Tally)

@@ -16,7 +16,7 @@ from lambdo_router.cli.rejected.terminal import ask, progress_bar
 from lambdo_router.config.diagnostics import counted, escape
 from lambdo_router.core.errors import QueueError
 from lambdo_router.core.message import Message
-from lambdo_router.core.rejection import Filters, Pace, Rejected, read_rejected
+from lambdo_router.core.rejection import Filters, Rejected, ReplayRate, read_rejected
 from lambdo_router.core.routing import Queue
 
 
@@ -52,7 +52,7 @@ async def replay(errand: ReplayRequest, *, dry_run: bool, sure: bool) -> Tally:
             rejected = read_rejected(message, errand.known.sources)
             return rejected if errand.filters.meets(rejected, started) else None
 
-        pace = Pace(errand.rate)
+        pace = ReplayRate(errand.rate)
         async with look_into(at.queue, at.stop) as look:
             going = Replay(look, wanted, targets.target, started, errand.most, pace)
             try:

@@ -26,7 +26,7 @@ from processes import free_port
 
 from lambdo_router import __version__
 from lambdo_router.engine.router import Limits
-from lambdo_router.local.local import LOCAL_KEYS, LOCAL_REGION
+from lambdo_router.local.names import LOCAL_KEYS, LOCAL_REGION
 from lambdo_router.local.sqs_server import Outgoing
 from lambdo_router.local.sqs_server.ledger import Entry
 from lambdo_router.local.stack import Stack, local_stack
