@@ -36,13 +36,15 @@ class Parked:
     message_id: str
     receipt: str
     hidden_until: float
+    weight: int = 1
+    """How many messages a receive will bring with it: in a FIFO queue, those of its group."""
 
 
 @dataclass(slots=True)
 class _Known:
     parked: dict[str, Parked] = field(default_factory=dict)
-    recalled: dict[str, float] = field(default_factory=dict)
-    """Until when each message that was shown again is awaited."""
+    recalled: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Until when each message that was shown again is awaited, and its weight."""
 
 
 @dataclass(slots=True)
@@ -60,11 +62,11 @@ class ParkingLot:
 
     def park(self, group: Group, messages: Iterable[Parked]) -> None:
         """Remember hidden messages, as far as there is room."""
-        known = self._groups.setdefault(group, _Known()).parked
+        known = self._groups.setdefault(group, _Known())
         for message in messages:
-            if len(self) >= _REMEMBERED:
-                break
-            known[message.message_id] = message
+            known.recalled.pop(message.message_id, None)
+            if len(self) < _REMEMBERED:
+                known.parked[message.message_id] = message
 
     def arrived(self, message_id: str) -> None:
         """The message was received again; what was remembered of it is void."""
@@ -75,21 +77,22 @@ class ParkingLot:
                 del self._groups[name]
 
     def awaited(self, group: Group, now: float) -> int:
-        """How many messages of a group were recalled and are still to come."""
+        """The weight of the messages of a group that were recalled and are still to come."""
         known = self._groups.get(group)
         if known is None:
             return 0
-        for message_id in [i for i, until in known.recalled.items() if until <= now]:
+        for message_id in [i for i, (until, _) in known.recalled.items() if until <= now]:
             del known.recalled[message_id]
-        return len(known.recalled)
+        return sum(weight for _, weight in known.recalled.values())
 
     def recall(self, group: Group, count: int, now: float) -> tuple[Parked, ...]:
-        """Take out at most `count` messages to be shown again, longest parked first."""
+        """Take out messages to be shown again, longest parked first, until they weigh `count`."""
         known = self._groups.get(group)
         taken: list[Parked] = []
-        while known is not None and known.parked and len(taken) < count:
+        while known is not None and known.parked and count > 0:
             message = known.parked.pop(next(iter(known.parked)))
             if message.hidden_until > now + _MARGIN:
-                known.recalled[message.message_id] = now + _AWAITED
+                known.recalled[message.message_id] = (now + _AWAITED, message.weight)
                 taken.append(message)
+                count -= message.weight
         return tuple(taken)

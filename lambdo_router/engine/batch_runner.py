@@ -36,6 +36,8 @@ _LONGEST_LEASE = 600.0
 """Seconds; so long a crash of the router may delay a message whose Machine runs."""
 _CHOOSE_AGAIN = 5.0
 """Seconds that a batch waits for a slot of one app, before it looks at the others again."""
+_WORTH_LEAVING = 2.0
+"""Seconds that it must gain by going to another."""
 _HANDOVER = 5.0
 """Seconds until another router, or the next start, may take over what is running."""
 
@@ -70,19 +72,44 @@ class BatchRunner:
     async def enter(self, key: BatchKey) -> LaunchPermit:
         """Wait for the gate of the profile, then for a slot; to be followed by `fly` or `leave`."""
         began = asyncio.get_running_loop().time()
-        gates, patience = self.context.gates, _CHOOSE_AGAIN if key.profile.more_apps else None
+        gates, slot = self.context.gates, False
         while True:
             profile = await gates.enter(key.profile, self._app_for)
             try:
-                async with asyncio.timeout(patience):
-                    await self.context.dispatch.slots(profile.app).acquire(key.route.name)
-            except TimeoutError:
-                gates.leave(profile)
-            except asyncio.CancelledError:
-                gates.leave(profile)
-                raise
-            else:
+                slot = await self._slot_for(profile, key.route.name)
+            finally:
+                if not slot:
+                    gates.leave(profile)
+            if slot:
                 return LaunchPermit(profile.app, asyncio.get_running_loop().time() - began)
+
+    async def _slot_for(self, profile: Profile, route: str) -> bool:
+        """Wait for a slot of the profile's app; False if another of its apps has one sooner."""
+        slots = self.context.dispatch.slots(profile.app)
+        if not profile.more_apps:
+            await slots.acquire(route)
+            return True
+        acquiring = asyncio.ensure_future(slots.acquire(route))
+        try:
+            while not acquiring.done() and not self._is_sooner_elsewhere(profile):
+                await asyncio.wait({acquiring}, timeout=_CHOOSE_AGAIN)
+        except asyncio.CancelledError:
+            if not acquiring.cancel():
+                slots.release()
+            raise
+        # A slot that is granted while the wait for it is cancelled goes back by itself.
+        return not acquiring.cancel()
+
+    def _is_sooner_elsewhere(self, profile: Profile) -> bool:
+        """Whether another app of the profile has room, and a slot much sooner than its first."""
+        context = self.context
+        waits = (
+            context.dispatch.slots(app).expected_wait()
+            for app in profile.apps[1:]
+            if context.gates.room_within(profile.within(app)) != 0
+        )
+        mine = context.dispatch.slots(profile.app).expected_wait()
+        return min(waits, default=mine) + _WORTH_LEAVING < mine
 
     def leave(self, key: BatchKey, clearance: LaunchPermit) -> None:
         """Nothing is launched after all."""

@@ -53,10 +53,11 @@ class Consumer(QueueReader):
                 await self._stopping.wait()
                 for serving in tuple(self._serving.values()):
                     serving.cancel()
-                await self._give_back_batches()
                 sharing.cancel()
+                await self._give_back_batches()
                 await self._sharing.recall_all()
                 await polling
+            await self._sharing.recall_all()  # what was about to be parked
             renewing.cancel()
         self._context.observe(journal.QueueClosed(self._name))
 
@@ -130,7 +131,7 @@ class Consumer(QueueReader):
         routed: Routed,
     ) -> None:
         if not self._sharing.admit(table, queue, key, (message.id,)):
-            parking = partial(self._sharing.park, key, (message.id,))
+            parking = partial(self._sharing.park, key, message.id)
             work.create_task(self._guarded((message.id,), parking))
             return
         entry = entry_of(message, routed.event)

@@ -64,6 +64,7 @@ class FifoConsumer(QueueReader):
                 sharing.cancel()
                 await self._sharing.recall_all()
                 await polling
+            await self._sharing.recall_all()  # what was about to be parked
             renewing.cancel()
         self._context.observe(journal.QueueClosed(self._name))
 
@@ -135,10 +136,11 @@ class FifoConsumer(QueueReader):
             if settled is not None:
                 rest.popleft()
                 return settled
-        waiting = (arrival.message.id for arrival in rest)
+        waiting = tuple(arrival.message.id for arrival in rest)
         if not self._sharing.admit(rest[0].table, queue, key, waiting):
-            rest.popleft()  # while it is hidden SQS gives out nothing of its group
-            await self._sharing.park(key, (message.id,))
+            rest.popleft()
+            # While it is hidden SQS gives out nothing of its group, and then the rest with it.
+            await self._sharing.park(key, message.id, weight=len(waiting))
             return False
         entry = entry_of(message, decision.event)
         batch = await self._batch(key, entry, rest)
@@ -188,7 +190,9 @@ class FifoConsumer(QueueReader):
             if self._stopping.is_set():
                 await self._held_messages.release(batch.message_ids)
             else:
-                await self._sharing.park(key, batch.message_ids)
+                head, *others = batch.message_ids
+                await self._sharing.park(key, head, weight=len(batch.entries))
+                await self._held_messages.release(others)
             return False
         if self._held_messages.drop_expired(batch.message_ids):
             self._runner.leave(key, clearance)

@@ -13,7 +13,7 @@ profile have one share together, beside that of the profile as it is written.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lambdo_router.core import journal
 from lambdo_router.core.batch import BatchKey
@@ -64,7 +64,7 @@ class Sharing:
             shut = shut and room == 0
             worth = max(1, room) * profile.batch_size
             useful += worth
-            missing += max(0, worth - self.held_messages.waiting_for(Group(profile.name)))
+            missing += max(0, worth - self._waiting_for(profile.name))
         return min(free, useful - waiting if shut else missing)
 
     def admit(
@@ -77,8 +77,8 @@ class Sharing:
         """
         group, ids = _group_of(key), tuple(message_ids)
         if self.gates.room(key.profile) == 0 and _groups(table, queue) > 1:
-            new = sum(self.held_messages.group_of(i) != group for i in ids)
-            if new > self._missing(table, queue, group):
+            new = any(self.held_messages.group_of(i) != group for i in ids)
+            if new and self._missing(table, queue, group) == 0:
                 return False
         for message_id in ids:
             self.held_messages.wait_for(message_id, group)
@@ -88,9 +88,13 @@ class Sharing:
         """A message was received: what is remembered of it is void."""
         self._lot.arrived(message_id)
 
-    async def park(self, key: BatchKey, message_ids: Iterable[str]) -> None:
-        """Put messages back until their profile has a place for them."""
-        await self._park(_group_of(key), dict.fromkeys(message_ids, key.route.name))
+    async def park(self, key: BatchKey, message_id: str, *, weight: int = 1) -> None:
+        """
+        Put a message back until its profile has places for it, and for what comes with it.
+
+        `weight` is how many messages a receive will then bring, this one included.
+        """
+        await self._park(_group_of(key), {message_id: key.route.name}, weight)
 
     async def run(self) -> None:
         """Show what is parked when there is a place for it, until cancelled."""
@@ -115,6 +119,11 @@ class Sharing:
             while await self._recall(group, _PER_CALL):
                 pass
 
+    def _waiting_for(self, profile: str) -> int:
+        """Messages that wait for a profile, as it is written or as senders made it."""
+        groups = (Group(profile, overridden) for overridden in (False, True))
+        return sum(map(self.held_messages.waiting_for, groups))
+
     def _missing(self, table: RoutingTable, queue: Queue, group: Group) -> int:
         """Places of a group's share that are free, and not kept for what was shown again."""
         now = asyncio.get_running_loop().time()
@@ -133,25 +142,29 @@ class Sharing:
             routes = {message_id: self.withdraw(message_id) for message_id in newest}
             await self._park(group, {i: route for i, route in routes.items() if route is not None})
 
-    async def _park(self, group: Group, route_of: dict[str, str]) -> None:
-        self._lot.park(group, await self.held_messages.park(route_of))
+    async def _park(self, group: Group, route_of: dict[str, str], weight: int = 1) -> None:
+        parked = await self.held_messages.park(route_of)
+        self._lot.park(group, (replace(each, weight=weight) for each in parked))
         self._needed.set()
 
     async def _recall(self, group: Group, count: int) -> int:
         """Show messages of a group again; how many were."""
         now = asyncio.get_running_loop().time()
+        queue = self.held_messages.queue
         messages = self._lot.recall(group, min(count, _PER_CALL), now)
         if not messages:
             return 0
+        shown = False
         try:
             # One that is refused was received by somebody meanwhile, or has come to its end.
-            await self.held_messages.queue.set_visibility({each.receipt: 0.0 for each in messages})
+            await queue.set_visibility({each.receipt: 0.0 for each in messages})
+            shown = True
         except QueueError as error:
-            failed = journal.QueueFailed(self.held_messages.queue.name, "show", error, _LOOK_EVERY)
-            self.observe(failed)
-            self._lot.park(group, messages)
-            return 0
-        return len(messages)
+            self.observe(journal.QueueFailed(queue.name, "show", error, _LOOK_EVERY))
+        finally:
+            if not shown:  # also where the stop cancels the call: `recall_all` makes it again
+                self._lot.park(group, messages)
+        return len(messages) if shown else 0
 
 
 def _group_of(key: BatchKey) -> Group:

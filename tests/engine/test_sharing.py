@@ -159,12 +159,17 @@ async def test_an_image_that_a_sender_chose_and_fly_refuses_leaves_the_others_th
     assert settled == Acknowledge("succeeded")
 
 
-async def test_at_a_stop_what_is_parked_is_shown_to_others() -> None:
+@pytest.mark.parametrize(
+    ("after", "holding"),
+    [pytest.param(60.0, 20, id="parked"), pytest.param(1.0, 30, id="being-parked")],
+)
+async def test_at_a_stop_what_is_parked_is_shown_to_others(after: float, holding: int) -> None:
     launcher = LongJobs()
     made = beside(kind("a", max_machines=1, timeout=11 * HOUR), kind("b"), max_waiting=20)
     async with running(made, launcher, limits=FAST) as scenario:
+        scenario.queue().hiding_takes = 3.0
         scenario.put(*bodies("a", 100))
-        await asyncio.sleep(60)
+        await asyncio.sleep(after)
         held = scenario.router.held
         scenario.stop.set()
         await asyncio.sleep(30)
@@ -172,7 +177,7 @@ async def test_at_a_stop_what_is_parked_is_shown_to_others() -> None:
         while received := await scenario.queue().inner.receive(10, HOUR):
             visible += len(received)
 
-    assert held == 20
+    assert held == holding
     assert visible == 100
 
 
@@ -180,3 +185,26 @@ def test_a_parked_message_is_hidden_for_longer_with_each_receive_within_sqs_s_12
     delays = [park_delay(count, held_for=0.0) for count in (1, 2, 3, 7, 8, 1000)]
     assert delays == [600.0, 1200.0, 2400.0, 38_400.0, 43_198.0, 43_198.0]
     assert park_delay(8, held_for=43_000.0) == 198.0
+
+
+async def test_groups_of_a_full_profile_are_fetched_one_by_one_and_in_order() -> None:
+    """Parking hides the first of a group; what a receive brings with it must have its place too."""
+    launcher = ScriptedLauncher(runs_for=30.0)
+    name = "q.fifo"
+    made = beside(kind("a", name, max_machines=1), kind("b", name), name=name, max_waiting=100)
+    async with running(made, launcher, limits=FAST) as scenario:
+        queue = scenario.queue(name).inner
+        sent = [
+            queue.put(body, group=f"g{number % 60}") for number, body in enumerate(bodies("a", 300))
+        ]
+        await asyncio.sleep(2100)
+        settled = scenario.settled()
+        counts = receives(scenario.facts)
+        order = [fact.message_id for fact in scenario.of(journal.Settled)]
+
+    assert {i for i in sent if settled.get(i) == Acknowledge("succeeded")} == set(sent)
+    assert max(counts.values()) <= 4
+    done = [i for i in order if settled[i] == Acknowledge("succeeded")]
+    for group in range(60):
+        ids = sent[group::60]
+        assert sorted(ids, key=done.index) == ids
