@@ -45,7 +45,7 @@ from lambdo_router.admin.serving import serve
 from lambdo_router.core import journal
 from lambdo_router.core.routing import Queue, Route, RoutingTable
 from lambdo_router.core.snapshot import Snapshot
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.router import Router
 from lambdo_router.local.names import LOCAL_KEYS
 from lambdo_router.service.running import no_changes
@@ -106,7 +106,7 @@ class Looking:
         self.spent += time.thread_time() - between
 
     @asynccontextmanager
-    async def read(self, reports: Reports) -> AsyncIterator[None]:
+    async def read(self, reports: FailureReports) -> AsyncIterator[None]:
         """Somebody has the page open."""
         async with serve(admin_app(reports, more=self.page.routes())) as url:
             reader = await asyncio.create_subprocess_exec(sys.executable, __file__, "--read", url)
@@ -132,7 +132,7 @@ async def one_round(servers: Servers, with_page: bool) -> Round:  # noqa: FBT001
             FlyMachines(
                 token=servers.token, base_url=servers.fly_url, rate=1000.0, burst=1000
             ) as fly,
-            looking.read(Reports(fly)) if with_page else nullcontext(),
+            looking.read(FailureReports(fly)) if with_page else nullcontext(),
         ):
             await asyncio.sleep(0.7)  # a reader has started, and has the page before its eyes
             observe = journal.all_of(*observers)
@@ -194,7 +194,7 @@ async def of_size(routes: int) -> None:
     second = watching.now(1.0)
     changed = event(second.version, change(first, second))
     again = time.process_time() - began
-    async with serve(admin_app(Reports(None), more=looking.page.routes())) as url:  # type: ignore[arg-type]
+    async with serve(admin_app(FailureReports(None), more=looking.page.routes())) as url:  # type: ignore[arg-type]
         html = await asyncio.to_thread(_fetch, url)
         paint = await asyncio.to_thread(first_paint, url)
     print(

@@ -30,7 +30,7 @@ from lambdo_router.admin.looking import Exposition, looking_routes
 from lambdo_router.admin.reloading import Reloading, ReloadOutcome, reload_route
 from lambdo_router.admin.reporting import report_route
 from lambdo_router.core import journal
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.telemetry.status import Status
 
 
@@ -54,7 +54,7 @@ def _nobody(fact: journal.Fact) -> None:
 
 
 def admin_app(
-    reports: Reports,
+    reports: FailureReports,
     watched: Watched | None = None,
     *,
     observe: journal.Observer = _nobody,

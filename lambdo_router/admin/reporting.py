@@ -18,7 +18,7 @@ from starlette.routing import Route
 from lambdo_router.admin.answers import bearer, failure
 from lambdo_router.core import journal
 from lambdo_router.core.strict_json import parse_json
-from lambdo_router.engine.failure_reports import ReportRefused, Reports
+from lambdo_router.engine.failure_reports import FailureReports, ReportRefused
 
 _LARGEST_REPORT: Final = 256 * 1024
 """Bytes; a thousand message ids take about 60 KiB."""
@@ -26,7 +26,7 @@ _LONGEST_ID: Final = 64
 """Characters of what should be a batch id that are told."""
 
 
-def report_route(reports: Reports, observe: journal.Observer) -> Route:
+def report_route(reports: FailureReports, observe: journal.Observer) -> Route:
     """Where Machines report; every report is told to `observe`, taken or not."""
 
     async def take_report(request: Request) -> Response:

@@ -23,7 +23,7 @@ from lambdo_router.core.errors import (
 from lambdo_router.core.journal import all_of
 from lambdo_router.core.prices import read_prices
 from lambdo_router.core.routing import RoutingTable
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.router import Router
 from lambdo_router.service.open_files import raise_limit
 from lambdo_router.service.remote_routes.address import Address
@@ -114,7 +114,7 @@ async def _run(settings: Settings, source: Source, logs: Logs, *, admin: bool) -
             table = first if isinstance(first, RoutingTable) else first.table
             logs.started(__version__, table, without_secrets(settings))
             sqs, fly = await _connect(settings, ends)
-            reports = Reports(fly, settings.report_url if admin else None)
+            reports = FailureReports(fly, settings.report_url if admin else None)
             prices = read_prices(settings.prices)
             traced = await ends.enter_async_context(traces(os.environ))
             observe = all_of(logs.observe, *traced.observers)

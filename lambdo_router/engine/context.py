@@ -8,7 +8,7 @@ from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.core.trace_context import TraceContext
 from lambdo_router.engine.dispatch import Dispatch
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.gates import Gates
 from lambdo_router.engine.machine_tracker import MachineTracker
 from lambdo_router.engine.previous_launches import PreviousLaunches
@@ -22,7 +22,7 @@ class Context:
     gates: Gates
     tracker: MachineTracker
     previous: PreviousLaunches
-    reports: Reports
+    reports: FailureReports
     table: Callable[[], RoutingTable]
     """The current routing table; read once per receive and passed down."""
     reject_queue: Callable[[str], Awaitable[MessageQueue]]

@@ -43,7 +43,7 @@ class _Open:
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Reports:
+class FailureReports:
     """The batches that may report. With no `base_url` none may, and exit codes speak alone."""
 
     def __init__(self, watcher: MachineWatcher, base_url: str | None = None) -> None:

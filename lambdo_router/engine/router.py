@@ -24,7 +24,7 @@ from lambdo_router.core.trace_context import TraceContext
 from lambdo_router.engine.consumer import Consumer
 from lambdo_router.engine.context import Context
 from lambdo_router.engine.dispatch import Dispatch
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.fifo_consumer import FifoConsumer
 from lambdo_router.engine.gates import Gates
 from lambdo_router.engine.machine_tracker import MachineTracker
@@ -74,7 +74,7 @@ class Router:
         observe: journal.Observer,
         *,
         limits: Limits = Limits(),
-        reports: Reports | None = None,
+        reports: FailureReports | None = None,
         trace_of: Callable[[str], TraceContext | None] = lambda _: None,
         jitter: Callable[[], float] = random.random,
         wall: Callable[[], float] = time.time,
@@ -100,7 +100,7 @@ class Router:
             gates=self._gates,
             tracker=self._tracker,
             previous=PreviousLaunches(fly, wall),
-            reports=reports or Reports(fly),
+            reports=reports or FailureReports(fly),
             table=lambda: self._table,
             reject_queue=self._reject_queue,
             observe=observe,

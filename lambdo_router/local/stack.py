@@ -29,7 +29,7 @@ from lambdo_router.config.samples import Sample, SampleError
 from lambdo_router.core.errors import LambdoError
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.routing import Queue, RoutingTable
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.router import Limits
 from lambdo_router.local.machines_server import (
     Access,
@@ -76,7 +76,7 @@ class Stack:
     admin_url: str
     """The router's own server: what there is to see of it, and where Machines report."""
     launcher: FlyMachines
-    reports: Reports = field(repr=False)
+    reports: FailureReports = field(repr=False)
     """Where Machines report which of their events failed; for the router that launches them."""
     _connector: SqsConnector = field(repr=False)
 
@@ -140,7 +140,7 @@ async def local_stack(
     ports: Ports = Ports(),
     limits: Limits,
     poll_seconds: int = 1,
-    admin: Callable[[Reports], ASGIApp] = admin_app,
+    admin: Callable[[FailureReports], ASGIApp] = admin_app,
 ) -> AsyncIterator[Stack]:
     """
     Both servers, for as long as the block runs; afterwards queues, messages and Machines are gone.
@@ -172,7 +172,7 @@ async def local_stack(
             burst=limits.launch_burst,
         )
         await running.enter_async_context(launcher)
-        reports = Reports(launcher)
+        reports = FailureReports(launcher)
         reports.base_url = admin_url = await _listen(running, admin(reports), ports.admin)
         yield Stack(
             *(sqs, machines, sqs_url, machines_url, token, admin_url),

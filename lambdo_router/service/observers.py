@@ -22,7 +22,7 @@ from lambdo_router.core.errors import SettingsError
 from lambdo_router.core.prices import Prices
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.core.snapshot import Snapshot
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.service.loaded import places
 from lambdo_router.service.open_files import most_connections
 from lambdo_router.service.settings import Settings
@@ -86,7 +86,7 @@ class Observers:
 
 
 async def listen(
-    ends: AsyncExitStack, settings: Settings, reports: Reports, lookout: Observers
+    ends: AsyncExitStack, settings: Settings, reports: FailureReports, lookout: Observers
 ) -> None:
     """Serve what there is to see, and take reports, until `ends`. Raises SettingsError."""
     token = None if settings.admin_token is None else settings.admin_token.reveal()

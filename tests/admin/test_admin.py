@@ -21,7 +21,7 @@ from lambdo_router.admin.serving import serve
 from lambdo_router.core import journal
 from lambdo_router.core.errors import LaunchRejected
 from lambdo_router.core.snapshot import Snapshot
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.telemetry.status import Overview, Status
 
 TOKEN = "planted-admin-token-0123456789"
@@ -39,7 +39,7 @@ class Server:
 
     http: httpx.AsyncClient
     overview: Overview
-    reports: Reports
+    reports: FailureReports
     reloading: Reloading
     facts: list[journal.Fact] = field(default_factory=list)
 
@@ -74,7 +74,7 @@ async def served(
     token: str | None = TOKEN, *, can_reload: bool = True, hosts: Hosts = Hosts()
 ) -> AsyncIterator[Server]:
     overview = Overview(lambda: 1_700_000_000.0)
-    reports = Reports(Recorder(), "http://router")  # type: ignore[arg-type]
+    reports = FailureReports(Recorder(), "http://router")  # type: ignore[arg-type]
     reloading = Reloading(asyncio.Event())
     facts: list[journal.Fact] = []
 
@@ -409,7 +409,7 @@ async def reach(family: socket.AddressFamily, host: str, port: int) -> bytes:
 @pytest.mark.real_time
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
 async def test_everywhere_means_ipv4_and_ipv6() -> None:
-    app = admin_app(Reports(Recorder()), Watched(lambda: None, lambda _: (b"", "")))  # type: ignore[arg-type,return-value]
+    app = admin_app(FailureReports(Recorder()), Watched(lambda: None, lambda _: (b"", "")))  # type: ignore[arg-type,return-value]
     async with serve(app, "::") as url:
         port = int(url.rpartition(":")[2])
         assert url == f"http://[::]:{port}"
@@ -427,7 +427,7 @@ async def test_without_ipv6_everywhere_means_ipv4(monkeypatch: pytest.MonkeyPatc
         return ordinary(family, *arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr("lambdo_router.admin.serving.socket.socket", without)
-    app = admin_app(Reports(Recorder()), Watched(lambda: None, lambda _: (b"", "")))  # type: ignore[arg-type,return-value]
+    app = admin_app(FailureReports(Recorder()), Watched(lambda: None, lambda _: (b"", "")))  # type: ignore[arg-type,return-value]
     async with serve(app, "::") as url:
         monkeypatch.undo()
         assert url.startswith("http://0.0.0.0:")

@@ -20,7 +20,7 @@ from lambdo_router.admin.page import endpoints
 from lambdo_router.admin.page.templates import render
 from lambdo_router.admin.page.trying import read_form
 from lambdo_router.core.journal import Fact
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.telemetry.logs import configure_logs
 from lambdo_router.telemetry.status import Overview
 
@@ -30,7 +30,7 @@ def ignore(fact: Fact) -> None:
 
 
 def app_of(scene: Scene, observe: Callable[[Fact], None] = ignore) -> ASGIApp:
-    reports = Reports(None, "http://router")  # type: ignore[arg-type]
+    reports = FailureReports(None, "http://router")  # type: ignore[arg-type]
     return admin_app(reports, observe=observe, more=scene.page.routes())
 
 
@@ -173,7 +173,7 @@ async def test_the_body_of_a_stranger_s_report_is_not_read(
 
 
 async def test_a_wrong_token_is_refused_before_the_body_is_read() -> None:
-    reports = Reports(None, "http://router")  # type: ignore[arg-type]
+    reports = FailureReports(None, "http://router")  # type: ignore[arg-type]
     reports.open("b1", "jobs", ["m1"], deadline=2e9, now=0.0)
     sender = Sender("/reports/b1", authorization="Bearer x")
 
@@ -214,7 +214,7 @@ async def test_a_thousand_junk_reports_are_two_lines_and_two_failures(
 
 @pytest.mark.parametrize("path", ["/explain", "/reports/b1"])
 async def test_who_leaves_in_the_middle_of_a_body_is_no_defect(path: str) -> None:
-    reports = Reports(None, "http://router")  # type: ignore[arg-type]
+    reports = FailureReports(None, "http://router")  # type: ignore[arg-type]
     address = reports.open("b1", "jobs", ["m1"], deadline=2e9, now=0.0)
     assert address is not None
     app = admin_app(reports, more=working(WALL).page.routes())

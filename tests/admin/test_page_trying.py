@@ -26,7 +26,7 @@ from lambdo_router.admin.page.trying import Asked, NotAForm, Step, answer, read_
 from lambdo_router.core.profile import Overrides
 from lambdo_router.core.routing import Queue
 from lambdo_router.core.schemas import compile_schema
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 
 # A message that is pasted
 
@@ -188,7 +188,7 @@ def test_what_is_no_form_of_the_page_is_refused(body: bytes) -> None:
 
 
 def client(scene: Scene) -> httpx.AsyncClient:
-    app = admin_app(Reports(None), more=scene.page.routes())  # type: ignore[arg-type]
+    app = admin_app(FailureReports(None), more=scene.page.routes())  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app=app)
     return httpx.AsyncClient(transport=transport, base_url="http://router")
 

@@ -12,7 +12,7 @@ import pytest
 from lambdo_router.admin import admin_app
 from lambdo_router.core.errors import LaunchUnavailable
 from lambdo_router.core.machine import ReportAddress, message_digest
-from lambdo_router.engine.failure_reports import ReportRefused, Reports
+from lambdo_router.engine.failure_reports import FailureReports, ReportRefused
 
 IDS = ["m1", "m2", "m3"]
 
@@ -30,9 +30,9 @@ class Recorder:
         self.written.append((machine_id, key, value))
 
 
-def opened(launched: bool = True) -> tuple[Reports, Recorder, ReportAddress]:  # noqa: FBT001, FBT002
+def opened(launched: bool = True) -> tuple[FailureReports, Recorder, ReportAddress]:  # noqa: FBT001, FBT002
     recorder = Recorder()
-    reports = Reports(recorder, "http://router")  # type: ignore[arg-type]
+    reports = FailureReports(recorder, "http://router")  # type: ignore[arg-type]
     address = reports.open("b1", "jobs", IDS, deadline=900.0, now=0.0)
     assert address is not None
     if launched:
@@ -138,7 +138,7 @@ async def test_a_second_report_that_differs_is_refused() -> None:
 
 
 async def test_without_an_address_no_batch_may_report() -> None:
-    reports = Reports(Recorder())  # type: ignore[arg-type]
+    reports = FailureReports(Recorder())  # type: ignore[arg-type]
     assert reports.open("b1", "jobs", IDS, deadline=900.0, now=0.0) is None
     assert reports.close("b1") == frozenset()
 
@@ -151,7 +151,7 @@ def test_a_token_does_not_show_itself() -> None:
 
 
 @asynccontextmanager
-async def client(reports: Reports) -> AsyncIterator[httpx.AsyncClient]:
+async def client(reports: FailureReports) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=admin_app(reports))
     async with httpx.AsyncClient(transport=transport, base_url="http://router") as made:
         yield made

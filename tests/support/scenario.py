@@ -20,7 +20,7 @@ from lambdo_router.core.message import Attribute, Message
 from lambdo_router.core.ports import MachineEnd, MachineSummary
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.core.trace_context import TraceContext
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.router import Limits, Router
 from lambdo_router.local.memory_queue import MemoryQueue
 
@@ -244,10 +244,10 @@ class Scenario:
     _tables: "asyncio.Queue[RoutingTable]" = field(default_factory=asyncio.Queue)
     router: Router = field(init=False)
 
-    reports: Reports = field(init=False)
+    reports: FailureReports = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reports = Reports(self.launcher, self.report_url)
+        self.reports = FailureReports(self.launcher, self.report_url)
         self.router = Router(
             self.table,
             self._open,

@@ -31,7 +31,7 @@ from lambdo_router.core.errors import LaunchRejected
 from lambdo_router.core.patterns import compile_pattern
 from lambdo_router.core.routing import Match
 from lambdo_router.core.snapshot import Snapshot
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.router import Limits
 from lambdo_router.local.memory_queue import MemoryQueue
 from lambdo_router.telemetry.status import Overview
@@ -111,7 +111,7 @@ class Shown:
 
 @asynccontextmanager
 async def shown(scene: Scene, port: int = 0) -> AsyncIterator[Shown]:
-    app = admin_app(Reports(None), more=scene.page.routes())  # type: ignore[arg-type]
+    app = admin_app(FailureReports(None), more=scene.page.routes())  # type: ignore[arg-type]
     async with serve(app, port=port) as url:
         yield Shown(scene, f"{url}/")
 

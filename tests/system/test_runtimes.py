@@ -34,7 +34,7 @@ from lambdo_router.admin.serving import serve
 from lambdo_router.core.machine import message_digest
 from lambdo_router.core.message import Message, read_event
 from lambdo_router.core.strict_json import MAX_DEPTH, MAX_DIGITS
-from lambdo_router.engine.failure_reports import Reports
+from lambdo_router.engine.failure_reports import FailureReports
 
 
 @pytest.fixture(params=LANGUAGES, ids=lambda language: language.name)
@@ -207,7 +207,7 @@ async def test_the_routers_own_server_accepts_the_report(
     language: Language, tmp_path: Path
 ) -> None:
     fly = Fly()
-    reports = Reports(fly)  # type: ignore[arg-type] # as much of it as is used
+    reports = FailureReports(fly)  # type: ignore[arg-type] # as much of it as is used
     async with serve(admin_app(reports)) as reports.base_url:
         address = reports.open("b1", "jobs", [message_id(0), message_id(1)], deadline=2e9, now=0.0)
         assert address is not None
