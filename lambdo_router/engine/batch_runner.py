@@ -26,28 +26,16 @@ from lambdo_router.core.settlement import (
     retry_delay,
 )
 from lambdo_router.engine.context import Context
-from lambdo_router.engine.dispatch import NotLaunched
 from lambdo_router.engine.held_messages import HeldMessages
+from lambdo_router.engine.launcher import LaunchPermit, NotLaunched
 from lambdo_router.engine.machine_tracker import Ended
 from lambdo_router.engine.previous_launches import Label
 from lambdo_router.engine.waiting import unless
 
 _LONGEST_LEASE = 600.0
 """Seconds; so long a crash of the router may delay a message whose Machine runs."""
-_CHOOSE_AGAIN = 5.0
-"""Seconds that a batch waits for a slot of one app, before it looks at the others again."""
-_WORTH_LEAVING = 2.0
-"""Seconds that it must gain by going to another."""
 _HANDOVER = 5.0
 """Seconds until another router, or the next start, may take over what is running."""
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchPermit:
-    """The right to launch one batch in an app, and the seconds that it took to get it."""
-
-    app: str
-    waited: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,94 +57,34 @@ class BatchRunner:
     context: Context
     stopping: asyncio.Event
 
-    async def enter(self, key: BatchKey) -> LaunchPermit:
-        """Wait for the gate of the profile, then for a slot; to be followed by `fly` or `leave`."""
-        began = asyncio.get_running_loop().time()
-        gates, slot = self.context.gates, False
-        while True:
-            profile = await gates.enter(key.profile, self._app_for)
-            try:
-                slot = await self._slot_for(profile, key.route.name)
-            finally:
-                if not slot:
-                    gates.leave(profile)
-            if slot:
-                return LaunchPermit(profile.app, asyncio.get_running_loop().time() - began)
-
-    async def _slot_for(self, profile: Profile, route: str) -> bool:
-        """Wait for a slot of the profile's app; False if another of its apps has one sooner."""
-        slots = self.context.dispatch.slots(profile.app)
-        if not profile.more_apps:
-            await slots.acquire(route)
-            return True
-        acquiring = asyncio.ensure_future(slots.acquire(route))
-        try:
-            while not acquiring.done() and not self._is_sooner_elsewhere(profile):
-                await asyncio.wait({acquiring}, timeout=_CHOOSE_AGAIN)
-        except asyncio.CancelledError:
-            if not acquiring.cancel():
-                slots.release()
-            raise
-        # A slot that is granted while the wait for it is cancelled goes back by itself.
-        return not acquiring.cancel()
-
-    def _is_sooner_elsewhere(self, profile: Profile) -> bool:
-        """Whether another app of the profile has room, and a slot much sooner than its first."""
-        context = self.context
-        waits = (
-            context.dispatch.slots(app).expected_wait()
-            for app in profile.apps[1:]
-            if context.gates.room_within(profile.within(app)) != 0
-        )
-        mine = context.dispatch.slots(profile.app).expected_wait()
-        return min(waits, default=mine) + _WORTH_LEAVING < mine
-
-    def leave(self, key: BatchKey, clearance: LaunchPermit) -> None:
-        """Nothing is launched after all."""
-        self.context.dispatch.slots(clearance.app).release()
-        self.context.gates.leave(key.profile.within(clearance.app))
-
-    def _app_for(self, profile: Profile) -> str:
-        """Of the profile's apps the one that will take a Machine first."""
-        if not profile.more_apps:
-            return profile.app
-        context = self.context
-        return min(
-            profile.apps,
-            key=lambda app: (
-                context.gates.room_within(profile.within(app)) == 0,
-                context.dispatch.slots(app).expected_wait(),
-            ),
-        )
-
-    async def fly(self, batch: Batch, clearance: LaunchPermit) -> bool:
+    async def run(self, batch: Batch, permit: LaunchPermit) -> bool:
         """
-        Launch a batch after `enter`, and settle its messages.
+        Launch a batch and settle its messages; True if the queue has none of them any more.
 
-        True if the queue has none of them any more.
+        The permit is used up or released.
         """
-        flown = await self.launch(batch, clearance)
+        running = await self.launch(batch, permit)
         del batch  # the bodies are at Fly now
-        return flown if isinstance(flown, bool) else await self.wait_for_end(flown)
+        return running if isinstance(running, bool) else await self.wait_for_end(running)
 
-    async def launch(self, batch: Batch, clearance: LaunchPermit) -> RunningBatch | bool:
+    async def launch(self, batch: Batch, permit: LaunchPermit) -> RunningBatch | bool:
         """
-        The first half of `fly`: what is to be handed to `wait_for_end`.
+        The first half of `run`: what is to be handed to `wait_for_end`.
 
         Where the launch settles the messages already: whether the queue has none of them any more.
         Messages whose leases have run out are forgotten, and False if none is left.
         """
-        lost = self.held_messages.drop_expired(batch.message_ids)
-        held = tuple(entry for entry in batch.entries if entry.message.id not in lost)
-        if not held:
-            self.leave(batch.key, clearance)
-            return False
-        batch = Batch(batch.key.within(clearance.app), held)
-        profile = batch.key.profile
-        batch_id = batch_id_of(batch)
-        self.context.observe(journal.BatchClosed(batch, batch_id, clearance.waited))
-        deadline = self.context.wall() + profile.timeout
-        outcome = await self._launch(batch, batch_id, deadline)
+        async with permit:
+            lost = self.held_messages.drop_expired(batch.message_ids)
+            held = tuple(entry for entry in batch.entries if entry.message.id not in lost)
+            if not held:
+                return False
+            batch = Batch(batch.key.within(permit.app), held)
+            profile = batch.key.profile
+            batch_id = batch_id_of(batch)
+            self.context.observe(journal.BatchClosed(batch, batch_id, permit.waited))
+            deadline = self.context.clock() + profile.timeout
+            outcome = await self._launch(batch, batch_id, deadline, permit)
         if isinstance(outcome, NotLaunched):
             await self._settle_unlaunched(batch, outcome)
             return False
@@ -171,8 +99,10 @@ class BatchRunner:
             )
         return RunningBatch(_lightened(batch), batch_id, outcome, deadline)
 
-    async def _launch(self, batch: Batch, batch_id: str, deadline: float) -> Machine | NotLaunched:
-        """Create the Machine; whatever comes of it, the place taken by `enter` is accounted for."""
+    async def _launch(
+        self, batch: Batch, batch_id: str, deadline: float, permit: LaunchPermit
+    ) -> Machine | NotLaunched:
+        """Create the Machine, and tell the permit, the reports and the journal how it went."""
         context, profile = self.context, batch.key.profile
         closed_at = asyncio.get_running_loop().time()
         margin = self.held_messages.margin(batch.message_ids)
@@ -185,7 +115,7 @@ class BatchRunner:
                     profile.app,
                     batch.message_ids,
                     deadline=deadline,
-                    now=context.wall(),
+                    now=context.clock(),
                 )
             request = machine_request(
                 batch,
@@ -194,15 +124,17 @@ class BatchRunner:
                 report=report,
                 trace=context.trace_of(batch_id),
             )
-            outcome = await context.dispatch.launch(batch, request, self.stopping)
+            permit.use_slot()
+            outcome = await context.launcher.launch(batch, request, self.stopping)
         finally:
             if not isinstance(outcome, tuple):
                 context.reports.close(batch_id)
-                self._account_for(profile, outcome)
         if isinstance(outcome, NotLaunched):
+            if isinstance(outcome.error, LaunchRejected):
+                permit.refused(outcome.error)
             return outcome
         machine, attempts = outcome
-        context.gates.launched(profile, machine.id, deadline)
+        permit.launched(machine.id, deadline)
         context.reports.launched(batch_id, machine.id)
         seconds = asyncio.get_running_loop().time() - closed_at
         context.observe(journal.Launched(batch, machine, seconds, attempts, margin, batch_id))
@@ -228,15 +160,8 @@ class BatchRunner:
         )
         return label
 
-    def _account_for(self, profile: Profile, outcome: NotLaunched | None) -> None:
-        """Nothing was launched: Fly refused the profile, or it was not the profile's fault."""
-        if outcome is not None and isinstance(outcome.error, LaunchRejected):
-            self.context.gates.refused(profile, outcome.error)
-        else:
-            self.context.gates.leave(profile)
-
     async def wait_for_end(self, aloft: RunningBatch) -> bool:
-        """The second half of `fly`: wait for the Machine's end, and settle by it."""
+        """The second half of `run`: wait for the Machine's end, and settle by it."""
         batch, key, machine = aloft.batch, aloft.batch.key, aloft.machine
         ended = await self.end_of(key, batch.message_ids, machine.id, aloft.deadline)
         if ended is None:
@@ -323,7 +248,7 @@ class BatchRunner:
             reject_to=self.context.reject_to(key.queue),
             held_for=self.held_messages.held_for(message.id),
             jitter=self.context.jitter(),
-            wall=self.context.wall(),
+            wall=self.context.clock(),
         )
 
     async def _settle_unlaunched(self, batch: Batch, outcome: NotLaunched) -> None:
@@ -331,7 +256,7 @@ class BatchRunner:
         if outcome.interrupted:
             await self.held_messages.release(batch.message_ids)
             return
-        jitter, wall = self.context.jitter(), self.context.wall()
+        jitter, wall = self.context.jitter(), self.context.clock()
         reject_to = self.context.reject_to(key.queue)
         settlements = [
             (

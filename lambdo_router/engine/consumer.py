@@ -87,7 +87,7 @@ class Consumer(QueueReader):
         self._context.observe(journal.Decided(queue.name, message.id, decision))
         if isinstance(decision, Refused):
             route = decision.route.name if decision.route is not None else None
-            settlement = of_refusal(decision, queue, message, self._context.wall())
+            settlement = of_refusal(decision, queue, message, self._context.clock())
             self._settle_soon(work, message, route, settlement)
             return
         key = BatchKey(queue.name, decision.route, decision.profile)
@@ -138,7 +138,7 @@ class Consumer(QueueReader):
         if self._batcher.add(key, entry, asyncio.get_running_loop().time()):
             self._serve_soon(key, work)
         else:
-            too_large = of_too_large(key, entry, queue, self._context.wall())
+            too_large = of_too_large(key, entry, queue, self._context.clock())
             self._settle_soon(work, message, key.route.name, too_large)
 
     def _withdraw(self, message_id: str) -> str | None:
@@ -171,15 +171,13 @@ class Consumer(QueueReader):
                     grown.clear()
                     await set_by(grown, due_at)
                     continue
-                clearance = await self._runner.enter(key)
-                # While the slot was awaited the batch went on growing, or lost all its leases.
-                batch = self._batcher.take(key)
-                if batch is None:
-                    self._runner.leave(key, clearance)
-                else:
-                    flight = partial(self._runner.fly, batch, clearance)
-                    work.create_task(self._guarded(batch.message_ids, flight))
-                    del batch, flight  # as in _guarded
+                async with await self._context.launcher.permit(key) as permit:
+                    # While the slot was awaited the batch went on growing, or lost all its leases.
+                    batch = self._batcher.take(key)
+                    if batch is not None:
+                        running = partial(self._runner.run, batch, permit.hand_on())
+                        work.create_task(self._guarded(batch.message_ids, running))
+                        del batch, running  # as in _guarded
         finally:
             del self._serving[key], self._grown[key]
 

@@ -7,9 +7,8 @@ from lambdo_router.core import journal
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.core.trace_context import TraceContext
-from lambdo_router.engine.dispatch import Dispatch
 from lambdo_router.engine.failure_reports import FailureReports
-from lambdo_router.engine.gates import Gates
+from lambdo_router.engine.launcher import Launcher
 from lambdo_router.engine.machine_tracker import MachineTracker
 from lambdo_router.engine.previous_launches import PreviousLaunches
 
@@ -18,8 +17,7 @@ from lambdo_router.engine.previous_launches import PreviousLaunches
 class Context:
     """Everything around a consumer that is not its own queue."""
 
-    dispatch: Dispatch
-    gates: Gates
+    launcher: Launcher
     tracker: MachineTracker
     previous: PreviousLaunches
     reports: FailureReports
@@ -32,7 +30,7 @@ class Context:
     """A number from 0.0 to 1.0, for pauses that must not fall in step."""
     trace_of: Callable[[str], TraceContext | None]
     """What the Machine of a batch goes on from, by the batch's id; None: what its messages say."""
-    wall: Callable[[], float]
+    clock: Callable[[], float]
     """Unix seconds: what is told to SQS and Fly is in their time."""
 
     def reject_to(self, queue: str) -> str | None:

@@ -127,7 +127,7 @@ class FifoConsumer(QueueReader):
         if isinstance(decision, Refused):
             rest.popleft()
             route = decision.route.name if decision.route is not None else None
-            settlement = of_refusal(decision, queue, message, self._context.wall())
+            settlement = of_refusal(decision, queue, message, self._context.clock())
             # What the queue still has comes back, and what follows it must not run before.
             return await self._held_messages.settle(message, route, settlement)
         key = BatchKey(queue.name, decision.route, decision.profile)
@@ -146,7 +146,7 @@ class FifoConsumer(QueueReader):
         batch = await self._batch(key, entry, rest)
         if batch is None:
             rest.popleft()
-            too_large = of_too_large(key, entry, queue, self._context.wall())
+            too_large = of_too_large(key, entry, queue, self._context.clock())
             return await self._held_messages.settle(message, key.route.name, too_large)
         return await self._launch(batch)
 
@@ -182,11 +182,11 @@ class FifoConsumer(QueueReader):
         if self._stopping.is_set():
             leaving.set()
         try:
-            clearance = await unless(leaving, self._runner.enter(key))
+            permit = await unless(leaving, self._context.launcher.permit(key))
         finally:
             for message_id in batch.message_ids:
                 del self._at_gate[message_id]
-        if clearance is None:
+        if permit is None:
             if self._stopping.is_set():
                 await self._held_messages.release(batch.message_ids)
             else:
@@ -194,11 +194,11 @@ class FifoConsumer(QueueReader):
                 await self._sharing.park(key, head, weight=len(batch.entries))
                 await self._held_messages.release(others)
             return False
-        if self._held_messages.drop_expired(batch.message_ids):
-            self._runner.leave(key, clearance)
-            self._held_messages.drop(batch.message_ids)
-            return False
-        return await self._runner.launch(batch, clearance)
+        async with permit:
+            if self._held_messages.drop_expired(batch.message_ids):
+                self._held_messages.drop(batch.message_ids)
+                return False
+            return await self._runner.launch(batch, permit.hand_on())
 
     def _withdraw(self, message_id: str) -> str | None:
         """End the wait of its batch, which then parks itself."""

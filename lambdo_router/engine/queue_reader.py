@@ -29,7 +29,7 @@ class QueueReader(ABC):
         )
         self._stopping = asyncio.Event()
         self._sharing = Sharing(
-            self._held_messages, context.gates, context.observe, current, self._withdraw
+            self._held_messages, context.launcher.gates, context.observe, current, self._withdraw
         )
         self._intake = Intake(
             queue, self._held_messages, context, self._sharing, self._stopping, self.MOST_POLLS

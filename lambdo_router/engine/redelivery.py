@@ -146,7 +146,7 @@ class Redelivery:
         context, stopping = self.runner.context, self.runner.stopping
         first = message.first_received_at
         if first is None:
-            first = context.wall() - LONGEST_VISIBILITY
+            first = context.clock() - LONGEST_VISIBILITY
         attempt = 0
         while True:
             attempt += 1

@@ -23,10 +23,10 @@ from lambdo_router.core.throttle import TokenBucket
 from lambdo_router.core.trace_context import TraceContext
 from lambdo_router.engine.consumer import Consumer
 from lambdo_router.engine.context import Context
-from lambdo_router.engine.dispatch import Dispatch
 from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.fifo_consumer import FifoConsumer
 from lambdo_router.engine.gates import Gates
+from lambdo_router.engine.launcher import Launcher
 from lambdo_router.engine.machine_tracker import MachineTracker
 from lambdo_router.engine.previous_launches import PreviousLaunches
 from lambdo_router.engine.queue_reader import QueueReader
@@ -96,8 +96,7 @@ class Router:
         self._tracker = MachineTracker(fly, observe, jitter, wall)
         self._gates = Gates(self._tracker, observe, jitter, limits.machines_per_app)
         self._context = Context(
-            dispatch=Dispatch(fly, self._slots_of, observe, jitter),
-            gates=self._gates,
+            launcher=Launcher(fly, self._gates, self._slots_of, observe, jitter),
             tracker=self._tracker,
             previous=PreviousLaunches(fly, wall),
             reports=reports or FailureReports(fly),
@@ -106,7 +105,7 @@ class Router:
             observe=observe,
             jitter=jitter,
             trace_of=trace_of,
-            wall=wall,
+            clock=wall,
         )
 
     @property

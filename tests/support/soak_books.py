@@ -196,23 +196,28 @@ class Books:
 
     def _outslept(self, message_id: str, machine: MachineRecord) -> bool:
         """
-        Whether the router that launched this Machine was frozen with the message in its hands,
-        and SQS gave the message to somebody meanwhile.
+        Whether the router that launched this Machine was frozen with the message in its hands, or
+        with the answer that brought it on the way, and SQS gave the message to somebody meanwhile.
         """
         launcher = self.evidence.closed.get(machine.metadata["lambdo_batch"])
         if launcher is None:
             return False
         router, _ = launcher
         got = self.evidence.last_received(router, message_id, machine.created_at)
-        if got is None or not self.evidence.was_frozen(router, got, machine.created_at):
+        if got is None:
             return False
-        # The router notes a receive a moment after SQS has; one that it does not note is another's.
-        return any(
-            entry.kind == "received"
-            and entry.message_id == message_id
-            and got < entry.at <= machine.created_at
+        given = sorted(
+            entry.at
             for entry in self.entries
+            if entry.kind == "received" and entry.message_id == message_id
         )
+        # The router notes a receive after SQS has given the message away, and if it was frozen in
+        # between, long after.
+        delivery = self.evidence.deliveries.get((router, message_id, got), 0)
+        since = given[delivery - 1] if 0 < delivery <= len(given) else got
+        if not self.evidence.was_frozen(router, since, machine.created_at):
+            return False
+        return any(since < at <= machine.created_at for at in given)
 
     def _disorder(self) -> Iterator[tuple[str, str]]:
         """Pairs of a group where the later was launched before the earlier had succeeded."""

@@ -25,6 +25,8 @@ class Evidence:
     freezes: list[Freeze] = field(default_factory=list)
     received: dict[tuple[int, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     """By router and message."""
+    deliveries: dict[tuple[int, str, float], int] = field(default_factory=dict)
+    """By router, message and moment: which delivery of the message it was, from 1."""
     closed: dict[str, tuple[int, float]] = field(default_factory=dict)
     """By batch: who closed it, and when."""
     lost: list[tuple[int, str, float]] = field(default_factory=list)
@@ -75,7 +77,10 @@ class Evidence:
 
     def _take(self, router: int, at: float, fact: dict[str, Any]) -> None:
         match fact["event"]:
-            case "message.received" | "message.redelivered":
+            case "message.received":
+                self.received[router, fact["message"]].append(at)
+                self.deliveries[router, fact["message"], at] = fact["receives"]
+            case "message.redelivered":
                 self.received[router, fact["message"]].append(at)
             case "batch.closed":
                 self.closed[fact["batch"]] = (router, at)
