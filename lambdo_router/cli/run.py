@@ -36,6 +36,9 @@ if TYPE_CHECKING:  # imported where they are used: they are slow to load
     from lambdo_router.adapters.fly import FlyMachines
     from lambdo_router.adapters.sqs import SqsConnector, SqsQueue
 
+_PATIENCE = 10.0
+"""Seconds that a queue or an app may take to answer before the router starts without it."""
+
 
 @click.command()
 @click.argument("routes", required=False, type=RoutesPlace(), envvar="LAMBDO_ROUTES")
@@ -162,17 +165,18 @@ async def _all_reachable(
 
     At the start somebody is looking on: a typo is said at once, with all others, and is the end.
     What does not answer is only warned of: a router that starts during an outage is there when it
-    is over. Later both are logged and tried again.
+    is over, and one that is silent delays the others no longer than that. Later both are logged and
+    tried again.
     """
     used = {queue.name for queue in table.sources()}
     used |= {queue.reject_to for queue in table.sources() if queue.reject_to is not None}
     apps = sorted({app for route in table.routes for app in route.profile.apps})
     questions = [
-        *(_notes_of(sqs.open(table.queues[name])) for name in sorted(used)),
-        *(_notes(fly.check(app)) for app in apps),
+        *((f"queue `{name}`", _notes_of(sqs.open(table.queues[name]))) for name in sorted(used)),
+        *((f"app `{app}`", _notes(fly.check(app))) for app in apps),
     ]
     fine = True
-    answers = (_telling(question, tell) for question in questions)
+    answers = (_telling(whose, question, tell) for whose, question in questions)
     for answer in await asyncio.gather(*answers, return_exceptions=True):
         if isinstance(answer, QueueUnavailable | LaunchUnavailable):
             print_warning(f"{answer}; it is asked again while the router runs")
@@ -188,10 +192,13 @@ async def _all_reachable(
 
 
 async def _telling(
-    question: Awaitable[tuple[str, ...]], tell: Callable[[str], None]
+    whose: str, question: Awaitable[tuple[str, ...]], tell: Callable[[str], None]
 ) -> tuple[str, ...]:
     try:
-        return await question
+        async with asyncio.timeout(_PATIENCE):
+            return await question
+    except TimeoutError:
+        raise QueueUnavailable(f"{whose} does not answer within {_PATIENCE:.0f} s") from None
     except (QueueError, LaunchError) as error:
         if not isinstance(error, QueueUnavailable | LaunchUnavailable):
             tell(str(error))
