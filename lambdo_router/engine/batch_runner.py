@@ -160,13 +160,13 @@ class BatchRunner:
         )
         return label
 
-    async def wait_for_end(self, aloft: RunningBatch) -> bool:
+    async def wait_for_end(self, running: RunningBatch) -> bool:
         """The second half of `run`: wait for the Machine's end, and settle by it."""
-        batch, key, machine = aloft.batch, aloft.batch.key, aloft.machine
-        ended = await self.end_of(key, batch.message_ids, machine.id, aloft.deadline)
+        batch, key, machine = running.batch, running.batch.key, running.machine
+        ended = await self.end_of(key, batch.message_ids, machine.id, running.deadline)
         if ended is None:
             return False
-        reported = self.context.reports.close(aloft.batch_id)
+        reported = self.context.reports.close(running.batch_id)
         doubt = None
         if machine.adopted and ended.succeeded:
             # It may have reported to another router, or to an earlier life of this one.
@@ -177,7 +177,7 @@ class BatchRunner:
         self.context.observe(
             journal.MachineEnded(
                 batch,
-                aloft.batch_id,
+                running.batch_id,
                 machine.id,
                 ended.kind,
                 ended.end.exit_code,

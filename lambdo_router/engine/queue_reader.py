@@ -1,4 +1,4 @@
-"""What reads a queue, standard or FIFO: its holdings, its polls, its launches, and the stop."""
+"""What reads a queue, standard or FIFO: held messages, polls, launches, and the stop."""
 
 import asyncio
 from abc import ABC, abstractmethod
