@@ -5,7 +5,7 @@ Routes, and the one function that decides where a message goes.
 wrote. It serves the running router and every tool, so that no tool can disagree with it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -118,6 +118,7 @@ class RoutingTable:
     _by_queue: Mapping[str, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
     _by_profile: Mapping[Profile, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
     _profiles: Mapping[str, tuple[Profile, ...]] = field(init=False, repr=False, compare=False)
+    _sharers: Mapping[str, int] = field(init=False, repr=False, compare=False)
     _indexes: Mapping[str, Index] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -140,6 +141,7 @@ class RoutingTable:
                 n: tuple(dict.fromkeys(route.profile for route in routes))
                 for n, routes in by_queue.items()
             },
+            "_sharers": {n: _sharers(routes) for n, routes in by_queue.items()},
             "_indexes": indexes,
         }
         for name, value in found.items():
@@ -152,6 +154,13 @@ class RoutingTable:
     def profiles_of(self, queue: str) -> tuple[Profile, ...]:
         """The different profiles of these routes."""
         return self._profiles.get(queue, ())
+
+    def sharers_of(self, queue: str) -> int:
+        """
+        How many share what may wait of this queue: its profiles, and for each that senders may
+        override, what they make of it.
+        """
+        return self._sharers.get(queue, 0)
 
     def routes_with(self, profile: Profile) -> tuple[Route, ...]:
         """The routes that launch this profile, which is one as `within` one of its apps."""
@@ -174,6 +183,12 @@ class RoutingTable:
     def sources(self) -> tuple[Queue, ...]:
         """The queues that some route reads; the others are only written to."""
         return tuple(queue for name, queue in self.queues.items() if self._by_queue[name])
+
+
+def _sharers(routes: Collection[Route]) -> int:
+    as_written = {route.profile.name for route in routes}
+    overridden = {route.profile.name for route in routes if route.overrides != Overrides()}
+    return len(as_written) + len(overridden)
 
 
 def _by_profile(routes: Iterable[Route]) -> dict[Profile, tuple[Route, ...]]:

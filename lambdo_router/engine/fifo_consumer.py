@@ -198,7 +198,7 @@ class FifoConsumer(QueueReader):
             if self._held_messages.drop_expired(batch.message_ids):
                 self._held_messages.drop(batch.message_ids)
                 return False
-            return await self._runner.launch(batch, permit.hand_on())
+            return await self._runner.launch(batch, permit)
 
     def _withdraw(self, message_id: str) -> str | None:
         """End the wait of its batch, which then parks itself."""

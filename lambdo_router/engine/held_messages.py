@@ -58,7 +58,7 @@ class HeldMessages:
     _keeper: LeaseKeeper = field(init=False)
     _leases: LeaseBook = field(init=False)
     _about: dict[str, _About] = field(default_factory=dict)
-    _aloft: set[str] = field(default_factory=set)
+    _in_machines: set[str] = field(default_factory=set)
     _waiting_for: Counter[Group] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class HeldMessages:
     @property
     def waiting(self) -> int:
         """Messages that are held and in no running Machine: their bodies are in memory."""
-        return len(self._leases) - len(self._aloft)
+        return len(self._leases) - len(self._in_machines)
 
     def group_of(self, message_id: str) -> Group | None:
         """What the message waits for; None if that was not said, or if it waits no more."""
@@ -220,7 +220,7 @@ class HeldMessages:
         """Their Machine runs: renew them less and less often, with leases up to `longest` s."""
         ids = [message_id for message_id in message_ids if message_id in self._leases]
         self._leases.grow(ids, longest)
-        self._aloft.update(ids)
+        self._in_machines.update(ids)
         for message_id in ids:
             self._waits_no_more(message_id)
         self.released.set()  # they wait no more
@@ -329,7 +329,7 @@ class HeldMessages:
         for message_id in ids:
             self._waits_no_more(message_id)
             self._about.pop(message_id, None)
-        self._aloft.difference_update(ids)
+        self._in_machines.difference_update(ids)
         self.released.set()
 
     def _waits_no_more(self, message_id: str) -> None:

@@ -19,7 +19,6 @@ from lambdo_router.core import journal
 from lambdo_router.core.batch import BatchKey
 from lambdo_router.core.errors import QueueError
 from lambdo_router.core.parking import Group, ParkingLot
-from lambdo_router.core.profile import Overrides
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.engine.gates import Gates
 from lambdo_router.engine.held_messages import HeldMessages
@@ -76,7 +75,7 @@ class Sharing:
         That is, if the profile may launch nothing and has its share of what may wait already.
         """
         group, ids = _group_of(key), tuple(message_ids)
-        if self.gates.room(key.profile) == 0 and _groups(table, queue) > 1:
+        if self.gates.room(key.profile) == 0 and table.sharers_of(queue.name) > 1:
             new = any(self.held_messages.group_of(i) != group for i in ids)
             if new and self._missing(table, queue, group) == 0:
                 return False
@@ -171,11 +170,5 @@ def _group_of(key: BatchKey) -> Group:
     return Group(key.profile.name, overridden=key.profile is not key.route.profile)
 
 
-def _groups(table: RoutingTable, queue: Queue) -> int:
-    routes = table.routes_of(queue.name)
-    overridden = {route.profile.name for route in routes if route.overrides != Overrides()}
-    return len({route.profile.name for route in routes}) + len(overridden)
-
-
 def _share(table: RoutingTable, queue: Queue) -> int:
-    return max(1, queue.max_waiting // max(1, _groups(table, queue)))
+    return max(1, queue.max_waiting // max(1, table.sharers_of(queue.name)))

@@ -179,3 +179,17 @@ def test_a_table_knows_its_profiles_who_launches_them_and_every_way_through_it()
         *(("p", "first", "a"), ("p", "first", "b"), ("q", "first", "a"), ("q", "first", "b")),
         *(("q", "second", "a"), ("q", "third", "a"), ("q", "third", "b")),
     }
+
+
+def test_a_profile_shares_its_queue_once_and_once_more_where_senders_may_override_it() -> None:
+    a, b = profile(name="a"), profile(name="b")
+    choosing = Overrides(image=("r/*",))
+    made = table(
+        route("one", profile=a),
+        route("two", profile=a),
+        route("three", profile=b, overrides=choosing),
+        route("elsewhere", queues=("p",), profile=a),
+        queues=(Queue("q", url="q"), Queue("p", url="p"), Queue("unread", url="u")),
+    )
+
+    assert [made.sharers_of(name) for name in ("q", "p", "unread", "unknown")] == [3, 1, 0, 0]
