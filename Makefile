@@ -3,9 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := lambdo_router tests runtimes
+SOURCES := lambdo_router tests tools runtimes
 
-.PHONY: help demo soak test test-system check bench images lock format clean
+.PHONY: help demo soak test test-system check bench images pages lock format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make check   lint, types, layers"
 	@echo "make bench   measure speed, memory and cost"
 	@echo "make images  build the images and try them (Debian, as root, with buildah)"
+	@echo "make pages   write the pages and lists in docs/ that are made from the code"
 	@echo "make lock    write the lock files of the router's image anew"
 	@echo "make format  format the code"
 	@echo "make clean   remove what the above made"
@@ -50,6 +51,12 @@ bench: $(VENV)/.dev
 # make images BASE=/var/tmp/base.tar
 images: $(VENV)/.dev
 	PYTHONPATH=tests/support $(BIN)/python -m images $(if $(BASE),--base $(BASE)) $(if $(CI),--required)
+
+pages: $(VENV)/.dev
+	$(BIN)/python tools/codes_page.py > docs/codes.md
+	$(BIN)/python tools/logs_page.py > docs/logs.md
+	$(BIN)/python tools/metrics_page.py > docs/metrics.md
+	$(BIN)/python tools/routes_reference.py docs/routes-file.md
 
 # Pins stay as they are unless pyproject.toml needs others. All of the newest:
 # make lock UPGRADE=--upgrade

@@ -4,14 +4,12 @@ What each code of a diagnostic means: the catalogue behind `validate --explain-c
 The texts lie in codes.yaml beside this file, in sections; every code has a title, its severities,
 what it means and why that matters, how to mend it, and mostly two examples. Examples are parts of a
 routes file (or of a schema or a test file, if `example` says so), and tests hold them to what they
-claim. docs/codes.md is the catalogue as a page. After a change, write it anew:
-
-    python -m lambdo_router.config.codes > docs/codes.md
+claim. `make pages` writes the catalogue as a page, docs/codes.md.
 """
 
 import difflib
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -117,51 +115,3 @@ def _wrapped(text: str) -> str:
         textwrap.fill(paragraph, 88, break_long_words=False, break_on_hyphens=False)
         for paragraph in text.split("\n\n")
     )
-
-
-def page() -> str:
-    """The catalogue as a page of Markdown."""
-    return "\n".join(_page())
-
-
-def _page() -> Iterator[str]:
-    yield _INTRODUCTION
-    section = ""
-    for explanation in catalogue().values():
-        if explanation.section != section:
-            section = explanation.section
-            yield f"## {section}\n"
-        yield f"### `{explanation.code}`\n"
-        yield f"*{' or '.join(explanation.severities)}*: {explanation.title}\n"
-        yield f"{explanation.means}\n"
-        yield f"{explanation.mend}\n"
-        yield from _examples(explanation)
-
-
-def _examples(explanation: Explanation) -> Iterator[str]:
-    for word, text in (("Wrong", explanation.bad), ("Right", explanation.good)):
-        if text:
-            yield f"{word}:\n\n<!-- an example of {explanation.example} -->"
-            yield f"```{explanation.language}\n{text}```\n"
-
-
-_INTRODUCTION = """\
-<!-- Made from lambdo_router/config/codes.yaml by python -m lambdo_router.config.codes -->
-
-# Codes of diagnostics
-
-Everything that lambdo-router has to say about a file ends with a code in brackets. Codes are
-stable: scripts and comments may rely on them. `lambdo-router validate --explain-code CODE` prints
-what this page says about one.
-
-A warning that is meant to be can be ignored: `# lambdo: ignore=CODE` (or `CODE,CODE`, and a reason
-may follow) at the end of the line that it points at, or alone on a line before it. An error cannot.
-[`unused-ignore`](#unused-ignore) tells which of these comments have nothing to ignore any more, and
-`validate --strict` makes errors of the warnings that are left.
-
-The examples are parts of a file: what is not shown is as it should be.
-"""
-
-
-if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201 - this is what it is for

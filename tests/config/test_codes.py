@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from codes_page import page
 
 import lambdo_router
-from lambdo_router.config.codes import ONLINE, Explanation, catalogue, explained, likely, page
+from lambdo_router.config.codes import ONLINE, Explanation, catalogue, explained, likely
 from lambdo_router.config.load import examine_routes, load_routes
 from lambdo_router.config.read.yaml_loader import read_document
 from lambdo_router.config.route_tests import (
@@ -192,9 +193,7 @@ def test_an_explanation_reads_well(code: Explanation) -> None:
 def test_the_page_of_codes_is_made_from_the_catalogue() -> None:
     written = PACKAGE.parent / "docs" / "codes.md"
 
-    assert written.read_text("utf-8") == page(), (
-        "python -m lambdo_router.config.codes > docs/codes.md"
-    )
+    assert written.read_text("utf-8") == page(), "make pages"
 
 
 def test_an_explanation_fits_a_terminal() -> None:

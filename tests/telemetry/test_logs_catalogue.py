@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from logged import FACTS
+from logs_page import FIELDS, page
 
 import lambdo_router
 from lambdo_router.telemetry.logs.catalogue import EVENTS, SECTIONS
 from lambdo_router.telemetry.logs.lines import lines_of
-from lambdo_router.telemetry.logs.page import FIELDS, page
 
 PACKAGE = Path(lambdo_router.__file__).parent
 LOGGERS = {"log", "_log", "logger", "_logger"}
@@ -82,6 +82,4 @@ def test_every_event_is_listed_once() -> None:
 
 def test_the_page_is_made_from_the_catalogue() -> None:
     written = PACKAGE.parent / "docs" / "logs.md"
-    assert written.read_text("utf-8") == page(), (
-        "python -m lambdo_router.telemetry.logs.page > docs/logs.md"
-    )
+    assert written.read_text("utf-8") == page(), "make pages"

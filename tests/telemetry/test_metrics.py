@@ -13,6 +13,7 @@ import pytest
 from alert_rules import LABELS_OF, needs_promtool
 from building import entry, message, profile, route, table
 from metrics_facts import BATCH, FACTS, SENT
+from metrics_page import page
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
@@ -31,7 +32,6 @@ from lambdo_router.core.snapshot import FailingSnapshot, MachinesSnapshot, Queue
 from lambdo_router.telemetry.metrics import Metrics
 from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS, LABELS, PROCESS
 from lambdo_router.telemetry.metrics.gauges import memory_limit
-from lambdo_router.telemetry.metrics.page import page
 
 ROOT = Path(__file__).parents[2]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0, text/plain; q=0.5"

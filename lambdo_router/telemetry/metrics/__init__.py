@@ -2,7 +2,7 @@
 Numbers for Prometheus: what happened, as counters and histograms, and what is, as gauges.
 
 `Metrics` is an Observer of the journal. catalogue.py lists every metric; docs/metrics.md, which is
-made from that list by `python -m lambdo_router.telemetry.metrics`, explains them to users.
+made from that list by `make pages`, explains them to users.
 """
 
 import asyncio

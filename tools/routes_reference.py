@@ -2,10 +2,7 @@
 The keys of the routes file as Markdown, made from its JSON Schema.
 
 docs/routes-file.md is prose with lists of keys in it. Each list stands between two comments and is
-made here, so that the page says what `validate` checks. After a change of the schema, write them
-anew:
-
-    python -m lambdo_router.config.reference docs/routes-file.md
+made here, so that the page says what `validate` checks. `make pages` writes them.
 """
 
 import json

@@ -1,8 +1,4 @@
-"""
-The page docs/logs.md, from the catalogue. After a change, write it anew:
-
-    python -m lambdo_router.telemetry.logs.page > docs/logs.md
-"""
+"""docs/logs.md, made from the catalogue of log events."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -97,7 +93,7 @@ def _page() -> Iterator[str]:
 
 
 _INTRODUCTION = """\
-<!-- Made from lambdo_router/telemetry/logs by python -m lambdo_router.telemetry.logs.page -->
+<!-- Made from lambdo_router/telemetry/logs by tools/logs_page.py -->
 
 # Logs
 
@@ -135,4 +131,4 @@ be done:
 
 
 if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201 - this is what it is for
+    print(page(), end="")

@@ -7,7 +7,7 @@ from lambdo_router.core.prices import read_prices
 from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS, LABELS, PROCESS, Definition
 
 _HEAD: Final = """\
-<!-- Made from telemetry/metrics/catalogue.py by python -m lambdo_router.telemetry.metrics -->
+<!-- Made from telemetry/metrics/catalogue.py by tools/metrics_page.py -->
 
 # Metrics
 
@@ -106,3 +106,7 @@ def _rows(definition: Definition) -> Iterator[str]:
         bounds = ", ".join(f"{bound:g}" for bound in definition.buckets)
         text = f"{text} Buckets: {bounds}."
     yield f"| `{definition.name}` | {definition.kind} | {labels} | {text} |"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
