@@ -61,10 +61,11 @@ class TokenBucket:
     when Fly has answered 429 all the same.
     """
 
-    def __init__(self, rate: float, burst: int) -> None:
-        """`rate` launches a second, `burst` at once."""
+    def __init__(self, rate: float, burst: int, transit: float = _TRANSIT) -> None:
+        """Allow `rate` launches a second, `burst` at once; each takes up to `transit` seconds."""
         self._rate = rate
         self._burst = burst
+        self._transit = transit
         self._tokens = float(burst)
         self._as_of = -math.inf
         self._closed_until = 0.0
@@ -84,7 +85,7 @@ class TokenBucket:
         filled = self._filled(now)
         # Fly's bucket begins to fill again when the request arrives there, so one of ours that
         # was full must not begin before. Later requests may then come early by as much.
-        late = _TRANSIT if filled > self._burst else 0.0
+        late = self._transit if filled > self._burst else 0.0
         self._tokens = min(self._burst, filled) - 1.0
         self._as_of = max(self._as_of, now + late)
 

@@ -14,6 +14,8 @@ from sqs_backends import Backend, Embedded, Wire, counts, receive
 
 from lambdo_router.adapters.sqs import SqsQueue
 from lambdo_router.cli import cli, rejected
+from lambdo_router.cli.rejected import queue_browser
+from lambdo_router.cli.rejected.queue_browser import MOST_HELD
 from lambdo_router.core.errors import QueueRefused
 from lambdo_router.core.rejection import REASONS
 
@@ -44,12 +46,12 @@ def test_a_list_has_a_line_for_each_message(shop: Shop) -> None:
         "000000000000000000000000000000000002  max_attempts  paid   gone    1         2h     "
         f"{'x' * 100}...\n"
         "000000000000000000000000000000000003  unknown       -      -       1         0s     "
-        "it has no attribute lambdo_rejection\n"
+        "no lambdo_rejection attribute\n"
     )
     assert shop.shown(listed.stderr) == (
-        "4 messages looked at on queue `rejected`: 1 unmatched, 1 not_json, 1 max_attempts, "
+        "4 messages on queue `rejected`: 1 unmatched, 1 not_json, 1 max_attempts, "
         "1 unknown\n"
-        "before that SQS counted about 4 there\n"
+        "SQS estimated 4 messages before this read\n"
     )
     assert listed.exit_code == 0
 
@@ -143,8 +145,20 @@ def test_a_limit_is_said(shop: Shop) -> None:
     listed = shop.run("list", str(shop.routes), "--limit", "2")
 
     assert len(listed.stdout.splitlines()) == 1 + 2
-    assert "there may be more: that is as many as were asked for\n" in listed.stderr
+    assert "stopped at --limit: there may be more\n" in listed.stderr
     assert counts(shop.backend, shop.url(shop.aside)) == ("3", "0")
+
+
+def test_a_list_says_when_it_holds_as_much_as_it_may(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_browser, "MOST_HELD", 10)
+    for n in range(11):
+        shop.reject(f"{n}")
+
+    assert f"limited to {MOST_HELD} messages: there may be more\n" in (
+        shop.run("list", str(shop.routes)).stderr
+    )
 
 
 def test_what_others_hold_is_counted_only(shop: Shop) -> None:
@@ -154,8 +168,8 @@ def test_what_others_hold_is_counted_only(shop: Shop) -> None:
 
     listed = shop.run("list", str(shop.routes))
 
-    assert "1 message looked at on queue `rejected`: 1 unmatched\n" in listed.stderr
-    assert "before that SQS counted about 1 there, 1 held by others\n" in listed.stderr
+    assert "1 message on queue `rejected`: 1 unmatched\n" in listed.stderr
+    assert "SQS estimated 1 message before this read, 1 in flight\n" in listed.stderr
 
 
 def test_where_counts_may_not_be_asked_for_they_are_not_known(
@@ -226,7 +240,7 @@ def test_dead_letters_come_without_a_reason_and_go_back_to_where_sqs_took_them(
         shop.orders,
         "2",
         "0s",
-        f"SQS moved it from {arn}; received 2 times in all",
+        f"moved by SQS from {arn}; received 2 times in all",
     ]
     assert replayed.stdout == f"1 message replayed: 1 to {shop.orders}\n"
     assert replayed.exit_code == 0
@@ -244,12 +258,12 @@ def test_a_redrive_policy_of_the_queue_itself_is_warned_of(
 
     arn = embedded.attributes(shop.url(shop.aside), "QueueArn")["QueueArn"]
     assert (
-        "warning: routes read queue `orders`: while this looks at its messages, the router does "
-        "not get them\n"
-        "warning: queue `orders` has a redrive policy, for which a look counts as a receive: after "
-        f"1 receive SQS moves a message to {arn}\n"
+        "warning: routes read queue `orders`: the router does not get messages while they are held "
+        "here\n"
+        "warning: queue `orders` has a redrive policy, and this counts as a receive: after 1 "
+        f"receive SQS moves a message to {arn}\n"
     ) in listed.stderr
-    assert "1 message received 1 times: the next look moves them\n" in listed.stderr
+    assert "1 message received 1 times: the next receive moves them\n" in listed.stderr
 
 
 # show
@@ -275,15 +289,15 @@ def test_a_message_is_shown_in_full_and_nothing_of_it_is_acted_upon(shop: Shop) 
     before, _, rest = shop.shown(shown.stdout).partition("SQS's own attributes\n")
     system, _, body = rest.partition("\n\n")
     assert before == (
-        f"message       {0:036}\n"
-        "on            rejected  http://here/000000000000/acme-rejected\n"
-        "reason        schema_invalid\n"
-        "detail        \\x1b[31mred\\u202e\\nline\n"
-        "route         paid\n"
-        "came from     orders\n"
-        "its id there  o-1\n"
-        "received      2 times before it was rejected\n"
-        "rejected      2023-11-15T00:12:19Z, 1m 1s ago\n"
+        f"message      {0:036}\n"
+        "on           rejected  http://here/000000000000/acme-rejected\n"
+        "reason       schema_invalid\n"
+        "detail       \\x1b[31mred\\u202e\\nline\n"
+        "route        paid\n"
+        "came from    orders\n"
+        "original ID  o-1\n"
+        "received     2 times before it was rejected\n"
+        "rejected     2023-11-15T00:12:19Z, 1m 1s ago\n"
         "\n"
         "attributes\n"
         "  blob  Binary  AP8=  (2 bytes, base64)\n"
@@ -297,7 +311,7 @@ def test_a_message_is_shown_in_full_and_nothing_of_it_is_acted_upon(shop: Shop) 
         "SentTimestamp",
     ]
     assert body == (
-        "body, 26 bytes, JSON, indented for reading\n"
+        "body, 26 bytes, JSON, indented\n"
         "  {\n"
         '    "a": [\n'
         "      1.0e3,\n"
@@ -315,8 +329,8 @@ def test_a_body_that_is_no_json_is_shown_line_by_line(shop: Shop) -> None:
 
     shown = shop.run("show", shop.ids[0], str(shop.routes))
 
-    assert shown.stdout.endswith("body, 15 bytes, as it came\n  one\n  \\u2028two\\ttabs\n")
-    assert "came from  nobody knows where\n" in shown.stdout
+    assert shown.stdout.endswith("body, 15 bytes, as received\n  one\n  \\u2028two\\ttabs\n")
+    assert "came from  unknown\n" in shown.stdout
 
 
 @pytest.mark.parametrize("body", ['{ "a": 1.10 }\n', "\r\n\t\U0001f600 ", "{\u202e"])
@@ -372,7 +386,7 @@ def test_a_message_that_is_not_there_is_a_finding(shop: Shop) -> None:
 
     assert (shown.exit_code, shown.stdout) == (1, "")
     assert shown.stderr.startswith(
-        "error: queue `rejected` shows no message '\\x1b[31m'; 1 message could be seen\n"
+        "error: message '\\x1b[31m' not found among 1 message on queue `rejected`\n"
     )
 
 
@@ -392,11 +406,11 @@ def test_a_message_that_is_not_there_is_a_finding(shop: Shop) -> None:
         ),
         pytest.param(
             ["list", "FILE", "--queue", "https://"],
-            "--queue 'https://' is no queue of",
+            "--queue 'https://' is not a queue of",
             id="no-queue",
         ),
         pytest.param(
-            ["list", "FILE", "--queue", ""], "--queue '' is no queue of", id="empty-queue"
+            ["list", "FILE", "--queue", ""], "--queue '' is not a queue of", id="empty-queue"
         ),
         pytest.param(
             ["list", "FILE", "--reason", "schema-invalid"],
@@ -405,7 +419,7 @@ def test_a_message_that_is_not_there_is_a_finding(shop: Shop) -> None:
         ),
         pytest.param(
             ["list", "FILE", "--older-than", "3 days"],
-            "--older-than '3 days' is no duration: write a whole number and a unit",
+            "--older-than '3 days' is not a duration: write a whole number and a unit",
             id="duration",
         ),
         pytest.param(["list", "FILE", "--match", "{"], "--match is not JSON: ", id="no-json"),
@@ -420,25 +434,27 @@ def test_a_message_that_is_not_there_is_a_finding(shop: Shop) -> None:
         pytest.param(["list", "FILE", "--limit", "0"], "0 is not in the range", id="limit"),
         pytest.param(
             ["replay", "FILE"],
-            "there is no terminal to ask at; --yes sends without asking, --dry-run only says",
+            "there is no terminal to ask on; use --yes to send without asking, or --dry-run",
             id="nobody-to-ask",
         ),
         pytest.param(
             ["replay", "FILE", "--yes", "--rate", "0"],
-            "--rate 0 is no pace; write messages",
+            "--rate 0 is not a positive number; write messages",
             id="0",
         ),
         pytest.param(
-            ["replay", "FILE", "--yes", "--rate", "nan"], "--rate nan is no pace", id="no-number"
+            ["replay", "FILE", "--yes", "--rate", "nan"],
+            "--rate nan is not a positive number",
+            id="no-number",
         ),
         pytest.param(
             ["replay", "FILE", "--yes", "--to", "rejected"],
-            "--to is the queue that the messages lie on; name another",
+            "the messages are on queue `rejected`; name another with --to",
             id="to-itself",
         ),
         pytest.param(
             ["replay", "FILE", "--yes", "--to", "a b"],
-            "--to 'a b' is no queue of",
+            "--to 'a b' is not a queue of",
             id="to-no-queue",
         ),
     ],
@@ -487,7 +503,7 @@ def test_a_queue_that_is_not_there_is_compared_with_those_of_the_file(shop: Shop
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("error: queue `rejectd` (rejectd) at ")
     assert result.stderr.endswith(
-        f"It is no queue of {shop.routes} either; did you mean `rejected`? allowed are: orders, "
+        f"It is not a queue of {shop.routes} either; did you mean `rejected`? allowed are: orders, "
         "rejected\n"
     )
 

@@ -17,7 +17,7 @@ from rejected_shop import Shop, interrupt_after, number, shop_of
 from sqs_backends import Backend, Embedded, counts, receive
 
 from lambdo_router.adapters.sqs import SqsQueue
-from lambdo_router.cli.rejected import replay_request as rejected_errand
+from lambdo_router.cli.rejected import replay
 from lambdo_router.local.faults import Answer, Fault, LoseAnswer
 from lambdo_router.local.sqs_server import Entry
 
@@ -56,14 +56,14 @@ def test_a_summary_says_what_went_where_and_what_did_not(shop: Shop) -> None:
     assert shop.shown(replayed.stdout) == (
         "1 message replayed: 1 to orders\n"
         "1 message skipped: queue `gone` is not in the routes file; name a queue with --to\n"
-        "1 message skipped: nothing says which queue it came from; name one with --to\n"
+        "1 message skipped: unknown source queue; name a queue with --to\n"
     )
     assert shop.shown(replayed.stderr) == (
-        "1 message of queue `rejected` to be sent:\n"
+        "1 message to send from queue `rejected`:\n"
         "  1  to orders  http://here/000000000000/acme-orders\n"
-        "1 message not to be sent: queue `gone` is not in the routes file; name a queue with --to\n"
-        "1 message not to be sent: nothing says which queue it came from; name one with --to\n"
-        "1 message of queue `rejected` not asked for\n"
+        "1 message to skip: queue `gone` is not in the routes file; name a queue with --to\n"
+        "1 message to skip: unknown source queue; name a queue with --to\n"
+        "1 message on queue `rejected` not selected by the filters\n"
     )
     assert replayed.exit_code == 1
     assert shop.bodies(shop.aside) == ["b", "c", "d"]
@@ -110,7 +110,7 @@ def test_nothing_is_sent_to_the_queue_that_it_lies_on(shop: Shop) -> None:
 
     assert replayed.stdout == (
         "0 messages replayed\n"
-        "1 message skipped: queue `rejected` is the one that it lies on; name another with --to\n"
+        "1 message skipped: the messages are on queue `rejected`; name another with --to\n"
     )
     assert shop.bodies(shop.aside) == ["a"]
 
@@ -185,14 +185,14 @@ def test_a_fifo_replay_keeps_the_order_of_each_group(embedded: Embedded, tmp_pat
             "SendMessage",
             [LoseAnswer()] * 3,
             (["a", "a", "a"], ["a", "b"]),
-            "nobody knows whether it was sent",
+            "it may have been sent",
             id="send-never-answered",
         ),
         pytest.param(
             "DeleteMessageBatch",
             [Answer(500)] * 12,
             (["a"], ["b"]),
-            "it was sent, but not deleted",
+            "sent, but not deleted",
             id="delete-never-done",
         ),
     ],
@@ -234,7 +234,7 @@ def test_ctrl_c_ends_a_replay_between_two_messages(
 
     assert replayed.exit_code == 1
     assert replayed.stdout == "2 messages replayed: 2 to orders\n"
-    assert replayed.stderr.endswith("error: interrupted; given back: 2 messages\n")
+    assert replayed.stderr.endswith("error: interrupted; released 2 messages\n")
     assert shop.bodies(shop.orders) == ["a", "b"]
     assert shop.bodies(shop.aside) == ["c", "d"]
 
@@ -274,15 +274,15 @@ def test_no_is_taken_for_an_answer(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
         asked.append(question)
         return False
 
-    monkeypatch.setattr("lambdo_router.cli.rejected.terminal.is_interactive", lambda: True)
-    monkeypatch.setattr(rejected_errand, "ask", ask)
+    monkeypatch.setattr("lambdo_router.cli.rejected.session.is_interactive", lambda: True)
+    monkeypatch.setattr(replay, "ask", ask)
     shop.reject("a")
 
     replayed = shop.run("replay", str(shop.routes))
 
     assert asked == ["Send them?"]
     assert (replayed.exit_code, replayed.stdout) == (1, "0 messages replayed\n")
-    assert replayed.stderr.endswith("nothing was sent, and everything is back on the queue\n")
+    assert replayed.stderr.endswith("nothing was sent; all messages are back on the queue\n")
     assert shop.bodies(shop.aside) == ["a"]
 
 
@@ -295,8 +295,8 @@ def test_who_has_more_than_is_held_at_once_is_asked_about_all(
         asked.append(question)
         return True
 
-    monkeypatch.setattr("lambdo_router.cli.rejected.terminal.is_interactive", lambda: True)
-    monkeypatch.setattr(rejected_errand, "ask", ask)
+    monkeypatch.setattr("lambdo_router.cli.rejected.session.is_interactive", lambda: True)
+    monkeypatch.setattr(replay, "ask", ask)
     monkeypatch.setattr("lambdo_router.cli.rejected.replay.MOST_PLANNED", 10)
     for n in range(12):
         shop.reject(f"{n}")

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from lambdo_router.cli.rejected import queue_browser as rejected_look
-from lambdo_router.cli.rejected import replay as rejected_replay
-from lambdo_router.cli.rejected.queue_browser import QueueBrowser, look_into
-from lambdo_router.cli.rejected.replay import Planned, Replay, Tally
+from lambdo_router.cli.rejected import queue_browser, replay
+from lambdo_router.cli.rejected.queue_browser import QueueBrowser, browse
+from lambdo_router.cli.rejected.replay import PlannedSend, Replay, ReplayTally
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Attribute, Message
-from lambdo_router.core.rejection import NoTarget, Rejected, ReplayRate, Sources, read_rejected
+from lambdo_router.core.rejection import NoTarget, Rejected, Sources, read_rejected
 from lambdo_router.core.settlement import REJECTION_ATTRIBUTE, Rejection
+from lambdo_router.core.throttle import TokenBucket
 from lambdo_router.local.memory_queue import MemoryQueue
 
 Content = tuple[str, tuple[tuple[str, Attribute], ...]]
@@ -39,10 +39,10 @@ class Scene:
     aside: Place = field(default_factory=lambda: place("rejected"))
     source: Place = field(default_factory=lambda: place("orders"))
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    tally: Tally = field(default_factory=Tally)
+    tally: ReplayTally = field(default_factory=ReplayTally)
     agreed: bool = True
     asked: list[list[str]] = field(default_factory=list)
-    look: QueueBrowser | None = None
+    browser: QueueBrowser | None = None
 
     def reject(self, *bodies: str, reason: Any = "unmatched", group: str | None = None) -> None:
         """Put messages on the reject queue as the router does."""
@@ -57,21 +57,21 @@ class Scene:
     async def target(self, rejected: Rejected) -> Place | NoTarget:
         return NoTarget("nowhere") if rejected.reason == "too_large" else self.source
 
-    async def replay(self, **options: Any) -> Tally:
+    async def replay(self, **options: Any) -> ReplayTally:
         """Replay what has not the reason schema_invalid."""
 
         def wanted(message: Message) -> Rejected | None:
             rejected = read_rejected(message, Sources())
             return None if rejected.reason == "schema_invalid" else rejected
 
-        async def agree(plan: Sequence[Planned]) -> bool:
+        async def agree(plan: Sequence[PlannedSend]) -> bool:
             self.asked.append([planned.rejected.message.body for planned in plan])
             return self.agreed
 
         started = asyncio.get_running_loop().time()
         options.setdefault("target", self.target)
-        async with look_into(self.aside, self.stop) as self.look:
-            going = Replay(self.look, wanted, started=started, tally=self.tally, **options)
+        async with browse(self.aside, self.stop) as self.browser:
+            going = Replay(self.browser, wanted, started=started, tally=self.tally, **options)
             await going.run(agree)
         return self.tally
 
@@ -85,6 +85,10 @@ async def contents(queue: MemoryQueue) -> Counter[Content]:
             kept = {k: v for k, v in message.attributes.items() if k != REJECTION_ATTRIBUTE}
             found[message.body, tuple(sorted(kept.items()))] += 1
     return found
+
+
+def rate(per_second: float) -> TokenBucket:
+    return TokenBucket(per_second, 1, transit=0.0)
 
 
 def of(*bodies: str) -> Counter[Content]:
@@ -114,7 +118,7 @@ async def test_what_arrives_is_what_was_rejected() -> None:
 
     assert scene.aside.empty
     assert await contents(scene.source) == of(*originals)
-    assert tally == Tally(replayed=Counter(orders=25))
+    assert tally == ReplayTally(replayed=Counter(orders=25))
     assert tally.complete
 
 
@@ -126,7 +130,7 @@ async def test_what_is_not_asked_for_or_has_no_target_is_back_at_once() -> None:
 
     tally = await scene.replay()
 
-    assert tally == Tally(replayed=Counter(orders=2), skipped=Counter(nowhere=1), others=1)
+    assert tally == ReplayTally(replayed=Counter(orders=2), skipped=Counter(nowhere=1), others=1)
     assert not tally.complete
     assert bodies(await contents(scene.aside)) == ["c", "d"]
 
@@ -154,17 +158,17 @@ async def test_messages_are_held_while_somebody_thinks_about_it() -> None:
     scene = Scene()
     scene.reject("a", "b")
 
-    async def agree(_: Sequence[Planned]) -> bool:
+    async def agree(_: Sequence[PlannedSend]) -> bool:
         await asyncio.sleep(3600)
         assert await contents(scene.aside) == Counter()
         return True
 
-    async with look_into(scene.aside, scene.stop) as look:
-        going = Replay(look, lambda m: read_rejected(m, Sources()), scene.target, 0.0)
+    async with browse(scene.aside, scene.stop) as browser:
+        going = Replay(browser, lambda m: read_rejected(m, Sources()), scene.target, 0.0)
         await going.run(agree)
 
-    assert going.tally == Tally(replayed=Counter(orders=2))
-    assert (look.taken, scene.aside.empty) == (2, True)
+    assert going.tally == ReplayTally(replayed=Counter(orders=2))
+    assert (browser.taken, scene.aside.empty) == (2, True)
 
 
 async def test_the_bar_is_told_of_every_message() -> None:
@@ -184,7 +188,7 @@ async def test_messages_go_at_the_pace_that_was_asked_for() -> None:
     scene = Scene()
     scene.reject("a", "b", "c")
 
-    await scene.replay(pace=ReplayRate(0.5))
+    await scene.replay(rate=rate(0.5))
 
     assert [entry.at for entry in scene.source.ledger.entries] == [1.0, 3.0, 5.0]
 
@@ -195,16 +199,16 @@ async def test_leases_are_renewed_as_long_as_a_slow_replay_takes() -> None:
     margins: list[float] = []
 
     def progress(_done: int, _planned: int) -> None:
-        assert scene.look is not None
-        held = [m for m in ids if m in scene.look._receipts]
-        margins.extend(scene.look.margin(message_id) for message_id in held)
+        assert scene.browser is not None
+        held = [m for m in ids if m in scene.browser._receipts]
+        margins.extend(scene.browser.margin(message_id) for message_id in held)
 
     ids = [entry.message_id for entry in scene.aside.ledger.entries]
-    tally = await scene.replay(pace=ReplayRate(0.01), progress=progress)
+    tally = await scene.replay(rate=rate(0.01), progress=progress)
 
-    assert tally == Tally(replayed=Counter(orders=10))
+    assert tally == ReplayTally(replayed=Counter(orders=10))
     assert asyncio.get_running_loop().time() == 901.0
-    assert min(margins) >= rejected_look.LEASE / 2
+    assert min(margins) >= queue_browser.LEASE / 2
     receives = [e for e in scene.aside.ledger.entries if e.kind == "received"]
     assert len(receives) == 10
 
@@ -214,14 +218,14 @@ async def test_a_message_whose_lease_ran_out_is_not_sent() -> None:
     scene.reject("a", "b")
     scene.aside.fail("set_visibility", *[QueueUnavailable("away")] * 1000)
 
-    tally = await scene.replay(pace=ReplayRate(1 / 100))
+    tally = await scene.replay(rate=rate(1 / 100))
 
     assert tally.replayed == Counter(orders=1)
     assert [why for _, why in tally.failed] == [
-        "its lease ran out, so that others may have it; it was not sent"
+        "not sent: its lease was lost, so other consumers may have it"
     ]
     assert bodies(await contents(scene.source)) == ["a"]
-    await asyncio.sleep(rejected_look.LEASE)
+    await asyncio.sleep(queue_browser.LEASE)
     assert bodies(await contents(scene.aside)) == ["b"]
 
 
@@ -243,14 +247,14 @@ async def test_a_limit_is_one_of_messages_that_are_sent(most: int) -> None:
 async def test_what_is_too_much_to_hold_at_once_goes_round_by_round(
     limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rejected_replay, limit, 10)
+    monkeypatch.setattr(replay, limit, 10)
     scene = Scene()
     originals = [f"{n:02}" for n in range(35)]
     scene.reject(*originals)
 
     tally = await scene.replay()
 
-    assert (tally, scene.aside.empty) == (Tally(replayed=Counter(orders=35)), True)
+    assert (tally, scene.aside.empty) == (ReplayTally(replayed=Counter(orders=35)), True)
     assert len(scene.asked) == 1
     assert await contents(scene.source) == of(*originals)
 
@@ -258,7 +262,7 @@ async def test_what_is_too_much_to_hold_at_once_goes_round_by_round(
 async def test_what_is_rejected_again_does_not_go_round_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rejected_replay, "MOST_PLANNED", 1)
+    monkeypatch.setattr(replay, "MOST_PLANNED", 1)
     scene = Scene()
     scene.reject(*"abcdefghijklmno")
 
@@ -270,23 +274,23 @@ async def test_what_is_rejected_again_does_not_go_round_for_ever(
         scene.reject("again")
 
     await asyncio.sleep(1)
-    tally = await scene.replay(target=again, progress=progress, pace=ReplayRate(1.0))
+    tally = await scene.replay(target=again, progress=progress, rate=rate(1.0))
 
-    assert tally == Tally(replayed=Counter(orders=15), again=15)
+    assert tally == ReplayTally(replayed=Counter(orders=15), arrived=15)
     assert bodies(await contents(scene.aside)) == ["again"] * 15
 
 
 async def test_more_messages_than_can_be_held_are_not_passed_over_in_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rejected_look, "MOST_HELD", 10)
+    monkeypatch.setattr(queue_browser, "MOST_HELD", 10)
     scene = Scene()
     scene.reject(*"abcdefghij", reason="schema_invalid")
     scene.reject("k")
 
     tally = await scene.replay()
 
-    assert tally == Tally(others=10, stopped="not every message of the queue was looked at")
+    assert tally == ReplayTally(others=10, stopped="not all messages of the queue were read")
 
 
 # What goes wrong
@@ -312,12 +316,12 @@ async def test_after_five_failures_in_a_row_the_rest_is_not_tried() -> None:
     tally = await scene.replay()
 
     assert len(tally.failed) == 5
-    assert tally.stopped == "5 messages failed one after the other"
+    assert tally.stopped == "5 messages in a row failed"
     assert bodies(await contents(scene.aside)) == [*"abcdefgh"]
 
 
 async def test_a_throttled_send_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejected_replay, "may_have_happened", lambda _: False)
+    monkeypatch.setattr(replay, "may_have_happened", lambda _: False)
     monkeypatch.setattr(random, "random", lambda: 1.0)
     scene = Scene()
     scene.reject("a")
@@ -326,17 +330,17 @@ async def test_a_throttled_send_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
 
     tally = await scene.replay()
 
-    assert tally == Tally(replayed=Counter(orders=1))
+    assert tally == ReplayTally(replayed=Counter(orders=1))
     assert [entry.at for entry in scene.source.ledger.entries] == [1.0 + 1.0 + 30.0]
 
 
 async def test_a_send_that_is_throttled_for_good_leaves_the_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rejected_replay, "may_have_happened", lambda _: False)
+    monkeypatch.setattr(replay, "may_have_happened", lambda _: False)
     scene = Scene()
     scene.reject("a")
-    scene.source.fail("send", *[QueueUnavailable("throttled")] * rejected_look.TRIES)
+    scene.source.fail("send", *[QueueUnavailable("throttled")] * queue_browser.TRIES)
 
     tally = await scene.replay()
 
@@ -351,8 +355,8 @@ async def test_a_send_without_an_answer_ends_the_replay_and_is_named() -> None:
 
     tally = await scene.replay()
 
-    assert [why for _, why in tally.both] == ["nobody knows whether it was sent: no answer"]
-    assert tally.stopped == "a message is on both queues, or may be"
+    assert [why for _, why in tally.both] == ["it may have been sent: no answer"]
+    assert tally.stopped == "a message is, or may be, on both queues"
     assert bodies(await contents(scene.source)) == ["a"]
     assert bodies(await contents(scene.aside)) == ["a", "b"]
 
@@ -364,10 +368,10 @@ async def test_a_delete_that_fails_ends_the_replay_and_is_named() -> None:
 
     tally = await scene.replay()
 
-    assert [why for _, why in tally.both] == ["it was sent, but not deleted: no rights"]
+    assert [why for _, why in tally.both] == ["sent, but not deleted: no rights"]
     assert bodies(await contents(scene.source)) == ["a"]
     assert bodies(await contents(scene.aside)) == ["b"]
-    await asyncio.sleep(rejected_look.LEASE)
+    await asyncio.sleep(queue_browser.LEASE)
     assert bodies(await contents(scene.aside)) == ["a"]
 
 
@@ -378,19 +382,19 @@ async def test_a_lost_answer_to_a_delete_does_no_harm() -> None:
 
     tally = await scene.replay()
 
-    assert (tally, scene.aside.empty) == (Tally(replayed=Counter(orders=2)), True)
+    assert (tally, scene.aside.empty) == (ReplayTally(replayed=Counter(orders=2)), True)
     assert await contents(scene.source) == of("a", "b")
 
 
 async def test_when_the_queue_can_be_read_no_more_what_was_done_is_known() -> None:
     scene = Scene()
     scene.reject("a")
-    scene.aside.fail("receive", *[QueueUnavailable("away")] * rejected_look.TRIES)
+    scene.aside.fail("receive", *[QueueUnavailable("away")] * queue_browser.TRIES)
 
     with pytest.raises(QueueUnavailable, match="away"):
         await scene.replay()
 
-    assert scene.tally == Tally()
+    assert scene.tally == ReplayTally()
     assert bodies(await contents(scene.aside)) == ["a"]
 
 
@@ -463,7 +467,7 @@ async def test_a_replay_that_is_cut_off_anywhere_leaves_one_message_twice_at_mos
 
     await asyncio.wait([task])
     if at == 1:  # nobody knows of what the poll has taken, and so nobody gives it back
-        await asyncio.sleep(rejected_look.LEASE)
+        await asyncio.sleep(queue_browser.LEASE)
 
     here, there = await contents(scene.aside), await contents(scene.source)
     twice = here + there - of(*_ORIGINALS)
@@ -496,7 +500,7 @@ async def test_a_stop_ends_the_wait_for_the_next_turn() -> None:
     scene.reject("a", "b")
     asyncio.get_running_loop().call_later(10.0, scene.stop.set)
 
-    tally = await scene.replay(pace=ReplayRate(0.001))
+    tally = await scene.replay(rate=rate(0.001))
 
     assert asyncio.get_running_loop().time() == 10.0
     assert (tally.replayed.total(), tally.stopped) == (1, "interrupted")
@@ -504,7 +508,7 @@ async def test_a_stop_ends_the_wait_for_the_next_turn() -> None:
 
 
 async def test_a_stop_ends_the_wait_before_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejected_replay, "may_have_happened", lambda _: False)
+    monkeypatch.setattr(replay, "may_have_happened", lambda _: False)
     scene = Scene()
     scene.reject("a")
     scene.source.fail("send", QueueUnavailable("throttled", retry_after=600.0))
@@ -521,15 +525,15 @@ async def test_a_stop_while_somebody_is_asked_declines_nothing() -> None:
     scene = Scene()
     scene.reject("a")
 
-    async def agree(_: Sequence[Planned]) -> bool:
+    async def agree(_: Sequence[PlannedSend]) -> bool:
         scene.stop.set()
         return False
 
-    async with look_into(scene.aside, scene.stop) as look:
-        going = Replay(look, lambda m: read_rejected(m, Sources()), scene.target, 0.0)
+    async with browse(scene.aside, scene.stop) as browser:
+        going = Replay(browser, lambda m: read_rejected(m, Sources()), scene.target, 0.0)
         await going.run(agree)
 
-    assert going.tally == Tally(stopped="interrupted")
+    assert going.tally == ReplayTally(stopped="interrupted")
 
 
 # FIFO queues
@@ -548,7 +552,7 @@ async def test_the_order_of_a_group_is_kept_though_its_messages_are_seen_ten_by_
 
     tally = await scene.replay()
 
-    assert tally == Tally(replayed=Counter({"orders.fifo": 14}))
+    assert tally == ReplayTally(replayed=Counter({"orders.fifo": 14}))
     assert scene.aside.empty
     arrived = await order_of(scene.source)
     assert [it for it in arrived if it[1] == "a"] == [(f"a{n:02}", "a") for n in range(12)]
@@ -563,7 +567,7 @@ async def test_in_a_group_nothing_overtakes_a_message_that_could_not_be_sent() -
 
     tally = await scene.replay()
 
-    assert tally.skipped == Counter({"a message before it in its group could not be sent": 1})
+    assert tally.skipped == Counter({"an earlier message of its group could not be sent": 1})
     assert await order_of(scene.source) == [("b1", "b"), ("b2", "b")]
     assert await order_of(scene.aside) == [("a1", "a"), ("a2", "a")]
 
@@ -575,8 +579,23 @@ async def test_a_fifo_queue_gets_a_message_once_though_the_answer_was_lost() -> 
 
     tally = await scene.replay()
 
-    assert tally == Tally(replayed=Counter({"orders.fifo": 2}))
+    assert tally == ReplayTally(replayed=Counter({"orders.fifo": 2}))
     assert await order_of(scene.source) == [("a1", "a"), ("a2", "a")]
+
+
+async def test_one_lost_answer_is_enough_for_a_message_to_be_on_both_queues(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replay, "may_have_happened", lambda error: str(error) == "lost")
+    scene = Scene(place("rejected.fifo"), place("orders.fifo"))
+    scene.reject("a1", group="a")
+    scene.source.fail("send", QueueUnavailable("lost"), after_effect=True)
+    scene.source.fail("send", *[QueueUnavailable("throttled")] * 3)
+
+    tally = await scene.replay()
+
+    assert [why for _, why in tally.both] == ["it may have been sent: throttled"]
+    assert tally.failed == []
 
 
 async def test_a_second_replay_completes_the_first_without_a_duplicate() -> None:
@@ -584,8 +603,8 @@ async def test_a_second_replay_completes_the_first_without_a_duplicate() -> None
     scene.reject("a1", group="a")
     scene.aside.fail("delete", QueueRefused("no rights, for the moment"))
     assert len((await scene.replay()).both) == 1
-    await asyncio.sleep(rejected_look.LEASE)
-    scene.tally = Tally()
+    await asyncio.sleep(queue_browser.LEASE)
+    scene.tally = ReplayTally()
 
     tally = await scene.replay()
 
@@ -616,10 +635,10 @@ async def test_from_a_fifo_queue_to_a_standard_one_the_group_stays_as_a_label() 
 # Rehearsals
 
 
-async def rehearsal(scene: Scene, **options: Any) -> tuple[list[str], Tally]:
+async def rehearsal(scene: Scene, **options: Any) -> tuple[list[str], ReplayTally]:
     told: list[str] = []
-    async with look_into(scene.aside, scene.stop) as look:
-        going = Replay(look, lambda m: read_rejected(m, Sources()), scene.target, 0.0, **options)
+    async with browse(scene.aside, scene.stop) as browser:
+        going = Replay(browser, lambda m: read_rejected(m, Sources()), scene.target, 0.0, **options)
         await going.rehearse(lambda planned: told.append(planned.rejected.message.body))
     return told, going.tally
 
@@ -627,7 +646,7 @@ async def rehearsal(scene: Scene, **options: Any) -> tuple[list[str], Tally]:
 async def test_a_rehearsal_says_everything_and_sends_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rejected_replay, "MOST_PLANNED", 10)
+    monkeypatch.setattr(replay, "MOST_PLANNED", 10)
     scene = Scene()
     scene.reject(*(f"{n:02}" for n in range(25)))
     scene.reject("x", reason="too_large")
@@ -635,7 +654,7 @@ async def test_a_rehearsal_says_everything_and_sends_nothing(
     told, tally = await rehearsal(scene)
 
     assert told == [f"{n:02}" for n in range(25)]
-    assert tally == Tally(replayed=Counter(orders=25), skipped=Counter(nowhere=1))
+    assert tally == ReplayTally(replayed=Counter(orders=25), skipped=Counter(nowhere=1))
     assert scene.source.empty
     assert len(bodies(await contents(scene.aside))) == 26
 

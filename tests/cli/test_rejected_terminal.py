@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import pytest
 
-from lambdo_router.cli.rejected.terminal import ask, is_interactive, progress_bar
+from lambdo_router.cli.rejected.session import ask, is_interactive, progress_bar
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,6 +271,18 @@ def test_a_pause_closes_the_budget_and_a_slot_given_back_is_there_again() -> Non
     assert budget.wait(8.0) == 0.0
 
 
+def test_turns_reserved_ahead_are_even_and_a_pause_saves_none_up() -> None:
+    budget = TokenBucket(rate=2.0, burst=1, transit=0.0)
+
+    def reserve(now: float) -> float:
+        wait = budget.wait(now)
+        budget.take(now + wait)
+        return wait
+
+    assert [reserve(10.0), reserve(10.0), reserve(10.25)] == [0.0, 0.5, 0.75]
+    assert [reserve(20.0), reserve(20.0)] == [0.0, 0.5]
+
+
 @given(
     st.lists(st.floats(0.0, 3.0), max_size=50), st.sampled_from([0.5, 1.0, 4.0]), st.integers(1, 5)
 )

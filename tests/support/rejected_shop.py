@@ -28,13 +28,13 @@ NOW = 1_700_007_200.0
 
 @pytest.fixture
 def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look ends at once where no message comes any more."""
-    monkeypatch.setattr(rejected_session, "WAIT", 0)
+    """Polls do not wait for messages."""
+    monkeypatch.setattr(rejected_session, "POLL_WAIT", 0)
 
 
 @pytest.fixture
 def at_a_fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejected, "wall", lambda: NOW)
+    monkeypatch.setattr(rejected, "clock", lambda: NOW)
 
 
 @dataclass

@@ -1,50 +1,111 @@
 """
-`rejected`: what lies on a reject queue or a dead-letter queue, and the way back from there.
+`rejected`: the messages on a reject queue or a dead-letter queue, and sending them back.
 
-The commands are here. What a message says of itself is in core/rejection.py; beside this
-file, `queue_browser` holds the messages of a queue and gives them back, `replay` sends them to
-where they came from, `session` does one or the other for a command, and the rest is options,
-queues and texts.
+The commands and their options are here; `queue_browser` holds the messages of a queue, `session`
+connects to it, `replay` sends messages back, and `text` prints them. What a message says about its
+rejection is in core/rejection.py.
 """
 
+import functools
 import math
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lambdo_router.cli.completion import queue_names
-from lambdo_router.cli.rejected.options import (
-    FilterOptions,
-    QueueOptions,
-    filter_options,
-    queue_options,
-)
+from lambdo_router.cli.completion import queue_names, route_names
+from lambdo_router.cli.endpoint import endpoint_of, endpoint_option
 
-wall = time.time
-"""Unix seconds."""
+if TYPE_CHECKING:  # imported where used, so that shell completion stays fast
+    from lambdo_router.cli.rejected.session import BrowseResult, KnownQueues
+    from lambdo_router.core.patterns import Pattern
+    from lambdo_router.core.rejection import Filters
+
+F = TypeVar("F", bound=Callable[..., Any])
+clock = time.time
+"""Returns unix seconds."""
+
+
+def _options(*declared: Callable[[F], F]) -> Callable[[F], F]:
+    """Make one decorator of several options, in the order of the help."""
+    return lambda command: functools.reduce(lambda it, add: add(it), reversed(declared), command)
+
+
+_queue_options = _options(
+    click.argument("routes", default="routes.yaml", type=click.Path(path_type=Path)),
+    click.option(
+        "--queue",
+        metavar="QUEUE",
+        help="A queue of ROUTES, or any other by URL, ARN or SQS name. Default: the reject queue "
+        "of ROUTES, if there is only one.",
+        shell_complete=queue_names,
+    ),
+    endpoint_option,
+)
+_filter_options = _options(
+    click.option(
+        "--reason",
+        "reasons",
+        multiple=True,
+        metavar="REASON",
+        help="Why it was rejected: unmatched, max_attempts, redrive, ... Repeatable.",
+    ),
+    click.option(
+        "--route",
+        "of_routes",
+        multiple=True,
+        metavar="NAME",
+        help="The route that it took, or that refused it. Repeatable.",
+        shell_complete=route_names,
+    ),
+    click.option(
+        "--source",
+        "sources",
+        multiple=True,
+        metavar="QUEUE",
+        help="The queue that it came from. Repeatable.",
+        shell_complete=queue_names,
+    ),
+    click.option(
+        "--id",
+        "ids",
+        multiple=True,
+        metavar="ID",
+        help="Its message ID, on this queue or on the one that it came from. Repeatable.",
+    ),
+    click.option("--older-than", metavar="AGE", help="Minimum age, like 30m or 48h."),
+    click.option("--newer-than", metavar="AGE", help="Maximum age."),
+    click.option(
+        "--match",
+        metavar="PATTERN",
+        help="A pattern for its event, in JSON, like `match.body` of a route.",
+    ),
+)
 
 
 @click.group()
 def command() -> None:
     """
-    Look at rejected messages and dead letters, and send them back.
+    Inspect rejected messages and dead letters, and send them back.
 
-    A queue with `reject_to` has its rejected messages there, each with the reason. SQS moves
-    messages to a dead-letter queue without one. Both kinds of queue can be looked at and replayed.
+    A queue with `reject_to` sends its rejected messages there, each with the reason. SQS moves
+    messages to a dead-letter queue without one. Both kinds of queue can be listed and replayed.
 
     \b
       lambdo-router rejected list
       lambdo-router rejected show 7d3a0f52-1c9e-4b6e-9d57-0c1f5a6f2b11
       lambdo-router rejected replay --reason schema_invalid --dry-run
 
-    Exit codes: 0 done, 1 found something to mend, 2 wrong usage.
+    Exit codes: 0 done, 1 a problem was found, 2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
 
 
 @command.command("list")
-@queue_options
-@filter_options
+@_queue_options
+@_filter_options
 @click.option(
     "--limit",
     type=click.IntRange(1),
@@ -56,13 +117,20 @@ def command() -> None:
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
-def list_command(where: QueueOptions, only: FilterOptions, limit: int, form: str) -> None:
+def list_command(
+    routes: Path,
+    queue: str | None,
+    endpoint_url: str | None,
+    limit: int,
+    form: str,
+    **only: Any,  # noqa: ANN401 - options of several types
+) -> None:
     """
     List the messages of a reject queue or a dead-letter queue.
 
-    ROUTES (default: routes.yaml) says which queues there are; it may be missing if --queue says
-    where to look. Messages are received for that, and given back at once: a look counts as a
-    receive of every message. What others hold at that time is not seen.
+    ROUTES (default: routes.yaml) lists the queues; it may be missing with --queue. To list
+    messages they are received and released at once, which SQS counts as a receive of each.
+    Messages that another consumer holds are not visible meanwhile.
 
     \b
       lambdo-router rejected list
@@ -71,30 +139,29 @@ def list_command(where: QueueOptions, only: FilterOptions, limit: int, form: str
       lambdo-router rejected list --queue arn:aws:sqs:us-east-1:123456789012:orders-dead
       lambdo-router rejected list --format json | jq -r '.messages[].body'
 
-    Exit codes: 0 listed, 1 the routes file or SQS says no, or interrupted, 2 wrong usage.
+    Exit codes: 0 listed, 1 interrupted, or an error in the routes file or from SQS, 2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     from lambdo_router.cli.output.layout import say
-    from lambdo_router.cli.rejected.session import look_for, run
-    from lambdo_router.cli.rejected.text import as_json, list_json, table
+    from lambdo_router.cli.rejected.text import list_json, table
 
-    filters, known = only.filters(), where.known()
-    seen = run(look_for(known, known.looked_at(where.queue), filters, limit, wall))
+    filters = _filters(**only)
+    found = _find(_known(routes, endpoint_url), queue, filters, limit)
     if form == "json":
-        click.echo(as_json(list_json(seen.looked_at, seen.messages)))
-    elif seen.messages:
-        for line in table(seen.messages, wall()):
+        click.echo(list_json(found))
+    elif found.messages:
+        for line in table(found.messages, clock()):
             say(line)
-    seen.remark()
-    sys.exit(1 if seen.interrupted else 0)
+    found.report()
+    sys.exit(1 if found.interrupted else 0)
 
 
 @command.command("show")
 @click.argument("message_id", metavar="ID")
-@queue_options
+@_queue_options
 @click.option(
     "--raw",
     is_flag=True,
-    help="Only the body, letter by letter; at a terminal, what it would act upon is escaped.",
+    help="Print only the body, byte for byte; on a terminal, control characters are escaped.",
 )
 @click.option(
     "--format",
@@ -102,14 +169,22 @@ def list_command(where: QueueOptions, only: FilterOptions, limit: int, form: str
     type=click.Choice(["text", "json", "message"]),
     default="text",
     show_default=True,
-    help="`message` is a message file, for explain --message and send --message.",
+    help="`message` prints a message file, for explain --message and send --message.",
 )
-def show_command(message_id: str, where: QueueOptions, form: str, *, raw: bool) -> None:
+def show_command(
+    message_id: str,
+    routes: Path,
+    queue: str | None,
+    endpoint_url: str | None,
+    form: str,
+    *,
+    raw: bool,
+) -> None:
     """
     Show one message in full.
 
-    ID is its message id on this queue, or on the queue that it came from. ROUTES (default:
-    routes.yaml) and --queue say where to look.
+    ID is its message ID on this queue, or on the queue that it came from. ROUTES (default:
+    routes.yaml) and --queue select the queue.
 
     \b
       lambdo-router rejected show 7d3a0f52-1c9e-4b6e-9d57-0c1f5a6f2b11
@@ -117,67 +192,68 @@ def show_command(message_id: str, where: QueueOptions, form: str, *, raw: bool) 
       lambdo-router rejected show 7d3a0f52-1c9e-4b6e-9d57-0c1f5a6f2b11 --format message > m.json
       lambdo-router explain --message m.json
 
-    Exit codes: 0 shown, 1 there is no such message to be seen, 2 wrong usage.
+    Exit codes: 0 shown, 1 no such message is visible, or an error in the routes file or from SQS,
+    2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     from lambdo_router.cli.output.layout import say
     from lambdo_router.cli.output.printing import print_error, print_raw
-    from lambdo_router.cli.rejected.session import look_for, run
-    from lambdo_router.cli.rejected.text import as_json, in_full, message_file, show_json
+    from lambdo_router.cli.rejected.text import details, message_file, show_json
     from lambdo_router.config.diagnostics import counted, escape
     from lambdo_router.core.rejection import Filters
 
     if raw and form != "text":
         raise click.UsageError("--raw is a format of its own; leave out --format")
-    known, filters = where.known(), Filters(ids=frozenset({message_id}))
-    seen = run(look_for(known, known.looked_at(where.queue), filters, 1, wall))
-    if not seen.messages:
-        among = counted(seen.looked_at.taken, "message")
-        name = escape(seen.looked_at.name)
-        print_error(f"queue `{name}` shows no message {message_id!r}; {among} could be seen")
-        seen.remark()
+    known = _known(routes, endpoint_url)
+    found = _find(known, queue, Filters(ids=frozenset({message_id})), 1)
+    if not found.messages:
+        name, among = escape(found.queue.name), counted(found.taken, "message")
+        print_error(f"message {message_id!r} not found among {among} on queue `{name}`")
+        found.report()
         sys.exit(1)
-    rejected = seen.messages[0]
+    rejected = found.messages[0]
     if raw:
         print_raw(rejected.message.body)
     elif form == "message":
-        click.echo(as_json(message_file(rejected, seen.looked_at)))
+        click.echo(message_file(rejected, found))
     elif form == "json":
-        click.echo(as_json(show_json(seen.looked_at, rejected)))
+        click.echo(show_json(rejected, found))
     else:
-        for line in in_full(rejected, seen.looked_at, wall()):
+        for line in details(rejected, found, clock()):
             say(line)
 
 
 @command.command("replay")
-@queue_options
-@filter_options
+@_queue_options
+@_filter_options
 @click.option(
     "--to",
     metavar="QUEUE",
-    help="Send all there, not to the queue that each came from. Named like --queue.",
+    help="Send all messages to this queue, instead of the one each came from; named like --queue.",
     shell_complete=queue_names,
 )
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Send so many at most.")
-@click.option("--rate", type=float, metavar="N", help="Send so many a second at most.")
-@click.option("--dry-run", is_flag=True, help="Say what would be sent where; send nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask before sending.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Send at most N messages.")
+@click.option("--rate", type=float, metavar="N", help="Send at most N messages a second.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent where; send nothing.")
+@click.option("--yes", is_flag=True, help="Send without asking.")
 def replay_command(
-    where: QueueOptions,
-    only: FilterOptions,
+    routes: Path,
+    queue: str | None,
+    endpoint_url: str | None,
     to: str | None,
     limit: int | None,
     rate: float | None,
     *,
     dry_run: bool,
     yes: bool,
+    **only: Any,  # noqa: ANN401 - options of several types
 ) -> None:
     """
     Send messages back to the queues that they came from.
 
-    Each is sent with its original body and attributes, and then deleted here, one after the other:
-    whenever this is interrupted, at most one message is on both queues, and none on neither. What
-    was received and is not sent is given back at once. Filters say which messages are meant; with
-    none, all are.
+    Each message is sent with its original body and attributes, and then deleted here, one after
+    the other: however this is interrupted, at most one message is on both queues, and no message
+    is lost. Messages that were received but not sent are released at once. Without filters, all
+    messages are sent.
 
     \b
       lambdo-router rejected replay --dry-run
@@ -185,30 +261,87 @@ def replay_command(
       lambdo-router rejected replay --older-than 10m --rate 5 --yes
       lambdo-router rejected replay --queue orders-dead --to orders
 
-    Exit codes: 0 all that were meant are sent (or would be), 1 some are not, 2 wrong usage.
+    Exit codes: 0 all selected messages were sent (or would be), 1 some were not, 2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
-    from lambdo_router.cli.rejected.replay_request import ReplayRequest, replay
-    from lambdo_router.cli.rejected.session import run
-    from lambdo_router.cli.rejected.terminal import is_interactive
+    from lambdo_router.cli.rejected.replay import ReplayRequest, replay
+    from lambdo_router.cli.rejected.session import is_interactive, run
 
     if rate is not None and not (rate > 0 and math.isfinite(rate)):
         raise click.UsageError(
-            f"--rate {rate:g} is no pace; write messages a second, like 5 or 0.5"
+            f"--rate {rate:g} is not a positive number; write messages a second, like 5 or 0.5"
         )
     if not (dry_run or yes or is_interactive()):
         raise click.UsageError(
-            "there is no terminal to ask at; --yes sends without asking, --dry-run only says what "
-            "would be sent"
+            "there is no terminal to ask on; use --yes to send without asking, or --dry-run to "
+            "only see what would be sent"
         )
-    filters, known = only.filters(), where.known()
-    errand = ReplayRequest(
-        known,
-        known.looked_at(where.queue),
-        None if to is None else known.named(to, "--to"),
-        filters,
-        limit,
-        rate,
-        wall,
+    filters, known = _filters(**only), _known(routes, endpoint_url)
+    target = None if to is None else known.named(to, "--to")
+    request = ReplayRequest(
+        known, known.to_browse(queue), target, filters, limit, rate, dry_run, yes
     )
-    tally = run(replay(errand, dry_run=dry_run, sure=yes))
+    tally = run(replay(request, clock))
     sys.exit(0 if tally.complete else 1)
+
+
+def _known(routes: Path, endpoint_url: str | None) -> "KnownQueues":
+    """Load the queues of ROUTES. Raises ConfigError and UsageError."""
+    from lambdo_router.cli.rejected.session import known_queues
+
+    source = click.get_current_context().get_parameter_source("routes")
+    asked_for = source is not click.core.ParameterSource.DEFAULT
+    return known_queues(routes, endpoint_of(endpoint_url), asked_for=asked_for)
+
+
+def _find(
+    known: "KnownQueues", queue: str | None, filters: "Filters", limit: int
+) -> "BrowseResult":
+    from lambdo_router.cli.rejected.session import find, run
+
+    return run(find(known, known.to_browse(queue), filters, limit, clock))
+
+
+def _filters(
+    reasons: tuple[str, ...],
+    of_routes: tuple[str, ...],
+    sources: tuple[str, ...],
+    ids: tuple[str, ...],
+    older_than: str | None,
+    newer_than: str | None,
+    match: str | None,
+) -> "Filters":
+    """Read the options of the filters. Raises UsageError."""
+    from lambdo_router.config.diagnostics import closest
+    from lambdo_router.core.rejection import REASONS, Filters
+
+    for reason in reasons:
+        if reason not in REASONS:
+            hint = closest(reason, REASONS)
+            raise click.UsageError(f"--reason {reason!r}: there is no such reason; {hint}")
+    return Filters(
+        *(frozenset(reasons), frozenset(of_routes), frozenset(sources), frozenset(ids)),
+        *(_seconds("--older-than", older_than), _seconds("--newer-than", newer_than)),
+        _pattern(match),
+    )
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    from lambdo_router.config.read.units import parse_duration
+
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as problem:
+        raise click.UsageError(f"{option} {text!r} is not a duration: {problem}") from None
+
+
+def _pattern(text: str | None) -> "Pattern | None":
+    from lambdo_router.core.patterns import PatternError, compile_pattern
+    from lambdo_router.core.strict_json import parse_json
+
+    try:
+        return None if text is None else compile_pattern(parse_json(text), scalars=True)
+    except PatternError as error:
+        place = ".".join(map(str, error.path))
+        raise click.UsageError(f"--match{' at ' * bool(place)}{place}: {error}") from None
+    except ValueError as problem:
+        raise click.UsageError(f"--match is not JSON: {problem}") from None

@@ -1,144 +1,130 @@
 """
-A look into a queue: its messages are received, held while the look lasts, and given back.
+Browse a queue: receive its messages, hold them, and release them at the end.
 
-SQS has no call that only reads, so a look costs every message a receive. While it lasts the leases
-are renewed, so that no message comes twice; at its end, also after an error or a Ctrl-C, what was
-not deleted is made visible again at once. Only a process that is killed leaves messages hidden,
-until the lease runs out.
+SQS has no call that only reads, so browsing costs every message a receive. Leases are renewed
+meanwhile, so no message comes twice. At the end, also after an error or Ctrl-C, everything that was
+not deleted becomes visible again at once. Only a process that is killed leaves messages hidden,
+until their leases expire.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, TypeVar
 
 from lambdo_router.adapters.sqs.failures import may_have_happened
 from lambdo_router.core import journal
 from lambdo_router.core.backoff import backoff
-from lambdo_router.core.errors import QueueError, QueueRefused, QueueUnavailable
+from lambdo_router.core.errors import QueueError, QueueUnavailable
 from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.waiting import set_within
 
+_T = TypeVar("_T")
 LEASE: Final = 120.0
 """
-Seconds. Who is killed leaves messages hidden for as long: well below the five minutes for which a
-FIFO queue knows a duplicate, so that a second replay can complete the first.
+Seconds that messages stay hidden after a kill: well below the five minutes for which a FIFO queue
+remembers deduplication IDs, so that a second replay can complete the first.
 """
 MOST_HELD: Final = 50_000
-"""Each is renewed every minute; and SQS itself gives out no more than about 120,000."""
+"""Messages: each is renewed every minute, and SQS allows about 120,000 in flight."""
 TRIES: Final = 4
-"""Of a call that failed and may pass."""
+"""Attempts of a call, if SQS is only unavailable."""
 _MOST_PER_RECEIVE = 10
-_PATIENCE = 10.0
-"""Seconds that giving back may take when the look was cancelled."""
-
-
-class LookedAt(MessageQueue, Protocol):
-    """A queue that knows which kind of queue it is."""
-
-    @property
-    def fifo(self) -> bool:
-        """Whether SQS keeps the order of each message group."""
-        ...
+_RELEASE_TIMEOUT = 10.0
+"""Seconds to wait for the release after a cancellation."""
 
 
 @dataclass(slots=True)
 class QueueBrowser:
-    """Messages of one queue, held until the block of `look_into` ends."""
+    """The messages of one queue, held until the block of `browse` ends."""
 
-    queue: LookedAt
+    queue: MessageQueue
     stop: asyncio.Event
-    """Set: no more is received."""
+    """Once set, nothing more is received."""
     ended: bool = False
-    """Whether the last poll of the queue has brought nothing."""
+    """Whether the last poll of the queue returned nothing."""
     taken: int = 0
     """Messages received, each counted once."""
-    cut: int = 0
-    """Polls whose answer was lost: each may have hidden up to ten messages until LEASE is over."""
+    lost_answers: int = 0
+    """Polls without an answer: each may have hidden up to ten messages until LEASE is over."""
     stuck: int = 0
-    """Messages that could not be given back: they are hidden until their leases run out."""
+    """Messages that could not be released: they stay hidden until their leases expire."""
     _receipts: dict[str, str] = field(default_factory=dict)
-    """The newest of each message that was received and not deleted."""
-    _held_messages: HeldMessages = field(init=False)
+    """The latest receipt of each held message."""
+    _leases: HeldMessages = field(init=False)
 
     def __post_init__(self) -> None:
-        self._held_messages = HeldMessages(
-            self.queue, _no_reject_queue, self._observe, random.random
-        )
+        self._leases = HeldMessages(self.queue, _no_reject_queue, self._observe, random.random)
 
     @property
     def held(self) -> int:
-        """Messages that were received and neither deleted nor given back."""
+        """The number of messages that are neither deleted nor released."""
         return len(self._receipts)
 
     @property
     def full(self) -> bool:
-        """Whether no more is received because so much is held."""
+        """Whether receiving has ended because of the number of held messages."""
         return self.held >= MOST_HELD
 
     async def receive(self, limit: int | None = None) -> list[Message]:
         """
-        The next messages, about `limit` at most; none at the end of the queue, when the look is
-        full, or when it is to stop. Raises QueueError.
+        Return the next messages, about `limit` at most.
+
+        Empty at the end of the queue, when the browser is full and after a stop. Raises QueueError.
         """
         while not self.stop.is_set() and not self.full:
-            found = await self._poll(min(limit or _MOST_PER_RECEIVE, _MOST_PER_RECEIVE))
+            try:
+                found = await until_answered(
+                    lambda: self.queue.receive(min(limit or 10, _MOST_PER_RECEIVE), LEASE),
+                    self.stop,
+                    on_failure=self._poll_failed,
+                )
+            except QueueUnavailable:
+                if self.stop.is_set():
+                    break
+                raise
             self.ended = not found
-            new = [message for message in found if self._take(message)]
+            new = [message for message in found if self._hold(message)]
             if new or not found:
                 return new
         return []
 
     def margin(self, message_id: str) -> float:
-        """Seconds that are left of the message's lease; not above zero if it was lost."""
-        return self._held_messages.margin((message_id,))
+        """Return the seconds until the message's lease expires; zero or less if it is lost."""
+        return self._leases.margin((message_id,))
 
     async def delete(self, message_id: str) -> str | None:
-        """Delete the message for good; why that failed, or None. It is held no more either way."""
+        """Delete a message, stop or not; return why that failed. It is no longer held after it."""
         receipt = self._receipts.pop(message_id)
-        self._held_messages.drop((message_id,))
-        failure = ""
-        for attempt in range(1, TRIES + 1):
-            try:
-                return (await self.queue.delete((receipt,))).get(receipt)
-            except QueueRefused as error:
-                return str(error)
-            except QueueUnavailable as error:
-                failure = str(error)
-            if attempt < TRIES:
-                await asyncio.sleep(backoff(attempt, first=0.5, longest=5.0, jitter=1.0))
-        return failure
+        self._leases.drop((message_id,))
+        try:
+            refused = await until_answered(
+                lambda: self.queue.delete((receipt,)), asyncio.Event(), first=0.5
+            )
+        except QueueError as error:
+            return str(error)
+        return refused.get(receipt)
 
     async def keep_alive(self) -> None:
-        """Renew the leases, until cancelled. What was lost is held no more."""
-        await self._held_messages.keep_alive(lambda _: True)
+        """Renew the leases until cancelled. A lost one is no longer renewed."""
+        await self._leases.keep_alive(lambda _: True)
 
-    async def give_back(self) -> None:
-        """Make everything that is held visible again at once."""
-        await self._held_messages.release(tuple(self._receipts))
+    async def release(self) -> None:
+        """Make all held messages visible again."""
+        await self._leases.release(tuple(self._receipts))
         self._receipts.clear()
 
-    async def _poll(self, limit: int) -> Sequence[Message]:
-        failures = 0
-        while True:
-            try:
-                return await self.queue.receive(limit, LEASE)
-            except QueueUnavailable as error:
-                self.cut += may_have_happened(error)
-                failures += 1
-                if failures == TRIES or self.stop.is_set():
-                    raise
-                pause = backoff(failures, first=1.0, longest=10.0, jitter=random.random())  # noqa: S311 # no secret
-                await stopped_within(self.stop, max(pause, error.retry_after or 0.0))
+    def _poll_failed(self, error: QueueUnavailable) -> None:
+        self.lost_answers += may_have_happened(error)
 
-    def _take(self, message: Message) -> bool:
-        """Hold a message; False if it was received before, and perhaps lost in between."""
+    def _hold(self, message: Message) -> bool:
+        """Hold a message; return False if it was received before and its lease perhaps lost."""
         new = message.id not in self._receipts
-        self._held_messages.hold(message, LEASE)
+        self._leases.hold(message, LEASE)
         self._receipts[message.id] = message.receipt
         self.taken += new
         return new
@@ -149,33 +135,59 @@ class QueueBrowser:
 
 
 @asynccontextmanager
-async def look_into(queue: LookedAt, stop: asyncio.Event) -> AsyncIterator[QueueBrowser]:
-    """A look that lasts as long as the block."""
-    look = QueueBrowser(queue, stop)
-    patience = None
+async def browse(queue: MessageQueue, stop: asyncio.Event) -> AsyncIterator[QueueBrowser]:
+    """Hold messages of a queue until the block ends."""
+    browser = QueueBrowser(queue, stop)
+    timeout = None
     # Not in a TaskGroup, which would wrap the errors of the block.
-    renewing = asyncio.create_task(look.keep_alive())
+    renewing = asyncio.create_task(browser.keep_alive())
     try:
-        yield look
+        yield browser
     except asyncio.CancelledError:
-        patience = _PATIENCE
+        timeout = _RELEASE_TIMEOUT
         raise
     finally:
         try:
-            async with asyncio.timeout(patience):
-                await look.give_back()
+            async with asyncio.timeout(timeout):
+                await browser.release()
         except TimeoutError:
-            look.stuck = look.held
+            browser.stuck = browser.held
         finally:
             renewing.cancel()
             with suppress(asyncio.CancelledError):
                 await renewing
 
 
+async def until_answered(
+    call: Callable[[], Awaitable[_T]],
+    stop: asyncio.Event,
+    *,
+    first: float = 1.0,
+    on_failure: Callable[[QueueUnavailable], None] = lambda _: None,
+) -> _T:
+    """
+    Repeat a call while SQS is unavailable, with growing pauses that begin at `first` seconds.
+
+    Raises the QueueError of the last attempt: a refusal, the last of TRIES, or the one before a
+    stop. `on_failure` gets every other error, and may raise it to end the attempts.
+    """
+    failures = 0
+    while True:
+        try:
+            return await call()
+        except QueueUnavailable as error:
+            on_failure(error)
+            failures += 1
+            pause = backoff(failures, first=first, longest=10.0, jitter=random.random())  # noqa: S311 # no secret
+            pause = max(pause, error.retry_after or 0.0)
+            if failures == TRIES or await stopped_within(stop, pause):
+                raise
+
+
 async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait for `seconds`, or until the stop if that comes first; whether it has come."""
+    """Wait `seconds`, or until the stop if that comes first; return whether it has come."""
     return stop.is_set() if seconds <= 0 else await set_within(stop, seconds)
 
 
 async def _no_reject_queue(name: str) -> MessageQueue:
-    raise QueueError(f"nothing is rejected here, but something was to be, to {name}")
+    raise QueueError(f"nothing is rejected while browsing, but a message was to go to {name}")

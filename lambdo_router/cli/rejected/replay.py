@@ -1,201 +1,206 @@
 """
-Messages go back to where they came from: sent first, then deleted, one after the other.
+Send messages back to the queues that they came from: send first, then delete, one by one.
 
-A replay is made of rounds. In each, messages are received and held until there is nothing more to
-receive, or enough to hold at once; then they are sent and deleted one by one. So at any moment at
-most one message is on both queues, none is on neither, and what must be confirmed is known before.
-A FIFO queue shows the next messages of a group only when the ones before are gone, and so takes
-more rounds. What has come to the queue since the replay began is not touched: a message that is
-rejected again would go round for ever.
-
-The first thing that leaves a message on both queues, or may have done, ends the replay.
+A replay runs in rounds. Each receives and holds messages until there are no more, or as many as may
+be held at once, and then sends and deletes them one by one. So at any moment at most one message is
+on both queues, none is on neither, and the first question can say what will be sent. A FIFO queue
+shows the next messages of a group only after the ones before are gone, and so takes more rounds.
+Messages that arrived after the replay began are left alone: one that is rejected again would go
+round forever. The first message that is, or may be, on both queues ends the replay.
 """
 
 import asyncio
-import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import click
+
+from lambdo_router.adapters.sqs import SqsQueue
 from lambdo_router.adapters.sqs.failures import may_have_happened
-from lambdo_router.cli.rejected.queue_browser import TRIES, QueueBrowser, stopped_within
-from lambdo_router.core.backoff import backoff
-from lambdo_router.core.errors import QueueRefused, QueueUnavailable
-from lambdo_router.core.message import Attribute, Message
-from lambdo_router.core.rejection import NoTarget, Outgoing, Rejected, ReplayRate, outgoing
+from lambdo_router.cli.output.layout import columns, say
+from lambdo_router.cli.output.printing import print_error
+from lambdo_router.cli.rejected.queue_browser import (
+    QueueBrowser,
+    browse,
+    stopped_within,
+    until_answered,
+)
+from lambdo_router.cli.rejected.session import (
+    KnownQueues,
+    Session,
+    ask,
+    open_session,
+    progress_bar,
+    remark,
+    warn_of_hidden,
+)
+from lambdo_router.config.diagnostics import counted, escape
+from lambdo_router.core.errors import QueueError, QueueUnavailable
+from lambdo_router.core.message import Message
+from lambdo_router.core.ports import MessageQueue
+from lambdo_router.core.rejection import Filters, NoTarget, Rejected, read_rejected, target_of
+from lambdo_router.core.routing import Queue
+from lambdo_router.core.throttle import TokenBucket
 
 MOST_PLANNED: Final = 1_000
 """Messages of one round."""
 MOST_BYTES: Final = 64 * 1024 * 1024
-"""Of the bodies and attributes of one round."""
+"""Approximate size of the messages of one round."""
 LEAST_MARGIN: Final = 30.0
 """Seconds of a lease that must be left: it is renewed during the send, but not the delete."""
 MOST_FAILURES: Final = 5
-"""Messages that fail one after the other, before the rest is not tried any more."""
+"""Messages that may fail in a row before the replay ends."""
 
 
-class Sender(Protocol):
+class Target(MessageQueue, Protocol):
     """A queue that messages are sent to."""
 
     @property
-    def name(self) -> str: ...
-    @property
     def url(self) -> str: ...
-    @property
-    def fifo(self) -> bool: ...
-    async def send(
-        self,
-        body: str,
-        attributes: Mapping[str, Attribute],
-        *,
-        group: str | None = None,
-        deduplication: str | None = None,
-    ) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A message that is to be sent, and where."""
+class PlannedSend:
+    """A message and the queue to send it to."""
 
     rejected: Rejected
-    outgoing: Outgoing
-    to: Sender
+    to: Target
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes in memory, approximately."""
+        attributes = self.rejected.message.attributes.values()
+        return len(self.rejected.message.body) + sum(len(each.value) for each in attributes)
 
 
 @dataclass(slots=True)
-class Tally:
-    """What became of the messages that were asked for."""
+class ReplayTally:
+    """What happened to the messages that the filters select."""
 
     replayed: Counter[str] = field(default_factory=Counter)
-    """How many were sent (or would be), by the queue."""
+    """How many were sent (or would be), by queue."""
     skipped: Counter[str] = field(default_factory=Counter)
-    """How many were not tried, by the reason."""
+    """How many were not tried, by reason."""
     failed: list[tuple[str, str]] = field(default_factory=list)
-    """Message id and reason of each that was tried, and is still where it was."""
+    """Message ID and reason of each that was tried and stayed where it was."""
     both: list[tuple[str, str]] = field(default_factory=list)
-    """The same of each that is on both queues, or may be."""
+    """The same for each that is on both queues, or may be."""
     others: int = 0
-    """Messages that were not asked for."""
-    again: int = 0
-    """Messages that came to the queue during the replay."""
+    """Messages that the filters do not select."""
+    arrived: int = 0
+    """Messages that arrived during the replay."""
     declined: bool = False
-    """Somebody was asked, and did not want it."""
+    """Whether the answer to the question was no."""
     stopped: str = ""
-    """Why the replay ended before its time."""
+    """Why the replay ended early."""
     under_way: str | None = None
-    """The message that is being sent and deleted: whoever is cut off here has it on both queues."""
+    """The message that is being sent and deleted: after a cancellation it may be on both queues."""
 
     @property
     def complete(self) -> bool:
-        """Whether every message that was asked for is where it belongs."""
+        """Whether every selected message was sent back."""
         return not (self.skipped or self.failed or self.both or self.stopped or self.declined)
 
 
 @dataclass(slots=True)
 class Replay:
-    """One call of `rejected replay`."""
+    """The rounds of one replay."""
 
-    look: QueueBrowser
+    browser: QueueBrowser
     wanted: Callable[[Message], Rejected | None]
-    """The message with what is known of it, if it is asked for."""
-    target: Callable[[Rejected], Awaitable[Sender | NoTarget]]
+    """Returns the message with what is known about it; None if it is not selected."""
+    target: Callable[[Rejected], Awaitable[Target | NoTarget]]
     started: float
-    """Unix seconds: what is sent to the queue from here on is left there."""
+    """Unix seconds: messages that arrive later are left alone."""
     most: int | None = None
     """Messages to send in all."""
-    pace: ReplayRate = field(default_factory=ReplayRate)
+    rate: TokenBucket | None = None
     progress: Callable[[int, int], None] = lambda _done, _planned: None
-    """Is told how many messages of how many are done."""
-    tally: Tally = field(default_factory=Tally)
+    """Called with the number of messages done and planned."""
+    tally: ReplayTally = field(default_factory=ReplayTally)
     _planned: int = 0
     _done: int = 0
-    _in_a_row: int = 0
-    """Messages that failed since the last that did not."""
-    _closed: set[tuple[str, str]] = field(default_factory=set)
-    """Groups of FIFO queues of which a message could not be sent: nothing may overtake it."""
+    _failed_in_a_row: int = 0
+    _blocked: set[tuple[str, str]] = field(default_factory=set)
+    """FIFO queues and groups with a message that could not be sent: nothing may overtake it."""
 
-    async def run(self, agree: Callable[[Sequence[Planned]], Awaitable[bool]]) -> None:
+    async def run(self, agree: Callable[[Sequence[PlannedSend]], Awaitable[bool]]) -> None:
         """
-        Replay, round by round, if `agree` agrees to what is planned for the first.
+        Replay round by round if `agree` agrees to the plan of the first.
 
-        Raises QueueError if the queue cannot be read; the tally says what was done until then.
+        Raises QueueError if the queue cannot be read; the tally has what was done before.
         """
-        plan = await self.plan()
-        if plan and not self.look.stop.is_set() and not await agree(plan):
-            self.tally.declined = not self.look.stop.is_set()
+        plan = await self._plan()
+        stop = self.browser.stop
+        if plan and not stop.is_set() and not await agree(plan):
+            self.tally.declined = not stop.is_set()
             plan = []
         while plan:
             before = self.tally.replayed.total()
             await self._send_all(plan)
             if self.tally.stopped or self.tally.replayed.total() == before:
                 break
-            plan = await self.plan() if self._may_be_more else []
+            more = not self.browser.ended or self.browser.queue.fifo
+            plan = await self._plan() if more else []
         self._note_the_end()
 
-    async def rehearse(self, tell: Callable[[Planned], None]) -> None:
-        """Say what would be sent where, as far as that can be seen without sending anything."""
-        plan = await self.plan()
-        while plan:
+    async def rehearse(self, show: Callable[[PlannedSend], None]) -> None:
+        """Show what would be sent, as far as that can be seen without sending anything."""
+        while plan := await self._plan():
             for planned in plan:
-                tell(planned)
+                show(planned)
                 self.tally.replayed[planned.to.name] += 1
-            plan = [] if self.look.ended else await self.plan()
+            if self.browser.ended:
+                break
         self._note_the_end()
 
-    async def plan(self) -> list[Planned]:
-        """Receive what the next round is about."""
-        plan: list[Planned] = []
-        size = 0
-        since = self.started if self._planned else None
-        while len(plan) < MOST_PLANNED and size < MOST_BYTES:
+    async def _plan(self) -> list[PlannedSend]:
+        """Receive the messages of the next round."""
+        plan: list[PlannedSend] = []
+        size, since = 0, self.started if self._planned else None
+        while len(plan) < MOST_PLANNED and size < MOST_BYTES and not self._limit_reached:
             room = None if self.most is None else self.most - self._planned
-            if room == 0:
-                break
-            messages = await self.look.receive(room)
+            messages = await self.browser.receive(room)
             if not messages:
                 break
             for message in messages[:room]:
-                planned = await self._consider(message, since)
-                if planned is not None:
+                if (planned := await self._consider(message, since)) is not None:
                     plan.append(planned)
-                    size += planned.outgoing.size
+                    size += planned.size
                     self._planned += 1
         return plan
 
     @property
-    def _is_enough(self) -> bool:
+    def _limit_reached(self) -> bool:
         return self.most is not None and self._planned >= self.most
-
-    @property
-    def _may_be_more(self) -> bool:
-        return not self._is_enough and (not self.look.ended or self.look.queue.fifo)
 
     def _note_the_end(self) -> None:
         tally = self.tally
-        if self.look.stop.is_set():
+        if self.browser.stop.is_set():
             tally.stopped = "interrupted"
-        elif not (tally.stopped or tally.declined or self.look.ended or self._is_enough):
-            tally.stopped = "not every message of the queue was looked at"
+        elif not (tally.stopped or tally.declined or self.browser.ended or self._limit_reached):
+            tally.stopped = "not all messages of the queue were read"
 
-    async def _consider(self, message: Message, since: float | None) -> Planned | None:
+    async def _consider(self, message: Message, since: float | None) -> PlannedSend | None:
         rejected = self.wanted(message)
         if rejected is None:
             self.tally.others += 1
             return None
         if since is not None and message.sent_at is not None and message.sent_at > since:
-            self.tally.again += 1
+            self.tally.arrived += 1
             return None
         target = await self.target(rejected)
         if isinstance(target, NoTarget):
             self.tally.skipped[target.why] += 1
             return None
-        return Planned(rejected, outgoing(message), target)
+        return PlannedSend(rejected, target)
 
-    async def _send_all(self, plan: Sequence[Planned]) -> None:
-        loop = asyncio.get_running_loop()
+    async def _send_all(self, plan: Sequence[PlannedSend]) -> None:
         for planned in plan:
-            if await stopped_within(self.look.stop, self.pace.reserve(loop.time())):
+            if await stopped_within(self.browser.stop, self._reserve()):
                 return
             await self._replay(planned)
             self._done += 1
@@ -203,64 +208,204 @@ class Replay:
             if self.tally.stopped:
                 return
 
-    async def _replay(self, planned: Planned) -> None:
+    def _reserve(self) -> float:
+        """Take the next turn; return the seconds until then."""
+        if self.rate is None:
+            return 0.0
+        now = asyncio.get_running_loop().time()
+        wait = self.rate.wait(now)
+        self.rate.take(now + wait)
+        return wait
+
+    async def _replay(self, planned: PlannedSend) -> None:
         """Send one message and delete it."""
         tally, message_id = self.tally, planned.rejected.message.id
-        group = (planned.to.name, planned.outgoing.group or "")
-        if planned.to.fifo and group in self._closed:
-            tally.skipped["a message before it in its group could not be sent"] += 1
+        group = (planned.to.name, planned.rejected.group or "")
+        if planned.to.fifo and group in self._blocked:
+            tally.skipped["an earlier message of its group could not be sent"] += 1
             return
-        if self.look.margin(message_id) < LEAST_MARGIN:
-            self._fail(planned, "its lease ran out, so that others may have it; it was not sent")
+        if self.browser.margin(message_id) < LEAST_MARGIN:
+            self._fail(planned, "not sent: its lease was lost, so other consumers may have it")
             return
         tally.under_way = message_id
         if await self._send(planned):
-            why = await self.look.delete(message_id)
+            why = await self.browser.delete(message_id)
             if why is None:
                 tally.replayed[planned.to.name] += 1
-                self._in_a_row = 0
+                self._failed_in_a_row = 0
             else:
-                self._leave_on_both(message_id, f"it was sent, but not deleted: {why}")
+                self._leave_on_both(message_id, f"sent, but not deleted: {why}")
         tally.under_way = None
 
-    async def _send(self, planned: Planned) -> bool:
-        """Whether the message was sent; if not, the tally knows."""
-        out, to = planned.outgoing, planned.to
-        failures = 0
-        while True:
-            try:
-                await to.send(
-                    out.body, out.attributes, group=out.group, deduplication=out.deduplication
-                )
-            except QueueRefused as error:
-                self._fail(planned, str(error))
-                return False
-            except QueueUnavailable as error:
-                # A FIFO queue takes the same message once only, so there it may be sent again.
-                lost = may_have_happened(error) and not to.fifo
-                failures += 1
-                if not lost and failures < TRIES:
-                    pause = backoff(failures, first=1.0, longest=10.0, jitter=random.random())  # noqa: S311 # no secret
-                    if not await stopped_within(
-                        self.look.stop, max(pause, error.retry_after or 0.0)
-                    ):
-                        continue
-                if may_have_happened(error):
-                    why = f"nobody knows whether it was sent: {error}"
-                    self._leave_on_both(planned.rejected.message.id, why)
-                else:
-                    self._fail(planned, str(error))
-                return False
-            return True
+    async def _send(self, planned: PlannedSend) -> bool:
+        """Send one message; return whether SQS confirmed it. If not, the tally says why."""
+        rejected, to = planned.rejected, planned.to
+        uncertain = False
 
-    def _fail(self, planned: Planned, why: str) -> None:
+        def failed(error: QueueUnavailable) -> None:
+            nonlocal uncertain
+            uncertain = uncertain or may_have_happened(error)
+            # A FIFO queue accepts a message once only, so there it may be sent again.
+            if uncertain and not to.fifo:
+                raise error
+
+        try:
+            await until_answered(
+                lambda: to.send(
+                    rejected.message.body,
+                    rejected.original_attributes,
+                    group=rejected.group,
+                    deduplication=rejected.deduplication,
+                ),
+                self.browser.stop,
+                on_failure=failed,
+            )
+        except QueueError as error:
+            if uncertain:
+                why = f"it may have been sent: {error}"
+                self._leave_on_both(rejected.message.id, why)
+            else:
+                self._fail(planned, str(error))
+            return False
+        return True
+
+    def _fail(self, planned: PlannedSend, why: str) -> None:
         self.tally.failed.append((planned.rejected.message.id, why))
-        if planned.outgoing.group is not None:
-            self._closed.add((planned.to.name, planned.outgoing.group))
-        self._in_a_row += 1
-        if self._in_a_row == MOST_FAILURES:
-            self.tally.stopped = f"{MOST_FAILURES} messages failed one after the other"
+        if planned.rejected.group is not None:
+            self._blocked.add((planned.to.name, planned.rejected.group))
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row == MOST_FAILURES:
+            self.tally.stopped = f"{MOST_FAILURES} messages in a row failed"
 
     def _leave_on_both(self, message_id: str, why: str) -> None:
         self.tally.both.append((message_id, why))
-        self.tally.stopped = "a message is on both queues, or may be"
+        self.tally.stopped = "a message is, or may be, on both queues"
+
+
+@dataclass(slots=True)
+class ReplayTargets:
+    """The queues that messages go back to, each opened when the first message needs it."""
+
+    session: Session
+    to: SqsQueue | None
+    """The queue of `--to`, for all messages."""
+    _opened: dict[Queue, SqsQueue | NoTarget] = field(default_factory=dict)
+
+    async def target(self, rejected: Rejected) -> SqsQueue | NoTarget:
+        """Return the queue that this message goes back to."""
+        if self.to is not None:
+            return self.to
+        queue = target_of(rejected, self.session.known.sources)
+        if isinstance(queue, NoTarget):
+            return queue
+        if queue not in self._opened:
+            try:
+                self._opened[queue] = await self.session.open_target(queue)
+            except (QueueError, click.UsageError) as error:
+                self._opened[queue] = NoTarget(str(error))
+        return self._opened[queue]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """What `rejected replay` was asked to do, by its options."""
+
+    known: KnownQueues
+    to_browse: Queue
+    to: Queue | None
+    filters: Filters
+    limit: int | None
+    rate: float | None
+    dry_run: bool
+    yes: bool
+
+
+async def replay(request: ReplayRequest, clock: Callable[[], float]) -> ReplayTally:
+    """
+    Replay, or only show what would be sent, and report what happened.
+
+    Raises QueueError if the queue to browse, or the one of `--to`, cannot be opened.
+    """
+    known = request.known
+    async with open_session(known, request.to_browse) as session:
+        to = None if request.to is None else await session.open_target(request.to)
+        targets = ReplayTargets(session, to)
+        started = clock()
+
+        def wanted(message: Message) -> Rejected | None:
+            rejected = read_rejected(message, known.sources)
+            return rejected if request.filters.select(rejected, started) else None
+
+        rate = None if request.rate is None else TokenBucket(request.rate, 1, transit=0.0)
+        async with browse(session.queue, session.stop) as browser:
+            going = Replay(browser, wanted, targets.target, started, request.limit, rate)
+            tally = going.tally
+            try:
+                if request.dry_run:
+                    await going.rehearse(_show)
+                else:
+                    await _run(going, sure=request.yes)
+            except QueueError as error:
+                tally.stopped = str(error)
+            except asyncio.CancelledError:
+                if tally.under_way is not None:
+                    print_error(
+                        f"message {escape(tally.under_way)} was being sent and deleted: it is on "
+                        "one of the queues, or on both"
+                    )
+                raise
+            left = browser.held
+        _report(tally, session.queue.name, left, dry_run=request.dry_run)
+        warn_of_hidden(browser)
+        return tally
+
+
+async def _run(going: Replay, *, sure: bool) -> None:
+    browser = going.browser
+    with ExitStack() as bars:
+
+        async def agree(plan: Sequence[PlannedSend]) -> bool:
+            remark(f"{counted(len(plan), 'message')} to send from queue `{browser.queue.name}`:")
+            count = Counter((planned.to.name, planned.to.url) for planned in plan)
+            for line in columns(
+                ((str(n), f"to {to}", url) for (to, url), n in count.items()), "  "
+            ):
+                remark(line)
+            for why, number in going.tally.skipped.items():
+                remark(f"{counted(number, 'message')} to skip: {why}")
+            more = browser.queue.fifo or not browser.ended
+            question = "Send them, and those that follow?" if more else "Send them?"
+            if not sure and not await ask(question, browser.stop):
+                return False
+            going.progress = bars.enter_context(progress_bar("replayed"))
+            return True
+
+        await going.run(agree)
+
+
+def _show(planned: PlannedSend) -> None:
+    rejected = planned.rejected
+    group = f", group {rejected.group}" if rejected.group is not None else ""
+    say(f"would send {rejected.message.id} ({rejected.reason}) to {planned.to.name}{group}")
+
+
+def _report(tally: ReplayTally, queue: str, left: int, *, dry_run: bool) -> None:
+    done = "would be replayed" if dry_run else "replayed"
+    where = ", ".join(f"{number} to {name}" for name, number in tally.replayed.items())
+    say(f"{counted(tally.replayed.total(), 'message')} {done}{': ' * bool(where)}{where}")
+    for why, number in tally.skipped.items():
+        say(f"{counted(number, 'message')} skipped: {why}")
+    for title, messages in (("failed", tally.failed), ("on both queues", tally.both)):
+        for message_id, why in messages:
+            say(f"{title}: message {message_id}: {why}")
+    if tally.declined:
+        remark("nothing was sent; all messages are back on the queue")
+    if tally.arrived:
+        remark(
+            f"{counted(tally.arrived, 'message')} arrived on queue `{queue}` meanwhile: not sent"
+        )
+    if tally.others:
+        remark(f"{counted(tally.others, 'message')} on queue `{queue}` not selected by the filters")
+    if tally.stopped:
+        released = f"; released {counted(left, 'message')}" if left else ""
+        print_error(f"{escape(tally.stopped)}{released}")

@@ -1,32 +1,125 @@
-"""One look into a queue, from the connection to what is said of it at the end."""
+"""The queues that `rejected` can name, the connection to one, and what browsing it finds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+import re
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import click
 
 from lambdo_router.adapters.sqs import SqsConnector, SqsQueue
+from lambdo_router.adapters.sqs.address import address_of
+from lambdo_router.cli.endpoint import Endpoint
+from lambdo_router.cli.loading import look_at
 from lambdo_router.cli.output.printing import print_warning
-from lambdo_router.cli.rejected.queue_browser import LEASE, MOST_HELD, QueueBrowser, look_into
-from lambdo_router.cli.rejected.queues import Known
-from lambdo_router.cli.rejected.text import LookedAt, by_reason
-from lambdo_router.config.diagnostics import counted, escape
+from lambdo_router.cli.rejected.queue_browser import LEASE, MOST_HELD, QueueBrowser, browse
+from lambdo_router.config.diagnostics import closest, counted, escape
 from lambdo_router.core.errors import QueueRefused
-from lambdo_router.core.rejection import Filters, QueueFacts, Rejected, read_facts, read_rejected
-from lambdo_router.core.routing import Queue
+from lambdo_router.core.rejection import (
+    Filters,
+    QueueAttributes,
+    Rejected,
+    Sources,
+    read_queue_attributes,
+    read_rejected,
+)
+from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.engine.waiting import unless
+from lambdo_router.local.names import local_name
 from lambdo_router.service.running import EndedAtOnce, signals
 
 _T = TypeVar("_T")
-WAIT = 1
-"""Seconds that a poll waits. With any wait SQS asks all its servers, and so finds what is there."""
+POLL_WAIT: Final = 1
+"""Seconds: with any wait SQS asks all its servers, and so finds every message."""
+_SQS_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(?:\.fifo)?")
 _MINUTES = f"{LEASE / 60:.0f} minutes"
 
 
+@dataclass(frozen=True, slots=True)
+class KnownQueues:
+    """The queues of the routes file, and any others that the command line may name."""
+
+    routes: Path
+    table: RoutingTable | None
+    """None: there is no routes file, and none was asked for."""
+    endpoint: Endpoint
+    sources: Sources
+
+    def to_browse(self, name: str | None) -> Queue:
+        """Return the queue of `--queue`, or else the file's only reject queue."""
+        if name is not None:
+            return self.named(name, "--queue")
+        if self.table is None:
+            raise _no_file(self.routes)
+        queues = self.table.queues
+        found = sorted({queue.reject_to for queue in queues.values() if queue.reject_to})
+        if len(found) == 1:
+            return queues[found[0]]
+        several = f"rejects to {len(found)} queues: {', '.join(found)}"
+        none = "has no queue with `reject_to`"
+        raise click.UsageError(f"{self.routes} {several if found else none}; name one with --queue")
+
+    def named(self, name: str, option: str) -> Queue:
+        """Return a queue of the file, or any other by URL, ARN or SQS name. Raises UsageError."""
+        queues = self.table.queues if self.table is not None else {}
+        if name in queues:
+            return queues[name]
+        if same := [queue for queue in queues.values() if queue.url == name]:
+            return same[0]
+        if _SQS_NAME.fullmatch(name):
+            return Queue(name, lookup=name)
+        last = re.split("[/:]", name.rstrip("/"))[-1]
+        queue = Queue(last if _SQS_NAME.fullmatch(last) else name, url=name)
+        try:
+            address_of(queue)
+        except QueueRefused:
+            raise click.UsageError(
+                f"{option} {name!r} is not a queue of {self.routes}, an SQS queue name, a queue "
+                "URL such as https://sqs.us-east-1.amazonaws.com/123456789012/dead, or an ARN "
+                "such as arn:aws:sqs:us-east-1:123456789012:dead"
+            ) from None
+        return queue
+
+    async def open(self, queue: Queue, connector: SqsConnector) -> SqsQueue:
+        """Connect to a queue. Raises QueueError, with a hint if no queue has this name."""
+        try:
+            return await connector.open(self.endpoint.address(queue))
+        except QueueRefused as error:
+            if self.table is None or queue.name in self.table.queues or queue.url is not None:
+                raise
+            hint = closest(queue.name, self.table.queues)
+            text = f"{error}. It is not a queue of {self.routes} either; {hint}"
+            raise QueueRefused(text, code=error.code) from error
+
+
+def known_queues(routes: Path, endpoint: Endpoint, *, asked_for: bool) -> KnownQueues:
+    """
+    Load the routes file, which may be missing unless it was asked for.
+
+    Raises ConfigError for its errors, and UsageError.
+    """
+    if not routes.is_file():
+        if asked_for:
+            raise _no_file(routes)
+        return KnownQueues(routes, None, endpoint, Sources())
+    table = look_at(routes).table
+    names = [
+        (local_name(queue), queue.name)
+        for queue in table.queues.values()
+        if endpoint.is_loopback or "${" not in (queue.url or queue.lookup or "")
+    ]
+    count = Counter(name for name, _ in names)
+    unambiguous = {name: of_file for name, of_file in names if count[name] == 1}
+    return KnownQueues(routes, table, endpoint, Sources(table.queues, unambiguous))
+
+
 def run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Do it in an event loop; a second signal ends the process at once."""
+    """Run in an event loop; a second signal ends the process at once."""
     try:
         return asyncio.run(work)
     except EndedAtOnce as ended:
@@ -35,127 +128,208 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A queue that was found, and a way to others."""
+    """A connection to the queue to browse."""
 
+    known: KnownQueues
     queue: SqsQueue
-    facts: QueueFacts
+    attributes: QueueAttributes
     stop: asyncio.Event
     """Set by the first signal."""
     connector: SqsConnector
 
+    async def open_target(self, queue: Queue) -> SqsQueue:
+        """Connect to another queue. Raises QueueError, and UsageError if it is this one."""
+        opened = await self.connector.open(self.known.endpoint.address(queue))
+        if opened.url == self.queue.url:
+            name = escape(queue.name)
+            raise click.UsageError(f"the messages are on queue `{name}`; name another with --to")
+        return opened
+
 
 @asynccontextmanager
-async def session(known: Known, looked_at: Queue) -> AsyncIterator[Session]:
-    """Connect to a queue, and warn of what a look does to it. Raises QueueError."""
+async def open_session(known: KnownQueues, to_browse: Queue) -> AsyncIterator[Session]:
+    """Connect to a queue, and warn about what browsing it does. Raises QueueError."""
     stop = asyncio.Event()
-    connector = SqsConnector(known.endpoint.settings(WAIT))
+    connector = SqsConnector(known.endpoint.settings(POLL_WAIT))
     with signals(stop, stop):
         try:
-            queue = await _open(known, looked_at, connector)
-            facts = await _facts(queue)
-            if known.reads(looked_at):
-                print_warning(
-                    f"routes read queue `{queue.name}`: while this looks at its messages, the "
-                    "router does not get them"
-                )
-            if facts.redrive_to is not None:
-                after = counted(facts.most_receives or 10, "receive")
-                print_warning(
-                    f"queue `{queue.name}` has a redrive policy, for which a look counts as a "
-                    f"receive: after {after} SQS moves a message to {facts.redrive_to}"
-                )
-            yield Session(queue, facts, stop, connector)
+            queue = await known.open(to_browse, connector)
+            try:
+                attributes = read_queue_attributes(await queue.attributes())
+            except QueueRefused:  # a missing permission is no reason to give up
+                attributes = QueueAttributes()
+            _warn(known, to_browse, attributes)
+            yield Session(known, queue, attributes, stop, connector)
         finally:
             await connector.aclose()
 
 
 @dataclass(frozen=True, slots=True)
 class BrowseResult:
-    """What a look has found."""
+    """The messages found on a queue, and how much of it was seen."""
 
-    looked_at: LookedAt
+    queue: SqsQueue
+    attributes: QueueAttributes
     messages: tuple[Rejected, ...]
-    """Those that were asked for."""
-    look: QueueBrowser
-    """It is over."""
+    """Those that the filters select."""
+    taken: int
+    """Messages received."""
+    complete: bool
+    """Whether the queue had no more to give in the end."""
+    full: bool
     interrupted: bool
 
-    def remark(self) -> None:
-        """Say how much of the queue this is, as far as that can be known."""
-        looked_at, name = self.looked_at, escape(self.looked_at.name)
-        found, taken = len(self.messages), counted(looked_at.taken, "message")
-        of = "" if found == looked_at.taken else f"{found} of "
-        reasons = f": {by_reason(self.messages)}" if self.messages else ""
-        tell(f"{of}{taken} looked at on queue `{name}`{reasons}")
-        tell(_counted_by_sqs(looked_at.facts))
+    def report(self) -> None:
+        """Print on stderr how much of the queue was seen, as far as that can be known."""
+        found, taken = len(self.messages), counted(self.taken, "message")
+        of = "" if found == self.taken else f"{found} of "
+        reasons = Counter(rejected.reason for rejected in self.messages).most_common()
+        by_reason = ", ".join(f"{number} {reason}" for reason, number in reasons)
+        remark(f"{of}{taken} on queue `{self.queue.name}`{': ' * bool(reasons)}{by_reason}")
+        remark(_estimate(self.attributes))
         if self.interrupted:
-            tell("interrupted: there may be more")
-        elif self.look.full:
-            tell(f"no more than {MOST_HELD} messages are looked at: there may be more")
-        elif not looked_at.complete:
-            tell("there may be more: that is as many as were asked for")
-        most = looked_at.facts.most_receives
+            remark("interrupted: there may be more")
+        elif self.full:
+            remark(f"limited to {MOST_HELD} messages: there may be more")
+        elif not self.complete:
+            remark("stopped at --limit: there may be more")
+        most = self.attributes.most_receives
         spent = sum(1 for each in self.messages if most and each.message.receive_count >= most)
         if spent:
-            tell(f"{counted(spent, 'message')} received {most} times: the next look moves them")
-        if self.look.queue.fifo:
-            tell("of each message group only the first messages can be seen at one time")
+            remark(
+                f"{counted(spent, 'message')} received {most} times: the next receive moves them"
+            )
+        if self.queue.fifo:
+            remark("only the first messages of each message group are visible at a time")
 
 
-async def look_for(
-    known: Known, looked_at: Queue, filters: Filters, limit: int, wall: Callable[[], float]
+async def find(
+    known: KnownQueues,
+    to_browse: Queue,
+    filters: Filters,
+    limit: int,
+    clock: Callable[[], float],
 ) -> BrowseResult:
-    """Look until `limit` messages are found that meet the filters. Raises QueueError."""
+    """Browse until `limit` messages are selected by the filters. Raises QueueError."""
     found: list[Rejected] = []
-    async with session(known, looked_at) as at:
-        async with look_into(at.queue, at.stop) as look:
-            while len(found) < limit and (messages := await look.receive()):
-                now = wall()
-                for message in messages:
-                    rejected = read_rejected(message, known.sources)
-                    if filters.meets(rejected, now):
-                        found.append(rejected)
-        warn_of_hidden(look)
-        looked = LookedAt(at.queue.name, at.queue.url, at.facts, look.taken, look.ended)
-        return BrowseResult(looked, tuple(found[:limit]), look, at.stop.is_set())
+    async with open_session(known, to_browse) as session:
+        async with browse(session.queue, session.stop) as browser:
+            while len(found) < limit and (messages := await browser.receive()):
+                now = clock()
+                rejected = (read_rejected(message, known.sources) for message in messages)
+                found += [each for each in rejected if filters.select(each, now)]
+            full = browser.full
+        warn_of_hidden(browser)
+        return BrowseResult(
+            session.queue,
+            session.attributes,
+            tuple(found[:limit]),
+            taken=browser.taken,
+            complete=browser.ended,
+            full=full,
+            interrupted=session.stop.is_set(),
+        )
 
 
-def tell(text: str) -> None:
-    """A remark on stderr; what senders wrote may be in it."""
+def remark(text: str) -> None:
+    """Print a remark on stderr, escaped, for senders may have written parts of it."""
     click.echo(escape(text), err=True)
 
 
-def warn_of_hidden(look: QueueBrowser) -> None:
-    """Say which messages stay hidden for a while, since nobody can make them visible."""
-    if look.stuck:
+def warn_of_hidden(browser: QueueBrowser) -> None:
+    """Warn about messages that stay hidden for a while."""
+    if browser.stuck:
         print_warning(
-            f"{counted(look.stuck, 'message')} could not be given back: hidden for up to {_MINUTES}"
+            f"{counted(browser.stuck, 'message')} could not be released: hidden for up to "
+            f"{_MINUTES}"
         )
-    if look.cut and not look.queue.fifo:
+    if browser.lost_answers and not browser.queue.fifo:
         print_warning(
-            f"{counted(look.cut, 'answer')} of SQS got lost: up to {10 * look.cut} messages may be "
-            f"hidden for {_MINUTES}, and were not seen"
+            f"{counted(browser.lost_answers, 'answer')} of SQS got lost: up to "
+            f"{10 * browser.lost_answers} messages were not seen and may be hidden for {_MINUTES}"
         )
 
 
-async def _open(known: Known, queue: Queue, connector: SqsConnector) -> SqsQueue:
+def is_interactive() -> bool:
+    """Return whether there is a terminal to ask at."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+async def ask(question: str, stop: asyncio.Event) -> bool:
+    """
+    Ask a yes-no question; return False if `stop` comes before the answer.
+
+    The event loop goes on meanwhile: the leases of the messages in question are renewed.
+    """
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[str] = loop.create_future()
+    descriptor = sys.stdin.fileno()
+
+    def read_answer() -> None:
+        # A terminal is readable once there is a whole line, or the end of input.
+        loop.remove_reader(descriptor)
+        answered.set_result(sys.stdin.readline())
+
+    click.echo(f"{question} [y/N] ", nl=False, err=True)
+    loop.add_reader(descriptor, read_answer)
     try:
-        return await connector.open(known.endpoint.address(queue))
-    except QueueRefused as error:
-        raise QueueRefused(f"{error}{known.meant(queue)}", code=error.code) from error
+        answer = await unless(stop, answered) or ""
+    finally:
+        loop.remove_reader(descriptor)
+    if not answer.endswith("\n"):
+        click.echo(err=True)
+    return answer.strip().lower() in ("y", "yes")
 
 
-async def _facts(queue: SqsQueue) -> QueueFacts:
-    """What may be known of the queue: not to be allowed to ask is no reason to give up."""
-    try:
-        return read_facts(await queue.attributes())
-    except QueueRefused:
-        return QueueFacts()
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Draw a bar on stderr if it is a terminal; yield what sets it to (done, planned)."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    parts = (TextColumn(what, markup=False), BarColumn(), MofNCompleteColumn())
+    quiet = not sys.stderr.isatty()
+    with Progress(
+        *parts, TimeRemainingColumn(), console=console, transient=True, disable=quiet
+    ) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, planned: bar.update(task, completed=done, total=planned)
 
 
-def _counted_by_sqs(facts: QueueFacts) -> str:
-    if facts.visible is None:
+def _warn(known: KnownQueues, to_browse: Queue, attributes: QueueAttributes) -> None:
+    """Warn about what browsing does to the queue's messages."""
+    name = to_browse.name
+    if known.table is not None and to_browse in known.table.sources():
+        print_warning(
+            f"routes read queue `{name}`: the router does not get messages while they are held here"
+        )
+    if attributes.redrive_to is not None:
+        limit = counted(attributes.most_receives or 10, "receive")
+        print_warning(
+            f"queue `{name}` has a redrive policy, and this counts as a receive: after {limit} "
+            f"SQS moves a message to {attributes.redrive_to}"
+        )
+
+
+def _no_file(routes: Path) -> click.UsageError:
+    return click.UsageError(
+        f"there is no file {routes}; name a routes file, or leave it out and name the queue with "
+        "--queue"
+    )
+
+
+def _estimate(attributes: QueueAttributes) -> str:
+    if attributes.visible is None:
         return "SQS does not say how many messages there are"
-    hidden = f", {facts.in_flight} held by others" if facts.in_flight else ""
-    delayed = f", {facts.delayed} delayed" if facts.delayed else ""
-    return f"before that SQS counted about {facts.visible} there{hidden}{delayed}"
+    hidden = f", {attributes.in_flight} in flight" if attributes.in_flight else ""
+    delayed = f", {attributes.delayed} delayed" if attributes.delayed else ""
+    return (
+        f"SQS estimated {counted(attributes.visible, 'message')} before this read{hidden}{delayed}"
+    )

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from lambdo_router.cli.rejected import queue_browser as rejected_look
-from lambdo_router.cli.rejected.queue_browser import look_into, stopped_within
+from lambdo_router.cli.rejected import queue_browser
+from lambdo_router.cli.rejected.queue_browser import browse, stopped_within
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Message
 from lambdo_router.local.memory_queue import MemoryQueue
@@ -41,27 +41,27 @@ async def visible(queue: MemoryQueue) -> list[str]:
 async def test_a_look_sees_every_message_once_and_gives_all_of_them_back() -> None:
     queue = queue_of([f"{n}" for n in range(23)])
 
-    async with look_into(queue, never()) as look:
+    async with browse(queue, never()) as browser:
         seen = []
-        while messages := await look.receive():
+        while messages := await browser.receive():
             seen += [message.body for message in messages]
-        assert (look.taken, look.held, look.ended) == (23, 23, True)
+        assert (browser.taken, browser.held, browser.ended) == (23, 23, True)
         assert await visible(queue) == []
 
     assert seen == [f"{n}" for n in range(23)]
-    assert (look.held, look.stuck, look.cut) == (0, 0, 0)
+    assert (browser.held, browser.stuck, browser.lost_answers) == (0, 0, 0)
     assert sorted(await visible(queue)) == sorted(seen)
 
 
 async def test_no_message_comes_twice_however_long_the_look_lasts() -> None:
     queue = queue_of(["a"])
 
-    async with look_into(queue, never()) as look:
-        (message,) = await look.receive()
+    async with browse(queue, never()) as browser:
+        (message,) = await browser.receive()
         for _ in range(20):
             await asyncio.sleep(100)
-            assert look.margin(message.id) >= rejected_look.LEASE / 2
-        assert await look.receive() == []
+            assert browser.margin(message.id) >= queue_browser.LEASE / 2
+        assert await browser.receive() == []
 
     renewed = [entry.at for entry in entries(queue, "visibility")]
     assert renewed == [60.0 * n for n in range(1, 34)] + [2001.0]
@@ -72,8 +72,8 @@ async def test_an_error_in_the_middle_gives_everything_back_and_comes_through_as
     queue = queue_of(["a"])
 
     async def looking() -> None:
-        async with look_into(queue, never()) as look:
-            await look.receive()
+        async with browse(queue, never()) as browser:
+            await browser.receive()
             raise QueueRefused("no")
 
     with pytest.raises(QueueRefused, match="no"):
@@ -86,8 +86,8 @@ async def test_a_look_that_is_cancelled_gives_everything_back() -> None:
     queue = queue_of(["a", "b"])
 
     async def looking() -> None:
-        async with look_into(queue, never()) as look:
-            await look.receive()
+        async with browse(queue, never()) as browser:
+            await browser.receive()
             await asyncio.sleep(1000)
 
     task = asyncio.create_task(looking())
@@ -105,12 +105,12 @@ async def test_who_cancels_does_not_wait_for_long() -> None:
     queue.put("a")
 
     async def looking() -> None:
-        async with look_into(queue, never()) as look:
-            looks.append(look)
-            await look.receive()
+        async with browse(queue, never()) as browser:
+            browsers.append(browser)
+            await browser.receive()
             await asyncio.sleep(1000)
 
-    looks: list[rejected_look.QueueBrowser] = []
+    browsers: list[queue_browser.QueueBrowser] = []
     task = asyncio.create_task(looking())
     await asyncio.sleep(5)
     task.cancel()
@@ -118,7 +118,7 @@ async def test_who_cancels_does_not_wait_for_long() -> None:
         await task
 
     assert asyncio.get_running_loop().time() == 15.0
-    assert looks[0].stuck == 1
+    assert browsers[0].stuck == 1
 
 
 class _Silent(MemoryQueue):
@@ -133,11 +133,11 @@ class _Silent(MemoryQueue):
 async def test_after_the_stop_nothing_is_received() -> None:
     queue, stop = queue_of(["a"] * 11), never()
 
-    async with look_into(queue, stop) as look:
-        await look.receive()
+    async with browse(queue, stop) as browser:
+        await browser.receive()
         stop.set()
-        assert await look.receive() == []
-        assert not look.ended
+        assert await browser.receive() == []
+        assert not browser.ended
 
     assert queue.receives == 1
 
@@ -145,29 +145,29 @@ async def test_after_the_stop_nothing_is_received() -> None:
 async def test_a_look_may_ask_for_few() -> None:
     queue = queue_of(["a", "b", "c"])
 
-    async with look_into(queue, never()) as look:
-        assert len(await look.receive(2)) == 2
+    async with browse(queue, never()) as browser:
+        assert len(await browser.receive(2)) == 2
 
 
 async def test_no_more_is_held_than_sqs_gives_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejected_look, "MOST_HELD", 10)
+    monkeypatch.setattr(queue_browser, "MOST_HELD", 10)
     queue = queue_of(["a"] * 11)
 
-    async with look_into(queue, never()) as look:
-        assert len(await look.receive()) == 10
-        assert await look.receive() == []
-        assert (look.full, look.ended) == (True, False)
+    async with browse(queue, never()) as browser:
+        assert len(await browser.receive()) == 10
+        assert await browser.receive() == []
+        assert (browser.full, browser.ended) == (True, False)
 
 
 async def test_a_message_that_comes_again_is_seen_once_and_deleted_by_its_new_receipt() -> None:
     queue = queue_of(["a"])
 
-    async with look_into(queue, never()) as look:
-        (message,) = await look.receive()
+    async with browse(queue, never()) as browser:
+        (message,) = await browser.receive()
         queue.show(message.id)
-        assert await look.receive() == []
-        assert (look.taken, look.held) == (1, 1)
-        assert await look.delete(message.id) is None
+        assert await browser.receive() == []
+        assert (browser.taken, browser.held) == (1, 1)
+        assert await browser.delete(message.id) is None
 
     assert queue.empty
 
@@ -180,9 +180,9 @@ async def test_what_may_pass_is_tried_again_and_a_lost_answer_is_noted(
     queue.fail("receive", QueueUnavailable("lost"), after_effect=True)
     queue.fail("receive", QueueUnavailable("slow down", retry_after=7.0))
 
-    async with look_into(queue, never()) as look:
-        assert len(await look.receive()) == 1
-        assert look.cut == 2
+    async with browse(queue, never()) as browser:
+        assert len(await browser.receive()) == 1
+        assert browser.lost_answers == 2
         assert asyncio.get_running_loop().time() == 1.0 + 7.0
 
     assert len(await visible(queue)) == 1
@@ -192,17 +192,29 @@ async def test_on_a_fifo_queue_a_lost_answer_is_had_again() -> None:
     queue = queue_of(["a1", "b1"], "rejected.fifo")
     queue.fail("receive", QueueUnavailable("lost"), after_effect=True)
 
-    async with look_into(queue, never()) as look:
-        assert [message.body for message in await look.receive()] == ["a1", "b1"]
+    async with browse(queue, never()) as browser:
+        assert [message.body for message in await browser.receive()] == ["a1", "b1"]
 
 
 async def test_what_does_not_pass_ends_the_look() -> None:
     queue = queue_of(["a"])
-    queue.fail("receive", *[QueueUnavailable("away")] * rejected_look.TRIES)
+    queue.fail("receive", *[QueueUnavailable("away")] * queue_browser.TRIES)
 
     with pytest.raises(QueueUnavailable, match="away"):
-        async with look_into(queue, never()) as look:
-            await look.receive()
+        async with browse(queue, never()) as browser:
+            await browser.receive()
+
+
+async def test_a_stop_during_an_outage_ends_the_look_without_an_error() -> None:
+    queue, stop = queue_of(["a"]), never()
+    queue.fail("receive", *[QueueUnavailable("away", retry_after=600.0)] * 9)
+    asyncio.get_running_loop().call_later(10.0, stop.set)
+
+    async with browse(queue, stop) as browser:
+        assert await browser.receive() == []
+        assert not browser.ended
+
+    assert (asyncio.get_running_loop().time(), queue.receives) == (10.0, 1)
 
 
 async def test_a_refusal_ends_the_look_at_once() -> None:
@@ -210,21 +222,22 @@ async def test_a_refusal_ends_the_look_at_once() -> None:
     queue.fail("receive", QueueRefused("not allowed"))
 
     with pytest.raises(QueueRefused):
-        async with look_into(queue, never()) as look:
-            await look.receive()
+        async with browse(queue, never()) as browser:
+            await browser.receive()
 
     assert queue.receives == 1
 
 
-async def test_a_delete_goes_on_until_sqs_has_answered() -> None:
+async def test_a_delete_goes_on_until_sqs_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "random", lambda: 1.0)
     queue = queue_of(["a"])
     queue.fail("delete", QueueUnavailable("away"), QueueUnavailable("away"))
     queue.fail("delete", QueueUnavailable("lost"), after_effect=True)
 
-    async with look_into(queue, never()) as look:
-        (message,) = await look.receive()
-        assert await look.delete(message.id) is None
-        assert look.held == 0
+    async with browse(queue, never()) as browser:
+        (message,) = await browser.receive()
+        assert await browser.delete(message.id) is None
+        assert browser.held == 0
 
     assert queue.empty
     assert asyncio.get_running_loop().time() == 0.5 + 1.0 + 2.0
@@ -234,7 +247,7 @@ async def test_a_delete_goes_on_until_sqs_has_answered() -> None:
     ("errors", "why"),
     [
         pytest.param([QueueRefused("not allowed")], "not allowed", id="refused"),
-        pytest.param([QueueUnavailable("away")] * rejected_look.TRIES, "away", id="away"),
+        pytest.param([QueueUnavailable("away")] * queue_browser.TRIES, "away", id="away"),
     ],
 )
 async def test_a_delete_that_fails_says_why(
@@ -243,9 +256,9 @@ async def test_a_delete_that_fails_says_why(
     queue = queue_of(["a"])
     queue.fail("delete", *errors)
 
-    async with look_into(queue, never()) as look:
-        (message,) = await look.receive()
-        assert await look.delete(message.id) == why
+    async with browse(queue, never()) as browser:
+        (message,) = await browser.receive()
+        assert await browser.delete(message.id) == why
 
     assert await visible(queue) == []
 
@@ -253,10 +266,10 @@ async def test_a_delete_that_fails_says_why(
 async def test_on_a_fifo_queue_a_message_that_others_may_have_cannot_be_deleted() -> None:
     queue = queue_of(["a1"], "rejected.fifo")
 
-    async with look_into(queue, never()) as look:
-        (message,) = await look.receive()
+    async with browse(queue, never()) as browser:
+        (message,) = await browser.receive()
         queue.show(message.id)
-        why = await look.delete(message.id)
+        why = await browser.delete(message.id)
 
     assert why is not None
     assert why.startswith("ReceiptHandleIsInvalid: ")
@@ -265,15 +278,15 @@ async def test_on_a_fifo_queue_a_message_that_others_may_have_cannot_be_deleted(
 async def test_a_lost_lease_has_no_margin_and_may_be_had_again() -> None:
     queue = queue_of(["a"])
 
-    async with look_into(queue, never()) as look:
-        (message,) = await look.receive()
+    async with browse(queue, never()) as browser:
+        (message,) = await browser.receive()
         queue.show(message.id)
         (stolen,) = await queue.receive(1, 200)
         await asyncio.sleep(70)
-        assert look.margin(message.id) == 0.0
+        assert browser.margin(message.id) == 0.0
         await queue.set_visibility({stolen.receipt: 0})
-        assert await look.receive() == []
-        assert (look.taken, look.margin(message.id)) == (1, 119.0)
+        assert await browser.receive() == []
+        assert (browser.taken, browser.margin(message.id)) == (1, 119.0)
 
     assert await visible(queue) == ["a"]
 
@@ -281,11 +294,11 @@ async def test_a_lost_lease_has_no_margin_and_may_be_had_again() -> None:
 async def test_what_cannot_be_given_back_is_counted() -> None:
     queue = queue_of(["a", "b"])
 
-    async with look_into(queue, never()) as look:
-        await look.receive()
+    async with browse(queue, never()) as browser:
+        await browser.receive()
         queue.fail("set_visibility", QueueUnavailable("away"))
 
-    assert look.stuck == 2
+    assert browser.stuck == 2
 
 
 async def test_a_wait_ends_with_its_time_or_with_the_stop() -> None:
