@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ import click
 
 from lambdo_router import __version__
 from lambdo_router.cli.output.printing import print_error, print_warning
-from lambdo_router.cli.source import RoutesPlace, Source, source_of
+from lambdo_router.cli.source import open_routes, path_or_address
 from lambdo_router.core.errors import (
     LaunchError,
     LaunchUnavailable,
@@ -34,14 +34,17 @@ from lambdo_router.telemetry.tracing import traces
 
 if TYPE_CHECKING:  # imported where they are used: they are slow to load
     from lambdo_router.adapters.fly import FlyMachines
-    from lambdo_router.adapters.sqs import SqsConnector, SqsQueue
+    from lambdo_router.adapters.sqs import SqsConnector
 
 _PATIENCE = 10.0
 """Seconds that a queue or an app may take to answer before the router starts without it."""
+_RETRIED = "the router keeps trying while it runs"
 
 
 @click.command()
-@click.argument("routes", required=False, type=RoutesPlace(), envvar="LAMBDO_ROUTES")
+@click.argument(
+    "routes", required=False, type=click.Path(), callback=path_or_address, envvar="LAMBDO_ROUTES"
+)
 @click.option(
     "--grace",
     type=click.FloatRange(0, 300),
@@ -50,16 +53,16 @@ _PATIENCE = 10.0
 @click.option(
     "--admin/--no-admin",
     default=True,
-    help="Whether to serve /healthz, /readyz, /status and /metrics, and take Machines' reports.",
+    help="Serve /healthz, /readyz, /status and /metrics, and accept reports from Machines.",
 )
 def command(routes: Path | Address | None, grace: float | None, *, admin: bool) -> None:
     """
     Run the router: read the queues of ROUTES (default: routes.yaml) and create Machines.
 
     ROUTES is a path, or an address: s3://bucket/key or https://host/path. The file and all that
-    it refers to are watched and taken over when they change; SIGHUP reloads too. From an address
-    the last good copy is kept on disk, for a start at which the address does not answer.
-    SIGTERM or SIGINT stops: what is under way is finished, the rest goes back to its queue.
+    it refers to are watched, and changes are loaded as they happen; SIGHUP reloads too. The last
+    good copy from an address is cached on disk, for starts when the address is unreachable.
+    SIGTERM or SIGINT stops the router: it finishes current launches, and releases everything else.
 
     \b
       lambdo-router run
@@ -68,31 +71,32 @@ def command(routes: Path | Address | None, grace: float | None, *, admin: bool) 
 
     \b
     Environment:
-      LAMBDO_FLY_TOKEN, FLY_API_TOKEN   a deploy token of the app that Machines are created in; of
-                                        several apps the tokens, joined by commas
+      LAMBDO_FLY_TOKEN, FLY_API_TOKEN   a deploy token for the app to create Machines in; for
+                                        several apps their tokens, separated by commas
       LAMBDO_FLY_APP, FLY_APP_NAME      the app of profiles that name none
       LAMBDO_FLY_REGION, FLY_REGION     the region of profiles that name none
-      FLY_API_HOSTNAME                  another Machines API than https://api.machines.dev
-      HTTPS_PROXY, NO_PROXY, ...        the way there, if it is not a private address;
+      FLY_API_HOSTNAME                  a Machines API other than https://api.machines.dev
+      HTTPS_PROXY, NO_PROXY, ...        the proxy for it, if it is not a private address;
                                         SSL_CERT_FILE: certificates to trust instead
       AWS_REGION, AWS_ROLE_ARN, ...     as for every AWS client; AWS_ENDPOINT_URL: another SQS
-      LAMBDO_ROUTES                     ROUTES, where it is not on the command line
-      LAMBDO_ROUTES_CACHE               where copies of routes from an address are kept
-      LAMBDO_ROUTES_POLL                seconds between two looks at an address; default 30
+      LAMBDO_ROUTES                     ROUTES, if it is not on the command line
+      LAMBDO_ROUTES_CACHE               the folder for cached routes from an address
+      LAMBDO_ROUTES_POLL                seconds between two polls of an address; default 30
       LAMBDO_SQS_QUEUE_URL              without a routes file: the queue of the original contract
       LAMBDO_SQS_LONG_POLL_SECONDS      0 to 20, default 20
       LAMBDO_EVENTS_PER_MACHINE         batch size of the original contract, default 5
       LAMBDO_LAUNCH_RATE, ..._BURST     creates per second and app, and at once; default 1 and 3
-      LAMBDO_MAX_MACHINES               Machines of ours that may run at once in an app
+      LAMBDO_MAX_MACHINES               Machines of this router that may run at once in an app
       LAMBDO_ADMIN_PORT, ..._HOST       where its own server listens; default 9091, every address
-      LAMBDO_ADMIN_TOKEN                what POST /-/reload there asks for; without it that is off
-      LAMBDO_ADMIN_HOSTS                names it may be called by, beside private ones
-      LAMBDO_REPORT_URL                 how Machines reach it; on Fly its private address
-      LAMBDO_PRICES                     a JSON file of prices, for the metrics of what it costs
+      LAMBDO_ADMIN_TOKEN                the token for POST /-/reload, which is off without one
+      LAMBDO_ADMIN_HOSTS                host names to accept, besides private ones
+      LAMBDO_REPORT_URL                 its URL for Machines; on Fly its private address
+      LAMBDO_PRICES                     a JSON file of prices, for the cost metrics
       LAMBDO_LOG_FORMAT, ..._LEVEL      text or json; debug, info, warning or error
-      OTEL_EXPORTER_OTLP_ENDPOINT, ...  where traces go, with the extra `otel`; default: nowhere
+      OTEL_EXPORTER_OTLP_ENDPOINT, ...  where to send traces, with the extra `otel`; default: none
 
-    Exit codes: 0 stopped as told, 1 the routes file, AWS or Fly say no, 2 wrong usage.
+    Exit codes: 0 stopped on request, 1 an error in the routes file or from AWS or Fly, 2 wrong
+    usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     settings = read_settings(os.environ)
     if grace is not None:
@@ -100,20 +104,20 @@ def command(routes: Path | Address | None, grace: float | None, *, admin: bool) 
     raise_limit()
     logs = configure_logs(settings.log_format, settings.log_level)
     try:
-        running = _run(settings, source_of(routes, settings), logs, admin=admin)
-        raise SystemExit(asyncio.run(running))
+        raise SystemExit(asyncio.run(_run(settings, routes, logs, admin=admin)))
     except EndedAtOnce as ended:
         raise SystemExit(ended.exit_code) from None
 
 
-async def _run(settings: Settings, source: Source, logs: Logs, *, admin: bool) -> int:
+async def _run(
+    settings: Settings, routes: Path | Address | None, logs: Logs, *, admin: bool
+) -> int:
     from lambdo_router.service.observers import Observers, listen
 
     stop, reload = asyncio.Event(), asyncio.Event()
     with signals(stop, reload):
         async with AsyncExitStack() as ends:
-            ends.push_async_callback(source.aclose)
-            first = await source.first()
+            first, changes = await open_routes(routes, settings, ends)
             table = first if isinstance(first, RoutingTable) else first.table
             logs.started(__version__, table, without_secrets(settings))
             sqs, fly = await _connect(settings, ends)
@@ -138,7 +142,7 @@ async def _run(settings: Settings, source: Source, logs: Logs, *, admin: bool) -
 
                 await warn_online(first, sqs, fly)
             nothing_new = lookout.reloading.nothing_new
-            await router.run(stop, source.changes(reload, lookout.observe, nothing_new))
+            await router.run(stop, changes(reload, lookout.observe, nothing_new))
     return 0
 
 
@@ -158,57 +162,48 @@ async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnec
 
 
 async def _all_reachable(
-    table: RoutingTable, sqs: "SqsConnector", fly: "FlyMachines", tell: Callable[[str], None]
+    table: RoutingTable, sqs: "SqsConnector", fly: "FlyMachines", report: Callable[[str], None]
 ) -> bool:
     """
-    Ask for every queue and app once, before anything is taken; `tell` hears of problems at once.
+    Check every queue and app once before the start; `report` gets each error at once.
 
-    At the start somebody is looking on: a typo is said at once, with all others, and is the end.
-    What does not answer is only warned of: a router that starts during an outage is there when it
-    is over, and one that is silent delays the others no longer than that. Later both are logged and
-    tried again.
+    A refusal, such as for a misspelled name, ends the start, with all other refusals. A queue or
+    app that does not answer only gets a warning: a router that starts during an outage works as
+    soon as the outage is over.
     """
     used = {queue.name for queue in table.sources()}
     used |= {queue.reject_to for queue in table.sources() if queue.reject_to is not None}
     apps = sorted({app for route in table.routes for app in route.profile.apps})
-    questions = [
-        *((f"queue `{name}`", _notes_of(sqs.open(table.queues[name]))) for name in sorted(used)),
-        *((f"app `{app}`", _notes(fly.check(app))) for app in apps),
+
+    async def notes_of(name: str) -> Sequence[str]:
+        return (await sqs.open(table.queues[name])).notes
+
+    async def note_of(app: str) -> Sequence[str]:
+        note = await fly.check(app)
+        return () if note is None else (note,)
+
+    checks = [
+        *(_check(f"queue `{name}`", notes_of(name), report) for name in sorted(used)),
+        *(_check(f"app `{app}`", note_of(app), report) for app in apps),
     ]
-    fine = True
-    answers = (_telling(whose, question, tell) for whose, question in questions)
-    for answer in await asyncio.gather(*answers, return_exceptions=True):
-        if isinstance(answer, QueueUnavailable | LaunchUnavailable):
-            print_warning(f"{answer}; it is asked again while the router runs")
-        elif isinstance(answer, QueueError | LaunchError):
-            print_error(str(answer))
-            fine = False
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            for note in answer:
-                print_warning(note)
-    return fine
+    results = await asyncio.gather(*checks)
+    for is_fine, texts in results:
+        for text in texts:
+            (print_warning if is_fine else print_error)(text)
+    return all(is_fine for is_fine, _ in results)
 
 
-async def _telling(
-    whose: str, question: Awaitable[tuple[str, ...]], tell: Callable[[str], None]
-) -> tuple[str, ...]:
+async def _check(
+    whose: str, check: Awaitable[Sequence[str]], report: Callable[[str], None]
+) -> tuple[bool, Sequence[str]]:
+    """Return (True, warnings), or (False, errors)."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            return await question
+            return True, await check
     except TimeoutError:
-        raise QueueUnavailable(f"{whose} does not answer within {_PATIENCE:.0f} s") from None
+        return True, (f"{whose} does not answer within {_PATIENCE:.0f} s; {_RETRIED}",)
+    except (QueueUnavailable, LaunchUnavailable) as error:
+        return True, (f"{error}; {_RETRIED}",)
     except (QueueError, LaunchError) as error:
-        if not isinstance(error, QueueUnavailable | LaunchUnavailable):
-            tell(str(error))
-        raise
-
-
-async def _notes_of(opening: "Awaitable[SqsQueue]") -> tuple[str, ...]:
-    return (await opening).notes
-
-
-async def _notes(checking: Awaitable[str | None]) -> tuple[str, ...]:
-    note = await checking
-    return () if note is None else (note,)
+        report(str(error))
+        return False, (str(error),)

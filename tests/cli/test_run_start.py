@@ -38,5 +38,5 @@ async def test_a_queue_that_does_not_answer_delays_the_start_for_ten_seconds_and
     assert asyncio.get_running_loop().time() == 10.0
     assert fine
     warned = capsys.readouterr().err
-    assert "queue `silent` does not answer within 10 s; it is asked again" in warned
+    assert "queue `silent` does not answer within 10 s; the router keeps trying" in warned
     assert told == []

@@ -190,7 +190,7 @@ async def test_what_does_not_answer_at_the_start_is_waited_for(
     assert any(
         said in warning
         and CLOSED in warning
-        and warning.endswith("it is asked again while the router runs")
+        and warning.endswith("the router keeps trying while it runs")
         for warning in warnings
     )
 
