@@ -143,10 +143,8 @@ def test_every_name_is_filled_in_everywhere() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        pytest.param(
-            ["--router", "x"], "--router says what the router's app is called", id="alone"
-        ),
-        pytest.param(["--source", "a/b"], "--source says where --fly and --ci", id="source-alone"),
+        pytest.param(["--router", "x"], "--router is the name of the router's app", id="alone"),
+        pytest.param(["--source", "a/b"], "--source is for --fly and --ci", id="source-alone"),
         pytest.param(
             ["--fly", "--router", "X"], "--router 'X': the name of a Fly app", id="router"
         ),
@@ -158,7 +156,7 @@ def test_every_name_is_filled_in_everywhere() -> None:
         ),
         pytest.param(
             ["--fly", "--source", "https://github.com/a/b"],
-            "is no repository at GitHub; write OWNER/NAME",
+            "is not a GitHub repository; write OWNER/NAME",
             id="source",
         ),
         pytest.param(["--ci", "jenkins"], "'jenkins' is not one of 'github', 'gitlab'", id="ci"),
@@ -174,13 +172,13 @@ def test_options_that_cannot_be_are_refused(options: list[str], said: str) -> No
 def test_a_stand_in_for_the_repository_is_told_with_its_places(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lambdo_router.cli.init.files.installed_from", lambda: None)
+    monkeypatch.setattr("lambdo_router.cli.init.installed_from", lambda: None)
     result = run("init", "--fly", "--ci", "gitlab")
 
     assert result.exit_code == 0
     assert result.stderr == (
-        "warning: acme/lambdo-router in router.Dockerfile, .gitlab-ci.yml stands for the "
-        "repository of the lambdo-router that you use: put it in its place, or begin again with "
+        "warning: acme/lambdo-router in router.Dockerfile, .gitlab-ci.yml is a placeholder for the "
+        "repository of the lambdo-router that you use: replace it, or start over with "
         "--source OWNER/NAME --force\n"
     )
 
@@ -190,7 +188,7 @@ def test_a_workflow_that_ci_would_not_find_is_told(tmp_path: Path) -> None:
     result = run("init", "teams/shop", "--ci", "github", "--source", "you/lambdo-router")
 
     assert result.exit_code == 0
-    assert f"warning: the repository begins at {tmp_path}: only there" in result.stderr
+    assert f"warning: the repository begins at {tmp_path}, and CI finds" in result.stderr
     assert "work in teams/shop" in result.stderr
     assert run("init", "--ci", "github", "--source", "you/lambdo-router").stderr == ""
 
@@ -206,7 +204,7 @@ def test_files_that_are_there_are_not_overwritten_unless_that_is_asked_for() -> 
 
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "error: routes.yaml, handler.py are there already, and nothing was written; choose another "
+        "error: routes.yaml, handler.py exist already, and nothing was written; choose another "
         "folder (lambdo-router init DIR), or overwrite with --force\n"
     )
     assert written(Path()) == ["handler.py", "routes.yaml"]
@@ -227,13 +225,13 @@ def test_a_second_time_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(["--queue", "a b"], "--queue 'a b': a name here is up to 54", id="queue"),
-        pytest.param(["--queue", "rejected"], "is not `rejected`", id="the-other-queue"),
+        pytest.param(["--queue", "a b"], "--queue 'a b': the name must be up to 54", id="queue"),
+        pytest.param(["--queue", "rejected"], "not be `rejected`", id="the-other-queue"),
         pytest.param(["--queue", "orders.fifo"], "--queue 'orders.fifo'", id="fifo"),
         pytest.param(["--app", "Acme"], "--app 'Acme': the name of a Fly app", id="app"),
         pytest.param(
             ["--image", "a b"],
-            "--image 'a b' is no image reference; write one like registry.fly.io/my-jobs:1",
+            "--image 'a b' is not an image reference; write one like registry.fly.io/my-jobs:1",
             id="image",
         ),
     ],

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from pages import ROOT, read_page
 
 from lambdo_router.cli import cli
-from lambdo_router.cli.init.files import Ci, Names, files, repository_of, router_of
+from lambdo_router.cli.init import Ci, StarterNames, repository_of, router_of, starter_files
 
-NAMES = Names(
+NAMES = StarterNames(
     "jobs", "acme-jobs", "registry.fly.io/acme-jobs:1", "acme-router", "acme/lambdo-router"
 )
 TEMPLATES = ROOT / "lambdo_router" / "templates"
@@ -23,7 +23,7 @@ TEMPLATES = ROOT / "lambdo_router" / "templates"
 def workflow(ci: Ci, *, fly: bool) -> str:
     [text] = [
         file.content
-        for path, file in files(NAMES, fly=fly, ci=ci).items()
+        for path, file in starter_files(NAMES, fly=fly, ci=ci).items()
         if path in (".github/workflows/routes.yaml", ".gitlab-ci.yml")
     ]
     return text
@@ -70,8 +70,8 @@ def test_an_index_tells_nothing_of_a_repository() -> None:
 
 
 def test_an_image_by_digest_is_not_built_nor_pushed() -> None:
-    names = Names("q", "a", "ghcr.io/you/x@sha256:" + "0" * 64, "a-router", "you/router")
-    notes = files(names, fly=True, ci=None)["DEPLOY.md"].content
+    names = StarterNames("q", "a", "ghcr.io/you/x@sha256:" + "0" * 64, "a-router", "you/router")
+    notes = starter_files(names, fly=True, ci=None)["DEPLOY.md"].content
 
     assert "docker" not in notes
     assert 'fly apps create a --org "$ORG"\n```' in notes
@@ -79,7 +79,7 @@ def test_an_image_by_digest_is_not_built_nor_pushed() -> None:
 
 def test_every_template_is_used() -> None:
     shipped = {p.relative_to(TEMPLATES).as_posix() for p in TEMPLATES.rglob("*") if p.is_file()}
-    made = {*files(NAMES, fly=True, ci=None)}
+    made = {*starter_files(NAMES, fly=True, ci=None)}
     parts = {f"ci/{ci}{what}.yaml" for ci in ("github", "gitlab") for what in ("", "-deploy")}
 
     assert {name.removesuffix(".template") for name in shipped} <= made | parts

@@ -19,7 +19,7 @@ from pages import ROOT, read_page
 
 from lambdo_router import __version__
 from lambdo_router.cli import cli
-from lambdo_router.cli.init.files import Names, files
+from lambdo_router.cli.init import StarterNames, starter_files
 from lambdo_router.core.prices import read_prices
 from lambdo_router.core.profile import SIZES
 from lambdo_router.service.settings import read_settings
@@ -27,10 +27,10 @@ from lambdo_router.service.settings import read_settings
 PAGE = read_page(ROOT / "docs" / "deploy.md")
 SETTINGS = read_settings({})
 GRACE = SETTINGS.limits.grace
-NAMES = Names(
+NAMES = StarterNames(
     "jobs", "acme-jobs", "registry.fly.io/acme-jobs:1", "acme-router", "acme/lambdo-router"
 )
-STARTED = {path: file.content for path, file in files(NAMES, fly=True, ci="github").items()}
+STARTED = {path: file.content for path, file in starter_files(NAMES, fly=True, ci="github").items()}
 FLY_FILES = {"fly.toml": (ROOT / "fly.toml").read_text(), "of init": STARTED["fly.toml"]}
 HEREDOC = re.compile(r"^cat > (\S+) <<EOF\n(.*?)^EOF$", re.MULTILINE | re.DOTALL)
 
