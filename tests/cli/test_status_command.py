@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from lambdo_router.admin.serving import serve
-from lambdo_router.cli.asking import own_url
+from lambdo_router.cli.router_client import own_url
 from lambdo_router.cli.status import command as status_command
 from lambdo_router.cli.status.tables import concerns, headline, period, shown, tables
 from lambdo_router.cli.top import command as top_command
@@ -200,11 +200,11 @@ async def test_all_rows_are_shown_if_asked_for() -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        pytest.param(HTMLResponse("<p>"), "answers 200, and not as a router does", id="no-json"),
-        pytest.param(JSONResponse([1]), "answers 200, and not as a router does", id="a-list"),
+        pytest.param(HTMLResponse("<p>"), "answers 200, but is not a router", id="no-json"),
+        pytest.param(JSONResponse([1]), "answers 200, but is not a router", id="a-list"),
         pytest.param(JSONResponse({"error": "x\x1b"}, 421), "answers 421: x\\x1b", id="an-error"),
-        pytest.param(JSONResponse({"at": 1}), "not as a router does", id="another-object"),
-        pytest.param(JSONResponse({"format_version": "2.0"}), "knows 1.x", id="a-later-format"),
+        pytest.param(JSONResponse({"at": 1}), "but is not a router", id="another-object"),
+        pytest.param(JSONResponse({"format_version": "2.0"}), "supports 1.x", id="a-later-format"),
     ],
 )
 @pytest.mark.parametrize("command", [status_command, top_command], ids=["status", "top"])

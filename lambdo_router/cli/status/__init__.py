@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from lambdo_router.cli.asking import NoAnswer, ask, ask_status, url_option
+from lambdo_router.cli.router_client import NoAnswer, ask, ask_status, url_option
 from lambdo_router.cli.status.tables import Cell, Document, Table, concerns, headline, shown, tables
 
 _MOST: Final = 15
@@ -46,9 +46,7 @@ def command(url: str, check: str | None, form: str, *, everything: bool, timeout
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     try:
         document: Document = (
-            ask_status(url, timeout)
-            if check is None
-            else ask(url, _CHECKS[check], timeout).document
+            ask_status(url, timeout) if check is None else ask(url, _CHECKS[check], timeout)
         )
     except NoAnswer as error:
         from lambdo_router.cli.output.printing import print_error

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from lambdo_router.cli.asking import NoAnswer, ask_status, url_option
+from lambdo_router.cli.router_client import NoAnswer, ask_status, url_option
 from lambdo_router.cli.status.tables import Document
 from lambdo_router.cli.top.screen import Screen
 
