@@ -1,8 +1,8 @@
 """
-The command line: a module for each command, imported when the command is called.
+The command line: one module or package per command, imported when the command is called.
 
-The texts of the list of commands stand here, so that `lambdo-router --help` imports none of them:
-with boto3, httpx and the servers behind them that would take a second.
+The one-line help of each command is here, so that `lambdo-router --help` imports none of them: with
+boto3, httpx and the servers that would take a second.
 """
 
 import difflib
@@ -16,23 +16,23 @@ from click.shell_completion import CompletionItem
 from lambdo_router.core.errors import LambdoError, SettingsError
 
 COMMANDS = {
-    "run": "Run the router: messages become Machines.",
-    "validate": "Check routes files, without network and credentials.",
+    "run": "Run the router: turn messages into Machines.",
+    "validate": "Check routes files, without network access or credentials.",
     "test": "Run the tests of routes files.",
     "routes": "Show the routes, every effective value, or a graph.",
-    "explain": "Say what becomes of a message, and why.",
-    "diff": "Tell what is different in meaning between two routes files.",
+    "explain": "Show what the router would do with a message, and why.",
+    "diff": "Show what differs in meaning between two routes files.",
     "send": "Send a message to a queue of the routes file.",
-    "rejected": "Look at rejected messages and dead letters, and send them back.",
-    "status": "Say what a running router does, and what fails.",
+    "rejected": "Inspect rejected messages and dead letters, and send them back.",
+    "status": "Show what a running router does, and what fails.",
     "top": "Watch a running router.",
-    "dev": "Run and watch everything on this machine.",
+    "dev": "Run everything on this machine, and watch it.",
     "demo": "Run the example routes with example messages.",
-    "init": "Write a routes file that works, with all that belongs to it.",
+    "init": "Write a working routes file, and everything that belongs to it.",
     "schema": "Print the JSON Schema of routes files.",
-    "completion": "Print what makes a shell complete commands and names.",
+    "completion": "Generate shell completion.",
 }
-"""The commands, in the order of the help, with their one-line help."""
+"""The one-line help of each command, in the order of the list."""
 
 
 class _Commands(click.Group):
@@ -59,7 +59,7 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        # click's own would import every command to ask it for its help.
+        # click's own would import every command for its help.
         options = click.Command.shell_complete(self, ctx, incomplete)
         commands = [
             CompletionItem(name, help=text)
@@ -76,30 +76,22 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except LambdoError as error:
-            _report(error)
-            ctx.exit(_exit_code(error))
+            ctx.exit(_report(error))
 
 
-def _exit_code(error: LambdoError) -> int:
-    from lambdo_router.config.diagnostics import ConfigError
-
-    if isinstance(error, ConfigError) and error.is_unreadable:
-        return 3
-    return 2 if isinstance(error, SettingsError) else 1
-
-
-def _report(error: LambdoError) -> None:
-    """Say on stderr what went wrong. Errors of ours are written to be read, without a traceback."""
+def _report(error: LambdoError) -> int:
+    """Print an error of ours on stderr, without a traceback; return the exit code."""
     from lambdo_router.cli.output import printing
     from lambdo_router.config.diagnostics import ConfigError
 
     if isinstance(error, ConfigError):
         printing.print_diagnostics(error.diagnostics, error.sources)
-    else:
-        printing.print_error(str(error))
+        return 3 if error.is_unreadable else 1
+    printing.print_error(str(error))
+    return 2 if isinstance(error, SettingsError) else 1
 
 
-def _tell_version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
+def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
     if not asked or context.resilient_parsing:
         return
     from lambdo_router.cli.version import version_text
@@ -111,20 +103,20 @@ def _tell_version(context: click.Context, _: click.Parameter, asked: bool) -> No
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 found something, 2 wrong usage, 3 a file that cannot be read.",
+    epilog="Exit codes: 0 fine, 1 a problem was found, 2 wrong usage, 3 a file cannot be read.",
 )
 @click.option(
     "--version",
     is_flag=True,
     is_eager=True,
     expose_value=False,
-    callback=_tell_version,
-    help="Show the version, and that of the routes file, and exit.",
+    callback=_print_version,
+    help="Show the version of this program and of the routes file, and exit.",
 )
 def cli() -> None:
-    """Turns events on Amazon SQS into Fly.io Machines, by a YAML file of routes."""
+    """Turn events on Amazon SQS into Fly.io Machines, by the routes in a YAML file."""
 
 
 def main() -> NoReturn:
-    """What `lambdo-router` runs."""
+    """Run `lambdo-router`."""
     sys.exit(cli(prog_name="lambdo-router"))

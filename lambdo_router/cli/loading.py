@@ -1,7 +1,7 @@
 """
-Routes files for commands that only look at them.
+Load routes files for commands that only inspect them.
 
-A variable that is not set is no obstacle there: what it stands for stays as it is written.
+There, a variable that is not set is only a warning: its reference stays in the text as written.
 """
 
 import os
@@ -11,16 +11,12 @@ from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes, so
 
 
 def look_at(path: Path, content: bytes | None = None) -> LoadedRoutes:
-    """
-    The routes of the file at `path`, which holds `content` if that is given.
-
-    Raises ConfigError if there is an error in it.
-    """
+    """Load the file at `path`, or its `content` if given. Raises ConfigError for its errors."""
     return sound(examine(path, content))
 
 
 def examine(path: Path, content: bytes | None = None) -> Examined:
-    """The same with everything that is wrong; app and region are those that `run` would take."""
+    """Load the file with all of its diagnostics; app and region default to those of `run`."""
     return examine_routes(
         path,
         os.environ,

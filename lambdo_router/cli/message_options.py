@@ -1,8 +1,8 @@
 """
-The options that say which message is meant, for every command that takes one.
+The options for the message of `send` and `explain`.
 
-A message is either written on the command line (`--queue`, `--attribute`, `--body`) or in a file
-(`--message`) that says the same and can be kept.
+A message is either on the command line (`--queue`, `--attribute`, `--body`) or in a file
+(`--message`) with the same content.
 """
 
 import base64
@@ -10,7 +10,6 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,43 +25,14 @@ if TYPE_CHECKING:  # imported where they are used: they are slow to load
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class MessageOptions:
-    """What the options say, not looked at yet."""
-
-    queue: str | None
-    attributes: tuple[str, ...]
-    body: str | None
-    files: tuple[Path, ...]
-
-    def messages(self, purpose: str) -> "list[Sample]":
-        """
-        The messages that are meant. `purpose` is what is done with them, for a complaint.
-
-        Raises UsageError if the options say none or contradict each other, SampleError for a file
-        that is no message.
-        """
-        from lambdo_router.config.samples import Sample, read_sample
-
-        if self.files:
-            if self.queue is not None or self.attributes or self.body is not None:
-                raise click.UsageError(
-                    "a message file says queue, attributes and body itself; leave out --queue, "
-                    "--attribute and --body, or leave out --message"
-                )
-            return [read_sample(path) for path in self.files]
-        if self.queue is None or self.body is None:
-            raise click.UsageError(f"say what to {purpose}: --queue and --body, or --message FILE")
-        return [Sample("", self.queue, _body(self.body), _attributes(self.attributes))]
+def options(*declared: Callable[[F], F]) -> Callable[[F], F]:
+    """Make one decorator of several, in the order of the help."""
+    return lambda command: functools.reduce(lambda it, add: add(it), reversed(declared), command)
 
 
 def message_options(*, several: bool) -> Callable[[F], F]:
-    """
-    The options of a command that gets them as its argument `options`, a MessageOptions.
-
-    With `several` there may be any number of message files, else one.
-    """
-    declared = (
+    """Declare the options of a message, which are arguments of `messages`."""
+    return options(
         click.option(
             "--queue", metavar="NAME", help="A queue of ROUTES.", shell_complete=queue_names
         ),
@@ -81,35 +51,41 @@ def message_options(*, several: bool) -> Callable[[F], F]:
             type=click.Path(path_type=Path),
             metavar="FILE",
             help="A message file (queue, attributes, body) instead of the options above."
-            + (" Repeatable." if several else ""),
+            + " Repeatable." * several,
         ),
     )
 
-    def decorate(command: F) -> F:
-        @functools.wraps(command)
-        def wrapped(
-            *arguments: object,
-            queue: str | None,
-            attributes: tuple[str, ...],
-            body: str | None,
-            files: tuple[Path, ...] | Path | None,
-            **others: object,
-        ) -> object:
-            named = files if isinstance(files, tuple) else () if files is None else (files,)
-            options = MessageOptions(queue, attributes, body, named)
-            return command(*arguments, options=options, **others)
 
-        decorated: Any = wrapped
-        for option in reversed(declared):
-            decorated = option(decorated)
-        result: F = decorated
-        return result
+def messages(
+    purpose: str,
+    *,
+    queue: str | None,
+    attributes: tuple[str, ...],
+    body: str | None,
+    files: tuple[Path, ...] | Path | None,
+) -> "list[Sample]":
+    """
+    Read the messages of the options; `purpose` is what is done with them, for error messages.
 
-    return decorate
+    Raises UsageError if the options are incomplete or contradict each other, and SampleError for
+    a malformed file.
+    """
+    from lambdo_router.config.samples import Sample, read_sample
+
+    if files:
+        if queue is not None or attributes or body is not None:
+            raise click.UsageError(
+                "a message file has a queue, attributes and a body of its own; leave out --queue, "
+                "--attribute and --body, or leave out --message"
+            )
+        return [read_sample(path) for path in (files if isinstance(files, tuple) else (files,))]
+    if queue is None or body is None:
+        raise click.UsageError(f"nothing to {purpose}; use --queue and --body, or --message FILE")
+    return [Sample("", queue, _body(body), _attributes(attributes))]
 
 
 def the_queue(table: "RoutingTable", sample: "Sample", routes: Path) -> "Queue":
-    """The queue that the message is for. Raises UsageError with those that there are."""
+    """Return the queue of the message. Raises UsageError if the routes file has no such queue."""
     from lambdo_router.config.diagnostics import closest
 
     if sample.queue not in table.queues:
@@ -120,12 +96,12 @@ def the_queue(table: "RoutingTable", sample: "Sample", routes: Path) -> "Queue":
 
 
 def existing(routes: Path, command: str) -> Path:
-    """The path, if there is a file. Raises UsageError that says how to name one to `command`."""
+    """Return the path of an existing file. Raises UsageError, which explains how to name one."""
     if routes.is_file():
         return routes
     raise click.UsageError(
         f"there is no file {routes}; name a routes file: lambdo-router {command} FILE ... "
-        "(`lambdo-router init` writes one to begin with)"
+        "(`lambdo-router init` writes one to start with)"
     )
 
 
@@ -140,11 +116,11 @@ def _body(written: str) -> str:
         body = content.decode()
     except UnicodeDecodeError as error:
         raise click.UsageError(
-            f"--body: byte {error.start} is not UTF-8, and SQS takes text only; "
-            "send a Binary attribute, or encode it"
+            f"--body: byte {error.start} is not UTF-8, and SQS accepts only text; "
+            "use a Binary attribute, or encode the body"
         ) from None
     if not body:
-        raise click.UsageError("--body is empty, which SQS does not take")
+        raise click.UsageError("--body is empty, which SQS does not accept")
     return body
 
 
@@ -171,7 +147,7 @@ def _attributes(written: Sequence[str]) -> "Mapping[str, Attribute]":
                 "blob:Binary=@FILE"
             )
         if name in attributes:
-            raise click.UsageError(f"--attribute {name} is there twice")
+            raise click.UsageError(f"--attribute {name} is given twice")
         if is_binary(data_type) and value.startswith("@"):
             value = base64.b64encode(_content(value[1:])).decode()
         try:
@@ -180,6 +156,6 @@ def _attributes(written: Sequence[str]) -> "Mapping[str, Attribute]":
             raise click.UsageError(str(problem)) from None
     if len(attributes) > MOST_ATTRIBUTES:
         raise click.UsageError(
-            f"{len(attributes)} attributes; SQS takes {MOST_ATTRIBUTES} with a message"
+            f"{len(attributes)} attributes; SQS accepts {MOST_ATTRIBUTES} per message"
         )
     return attributes

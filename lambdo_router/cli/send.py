@@ -1,15 +1,15 @@
-"""`send`: a message to a queue of the routes file, and what the router will make of it."""
+"""`send`: send a message to a queue of the routes file, and say what the router will do with it."""
 
 import asyncio
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import click
 
 from lambdo_router.cli.endpoint import Endpoint, endpoint_of, endpoint_option
-from lambdo_router.cli.message_options import MessageOptions, existing, message_options, the_queue
+from lambdo_router.cli.message_options import existing, message_options, messages, the_queue
 
 if TYPE_CHECKING:  # imported where they are used: boto3 is not needed to complete an option
     from lambdo_router.config.samples import Sample
@@ -20,13 +20,13 @@ if TYPE_CHECKING:  # imported where they are used: boto3 is not needed to comple
 @click.argument("routes", default="routes.yaml", type=click.Path(path_type=Path))
 @message_options(several=True)
 @endpoint_option
-def command(routes: Path, options: MessageOptions, endpoint_url: str | None) -> None:
+def command(routes: Path, endpoint_url: str | None, **message: Any) -> None:  # noqa: ANN401 - options of several types
     """
     Send a message to a queue of ROUTES (default: routes.yaml).
 
-    Prints the message id on standard output. What the router will do with the message is said on
-    standard error: the route it takes, or a warning if it would be refused; it is sent all the
-    same.
+    Prints the message ID on standard output. What the router will do with the message is printed on
+    standard error: the route that it takes, or a warning if it would be refused. It is sent in
+    either case.
 
     \b
       lambdo-router send --queue uploads --attribute kind=image --body '{"key": "a.png"}'
@@ -37,11 +37,10 @@ def command(routes: Path, options: MessageOptions, endpoint_url: str | None) -> 
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     from lambdo_router.config.load import load_routes
 
-    samples = options.messages("send")
+    samples = messages("send", **message)
     existing(routes, "send")
     endpoint = endpoint_of(endpoint_url)
-    loaded = load_routes(routes, os.environ, missing="warning", default_app="unnamed")
-    table = loaded.table
+    table = load_routes(routes, os.environ, missing="warning", default_app="unnamed").table
     targets = [(the_queue(table, sample, routes), sample) for sample in samples]
     asyncio.run(_send_all(table, targets, endpoint))
 
@@ -59,13 +58,13 @@ async def _send_all(
         for queue, sample in targets:
             message_id = await opened[queue.name].send(sample.body, sample.attributes)
             print_result(message_id)
-            _tell(table, queue, message_id, sample)
+            _predict(table, queue, message_id, sample)
     finally:
         await connector.aclose()
 
 
-def _tell(table: "RoutingTable", queue: "Queue", message_id: str, sample: "Sample") -> None:
-    """Say on stderr what the router will do with the message: its own `decide` knows."""
+def _predict(table: "RoutingTable", queue: "Queue", message_id: str, sample: "Sample") -> None:
+    """Print on stderr what the router will do with the message, by its own `decide`."""
     from lambdo_router.cli.output.printing import print_warning
     from lambdo_router.config.diagnostics import escape
     from lambdo_router.core.message import Message
@@ -74,7 +73,8 @@ def _tell(table: "RoutingTable", queue: "Queue", message_id: str, sample: "Sampl
     system = {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(time.time() * 1000))}
     message = Message(message_id, "", sample.body, sample.attributes, system)
     where = f"{sample.name}: " if sample.name else ""
-    if not table.routes_of(queue.name):
+    routes = table.routes_of(queue.name)
+    if not routes:
         print_warning(f"{where}no route reads queue `{queue.name}`, so the message stays there")
         return
     match decide(table, queue, message):
@@ -84,9 +84,9 @@ def _tell(table: "RoutingTable", queue: "Queue", message_id: str, sample: "Sampl
             print_warning(f"{where}{_refusal(refused, queue)}")
         case unreachable:
             assert_never(unreachable)
-    if any(route.match.system is not None for route in table.routes_of(queue.name)):
+    if any(route.match.system is not None for route in routes):
         print_warning(
-            f"{where}a route asks for SQS's own attributes (match.system), which were guessed"
+            f"{where}a route matches SQS's own attributes (match.system), which were guessed"
         )
 
 

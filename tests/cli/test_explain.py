@@ -353,7 +353,7 @@ def test_a_body_comes_from_standard_input() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param([], "say what to explain: --queue and --body, or --message FILE", id="empty"),
+        pytest.param([], "nothing to explain; use --queue and --body, or", id="empty"),
         pytest.param(
             ["--queue", "order", "--body", "{}"],
             "routes.yaml has no queue 'order'; did you mean `orders`?",

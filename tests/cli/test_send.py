@@ -144,7 +144,7 @@ def test_a_body_comes_from_standard_input_and_the_endpoint_from_the_environment(
             "images",
             "acme-images",
             "warning: the router would leave it on the queue (unmatched): no route matches\n"
-            "warning: a route asks for SQS's own attributes (match.system), which were guessed\n",
+            "warning: a route matches SQS's own attributes (match.system), which were guessed\n",
             id="system-attributes",
         ),
     ],
@@ -208,8 +208,8 @@ def test_a_queue_that_is_not_there_is_said_without_a_traceback(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param([], "say what to send: --queue and --body, or --message FILE", id="nothing"),
-        pytest.param(["--queue", "orders"], "say what to send", id="no-body"),
+        pytest.param([], "nothing to send; use --queue and --body, or", id="nothing"),
+        pytest.param(["--queue", "orders"], "nothing to send; use", id="no-body"),
         pytest.param(
             ["--queue", "order", "--body", "{}"],
             "has no queue 'order'; did you mean `orders`? allowed are: aside, gone, images, orders",
@@ -233,23 +233,23 @@ def test_a_queue_that_is_not_there_is_said_without_a_traceback(
         ),
         pytest.param(
             ["--queue", "orders", "--body", "{}", "--attribute", "a=1", "--attribute", "a=2"],
-            "--attribute a is there twice",
+            "--attribute a is given twice",
             id="twice",
         ),
         pytest.param(
             ["--queue", "orders", "--body", "{}",
              *(part for n in range(11) for part in ("--attribute", f"a{n}=x"))],
-            "11 attributes; SQS takes 10 with a message",
+            "11 attributes; SQS accepts 10 per message",
             id="eleven",
         ),
         pytest.param(
             ["--queue", "orders", "--message", "m.json"],
-            "a message file says queue, attributes and body itself",
+            "a message file has a queue, attributes and a body of its own",
             id="both",
         ),
         pytest.param(
             ["--queue", "orders", "--body", "{}", "--endpoint-url", "127.0.0.1:4566"],
-            "the endpoint '127.0.0.1:4566' is no URL; write one like http://127.0.0.1:4566",
+            "the endpoint '127.0.0.1:4566' is not a URL; write one like http://127.0.0.1:4566",
             id="no-url",
         ),
         pytest.param(
@@ -272,7 +272,7 @@ def test_a_body_that_is_not_utf_8_is_refused(routes: str) -> None:
     sent = send(routes, "--queue", "orders", "--body", "-", stdin=b"{\xff}")
 
     assert sent.exit_code == 2
-    assert "--body: byte 1 is not UTF-8, and SQS takes text only" in sent.stderr
+    assert "--body: byte 1 is not UTF-8, and SQS accepts only text" in sent.stderr
 
 
 def test_without_a_routes_file_it_says_how_to_name_one(

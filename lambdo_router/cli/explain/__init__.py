@@ -3,11 +3,11 @@
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lambdo_router.cli.message_options import MessageOptions, existing, message_options, the_queue
+from lambdo_router.cli.message_options import existing, message_options, messages, the_queue
 
 if TYPE_CHECKING:  # imported where they are used: a shell that completes has no use for them
     from lambdo_router.cli.explain.explanation import Explanation
@@ -44,12 +44,12 @@ _GUESSED = "SQS's own attributes were guessed, and a route asks for them: say th
 )
 def command(
     routes: Path,
-    options: MessageOptions,
     system: tuple[str, ...],
     *,
     request: bool,
     show_values: bool,
     form: str,
+    **message: Any,  # noqa: ANN401 - options of several types
 ) -> None:
     """
     Say what the router would do with a message, by ROUTES (default: routes.yaml), and why.
@@ -70,7 +70,7 @@ def command(
     Exit codes: 0 the message gets into a batch, 1 it does not, or the routes file has errors,
     2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
-    (sample,) = options.messages("explain")
+    (sample,) = messages("explain", **message)
     of_sqs = _system(system)
     existing(routes, "explain")
     from lambdo_router.cli.explain.explanation import as_json, explain

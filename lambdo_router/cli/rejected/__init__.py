@@ -6,35 +6,28 @@ connects to it, `replay` sends messages back, and `text` prints them. What a mes
 rejection is in core/rejection.py.
 """
 
-import functools
 import math
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lambdo_router.cli.completion import queue_names, route_names
 from lambdo_router.cli.endpoint import endpoint_of, endpoint_option
+from lambdo_router.cli.message_options import options
 
 if TYPE_CHECKING:  # imported where used, so that shell completion stays fast
     from lambdo_router.cli.rejected.session import BrowseResult, KnownQueues
     from lambdo_router.core.patterns import Pattern
     from lambdo_router.core.rejection import Filters
 
-F = TypeVar("F", bound=Callable[..., Any])
 clock = time.time
 """Returns unix seconds."""
 
 
-def _options(*declared: Callable[[F], F]) -> Callable[[F], F]:
-    """Make one decorator of several options, in the order of the help."""
-    return lambda command: functools.reduce(lambda it, add: add(it), reversed(declared), command)
-
-
-_queue_options = _options(
+_queue_options = options(
     click.argument("routes", default="routes.yaml", type=click.Path(path_type=Path)),
     click.option(
         "--queue",
@@ -45,7 +38,7 @@ _queue_options = _options(
     ),
     endpoint_option,
 )
-_filter_options = _options(
+_filter_options = options(
     click.option(
         "--reason",
         "reasons",
