@@ -1,9 +1,10 @@
-"""`demo`: the example routes on the embedded stack, and what became of each example message."""
+"""`demo`: run the example routes on the embedded stack, and show how each message ended."""
 
 import asyncio
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,29 +35,29 @@ from lambdo_router.local.runtimes import is_here
 from lambdo_router.local.stack import local_stack
 from lambdo_router.service.running import no_changes
 
-# Fly takes one create a second and app. Here nobody is to wait for that: the demo is about where
-# messages go, and `dev` keeps Fly's pace.
-_PACE: Final = Limits(launch_rate=20.0, launch_burst=20, grace=5.0)
+# Faster than Fly's one create a second and app: the demo shows where messages go, and `dev` keeps
+# Fly's rate.
+_LIMITS: Final = Limits(launch_rate=20.0, launch_burst=20, grace=5.0)
 _PATIENCE: Final = 30.0
-"""Seconds until what has not ended by then is reported as missing."""
+"""Seconds after which messages that have not ended are reported as missing."""
 _MESSAGES: Final = Path("examples", "messages")
 
 
 @click.command()
-@click.option("--verbose", is_flag=True, help="Show everything as it happens, as `dev` does.")
+@click.option("--verbose", is_flag=True, help="Show events as they happen, like `dev`.")
 def command(*, verbose: bool) -> None:
     """
-    Run the example routes with the example messages, on an SQS and a Machines API of its own.
+    Run the example routes with the example messages, on its own SQS and Machines API.
 
-    Nothing is needed and nothing leaves this machine: Machines are local processes. It takes a few
-    seconds, and ends with a table of what became of each message. Messages for functions in a
-    language that this machine does not have are left out.
+    It needs nothing, and nothing leaves this machine: Machines are local processes. It takes a few
+    seconds, and ends with a table of how each message ended. Messages are skipped if this machine
+    lacks the interpreter for their function.
 
     \b
       lambdo-router demo
       lambdo-router demo --verbose
 
-    Exit codes: 0 every message ended as its file says, 1 some did not.
+    Exit codes: 0 every message ended as its file expects, 1 some did not.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     folder = example_folder()
     output = console()
@@ -64,17 +65,17 @@ def command(*, verbose: bool) -> None:
     table = load_routes(folder / ROUTES_FILE, {}).table
     samples, skipped = _playable(table, read_samples(folder / _MESSAGES))
     view = LiveView(output, time.time) if verbose else None
-    endings = asyncio.run(play(folder, table, samples, view, _PATIENCE))
-    output.print(_as_table(endings))
+    results = asyncio.run(play(folder, table, samples, view, _PATIENCE))
+    output.print(_as_table(results))
     for line in skipped:
         output.print(line, soft_wrap=True)
-    raise SystemExit(_sum_up(output, folder, endings))
+    raise SystemExit(_sum_up(output, folder, results))
 
 
 def _playable(
     table: RoutingTable, samples: tuple[Sample, ...]
 ) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
-    """The samples, and a line about each whose function this machine cannot call."""
+    """Return the samples that can run here, and a line about each of the others."""
     playable, skipped = [], []
     for sample in samples:
         runtime = runtime_of(table, sample)
@@ -82,14 +83,14 @@ def _playable(
             playable.append(sample)
         else:
             name = sample.name.removesuffix(".json")
-            why = f"there is no `{runtime.interpreter}` on this machine to call its function"
+            why = f"this machine has no `{runtime.interpreter}` to call its function"
             skipped.append(f"{name} is skipped: {why}.")
     return tuple(playable), tuple(skipped)
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """A message, what became of it, and where that is not what its file says."""
+class DemoResult:
+    """A message, how it ended, and where that differs from what its file expects."""
 
     sample: Sample
     outcome: Outcome
@@ -102,12 +103,12 @@ async def play(
     samples: tuple[Sample, ...],
     view: LiveView | None,
     patience: float,
-) -> tuple[Ending, ...]:
+) -> tuple[DemoResult, ...]:
     """
-    Send the samples through a router on the embedded stack; images stand for `folder`.
+    Send the samples through a router on the embedded stack, with `folder` in place of all images.
 
-    Ends when all has ended, or after `patience` seconds. Raises SampleError for a message to a
-    queue that the table does not have.
+    Returns when all messages have ended, or after `patience` seconds. Raises SampleError for a
+    message to a queue that the table does not have.
     """
     outcomes, stop, progress = Outcomes(), asyncio.Event(), asyncio.Event()
 
@@ -124,18 +125,15 @@ async def play(
         if view is not None:
             view.machine_event(record, event)
 
-    # Short polls, because a stop waits for the last one to come home.
-    async with local_stack(folder, limits=_PACE, poll_seconds=0) as stack:
+    # Short polls, because shutdown waits for the poll in flight.
+    async with local_stack(folder, limits=_LIMITS, poll_seconds=0) as stack:
         stack.machines.platform.observers.append(machine_event)
         if view is not None:
             stack.machines.on_line = view.output
         sent = await stack.send(table, samples)
         router = Router(
-            table,
-            stack.open_queue,
-            stack.launcher,
-            observe,
-            limits=_PACE,
+            *(table, stack.open_queue, stack.launcher, observe),
+            limits=_LIMITS,
             reports=stack.reports,
         )
         async with asyncio.TaskGroup() as tasks:
@@ -143,32 +141,30 @@ async def play(
             await _until_final(outcomes, sent, progress, patience)
             stop.set()
     return tuple(
-        _ending(sample, outcomes[message_id], patience) for message_id, sample in sent.items()
+        _result(sample, outcomes[message_id], patience) for message_id, sample in sent.items()
     )
 
 
 async def _until_final(
     outcomes: Outcomes, sent: Mapping[str, Sample], progress: asyncio.Event, patience: float
 ) -> None:
-    try:
+    with suppress(TimeoutError):  # the results show what is missing
         async with asyncio.timeout(patience):
             while not outcomes.are_final(sent):
                 progress.clear()
                 await progress.wait()
-    except TimeoutError:
-        pass  # what is missing is in the endings
 
 
-def _ending(sample: Sample, outcome: Outcome, waited: float) -> Ending:
+def _result(sample: Sample, outcome: Outcome, waited: float) -> DemoResult:
     if missing := outcome.missing():
-        return Ending(sample, outcome, (f"{missing}, after {waited:g} s",))
+        return DemoResult(sample, outcome, (f"{missing}, after {waited:g} s",))
     if sample.expect is None:
-        return Ending(sample, outcome, ("its file has no `expect` to compare with",))
-    return Ending(sample, outcome, tuple(differences(sample.expect, outcome)))
+        return DemoResult(sample, outcome, ("its file has no `expect` to compare with",))
+    return DemoResult(sample, outcome, tuple(differences(sample.expect, outcome)))
 
 
-def _as_table(endings: tuple[Ending, ...]) -> Table:
-    # 80 columns are enough, as long as nothing is unexpected.
+def _as_table(results: tuple[DemoResult, ...]) -> Table:
+    # 80 columns are enough, unless something is unexpected.
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading in ("message", "route or reason", "Machine"):
         table.add_column(heading, overflow="fold")
@@ -176,12 +172,12 @@ def _as_table(endings: tuple[Ending, ...]) -> Table:
         table.add_column(heading, justify="right")
     for heading in ("settlement", ""):
         table.add_column(heading, overflow="fold")
-    for ending in endings:
-        outcome = ending.outcome
+    for result in results:
+        outcome = result.outcome
         refused = outcome.reason is not None
-        as_expected = not ending.differences
+        as_expected = not result.differences
         table.add_row(
-            Text(ending.sample.name.removesuffix(".json")),
+            Text(result.sample.name.removesuffix(".json")),
             Text(outcome.reason or outcome.route or "", "yellow" if refused else "green"),
             Text(outcome.machine or "", "cyan"),
             _number(outcome.events),
@@ -196,21 +192,21 @@ def _number(value: int | None) -> str:
     return "" if value is None else str(value)
 
 
-def _sum_up(output: Console, folder: Path, endings: tuple[Ending, ...]) -> int:
-    """What the table comes to, and where to go on; the exit code."""
-    unexpected = [ending for ending in endings if ending.differences]
-    machines = {ending.outcome.machine for ending in endings} - {None}
-    verdict = "all ended as their files say."
+def _sum_up(output: Console, folder: Path, results: tuple[DemoResult, ...]) -> int:
+    """Print the verdict and what to do next; return the exit code."""
+    unexpected = [result for result in results if result.differences]
+    machines = {result.outcome.machine for result in results} - {None}
+    verdict = "all ended as expected."
     if unexpected:
-        verdict = f"{len(unexpected)} of them ended otherwise than expected."
-    size = f"{counted(len(endings), 'message')}, {counted(len(machines), 'Machine')}"
+        verdict = f"{len(unexpected)} ended differently than expected."
+    size = f"{counted(len(results), 'message')}, {counted(len(machines), 'Machine')}"
     output.print(f"{size}: {verdict}", soft_wrap=True)
-    for ending in unexpected:
-        for difference in ending.differences:
-            line = Text.assemble((f"{ending.sample.name}: ", "bold"), (escape(difference), "red"))
+    for result in unexpected:
+        for difference in result.differences:
+            line = Text.assemble((f"{result.sample.name}: ", "bold"), (escape(difference), "red"))
             output.print(line, soft_wrap=True)
     routes, messages = folder / ROUTES_FILE, folder / _MESSAGES
     output.print(f"The routes are in {routes}, the messages in {messages}.", soft_wrap=True)
-    play_with = shlex.join(["lambdo-router", "dev", str(routes), "--messages", str(messages)])
-    output.print(f"To play with them: {play_with}", soft_wrap=True)
+    command_line = shlex.join(["lambdo-router", "dev", str(routes), "--messages", str(messages)])
+    output.print(f"To try changes: {command_line}", soft_wrap=True)
     return 1 if unexpected else 0

@@ -1,12 +1,11 @@
-"""`dev`: the router on this machine, with its own SQS and Machines API, and a live view of it."""
+"""`dev`: the router on this machine, with its own SQS and Machines API, and a live view."""
 
 import asyncio
 import os
 import re
 import shlex
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +26,7 @@ from lambdo_router.service.observers import Observers
 from lambdo_router.service.running import EndedAtOnce, signals, tables
 
 _DEFAULT_FILE: Final = Path("routes.yaml")
-# Fly's own pace: how batches grow while they wait for a launch is worth seeing.
+# Fly's own rate, which shows how batches grow while they wait for a launch.
 _LIMITS: Final = Limits(launch_rate=1.0, launch_burst=3, grace=5.0)
 _APP: Final = "local"
 _NAME: Final = re.compile(r"\$\{([A-Za-z0-9_]+)")
@@ -41,18 +40,18 @@ _PORT = click.IntRange(0, 65535)
     "images",
     multiple=True,
     metavar="IMAGE=DIR",
-    help="The folder that stands for an image: its Machines' commands run there. Repeatable; "
+    help="A folder in place of an image: the commands of its Machines run there. Repeatable; "
     "default for all images: the folder of ROUTES.",
 )
 @click.option(
     "--messages",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     metavar="DIR",
-    help="Send the message files (*.json) of this folder at the start.",
+    help="Send the message files (*.json) in this folder at the start.",
 )
-@click.option("--sqs-port", type=_PORT, default=0, help="Port of the SQS here; 0: a free one.")
+@click.option("--sqs-port", type=_PORT, default=0, help="Port of its SQS; 0: a free one.")
 @click.option(
-    "--machines-port", type=_PORT, default=0, help="Port of the Machines API; 0: a free one."
+    "--machines-port", type=_PORT, default=0, help="Port of its Machines API; 0: a free one."
 )
 @click.option(
     "--admin-port", type=_PORT, default=0, help="Port of the router's own server; 0: a free one."
@@ -70,26 +69,26 @@ def command(
     """
     Run ROUTES (default: routes.yaml) with an SQS and a Machines API on this machine.
 
-    No account, no Docker, no variables: the queues of the file are created, Machines are local
-    processes (no sandbox: they have your rights), and all of it is gone at the end. What happens
-    is printed as it happens. Edit ROUTES or its schemas and save: the router takes them over.
+    It needs no account, Docker or variables: it creates the queues of the file, and runs Machines
+    as local processes (without a sandbox: they have your permissions). Nothing is kept at the end.
+    Events are printed as they happen. When you save ROUTES or its schemas, the router reloads them.
 
-    Send messages with `lambdo-router send`, as the first lines show, and look at the page that they
+    Send messages with `lambdo-router send`, as the first lines show, and open the page that they
     name. Ctrl-C stops.
 
     \b
       lambdo-router dev
       lambdo-router dev --messages messages --image registry.fly.io/acme-jobs:1=./jobs
 
-    Exit codes: 0 stopped as told, 1 the routes file has errors or a port is taken, 2 wrong usage.
+    Exit codes: 0 stopped on request, 1 the routes file has errors or a port is taken, 2 wrong
+    usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     path = _existing(routes)
     folders = dict(map(_image, images))
     samples = read_samples(messages) if messages is not None else ()
     ports = Ports(sqs_port, machines_port, admin_port)
-    session = _Session(path, folders, samples, ports, open_page)
     try:
-        asyncio.run(session.run())
+        asyncio.run(_dev(path, path.resolve().parent, folders, samples, ports, open_page=open_page))
     except EndedAtOnce as ended:
         raise SystemExit(ended.exit_code) from None
 
@@ -102,7 +101,7 @@ def _existing(routes: Path | None) -> Path:
         f"there is no file {path}"
         + (" here" if routes is None else "")
         + "; name a routes file (lambdo-router dev FILE), or write one with lambdo-router init. "
-        "`lambdo-router demo` shows one at work, and says where it is"
+        "`lambdo-router demo` runs an example, and says where it is"
     )
 
 
@@ -117,8 +116,54 @@ def _image(option: str) -> tuple[str, Path]:
     return image, Path(folder).resolve()
 
 
-def _worth_saying(loaded: LoadedRoutes) -> list[Diagnostic]:
-    """The warnings, less those of unset variables that only say where a queue is at AWS."""
+async def _dev(
+    path: Path,
+    folder: Path,
+    images: Mapping[str, Path],
+    samples: tuple[Sample, ...],
+    ports: Ports,
+    *,
+    open_page: bool,
+) -> None:
+    def load() -> LoadedRoutes:
+        app = os.environ.get("LAMBDO_FLY_APP") or os.environ.get("FLY_APP_NAME") or _APP
+        return load_routes(path, os.environ, missing="warning", default_app=app)
+
+    stop, reload = asyncio.Event(), asyncio.Event()
+    first = load()
+    print_diagnostics(_relevant_warnings(first), first.sources)
+    view = LiveView(console(when_gone=stop.set), time.time)
+    lookout = Observers(first, reload, view.observe)
+    with signals(stop, reload):
+        async with local_stack(
+            folder,
+            images=images,
+            ports=ports,
+            limits=_LIMITS,
+            admin=lambda reports: admin_app(
+                *(reports, lookout.watched()), observe=lookout.observe, more=lookout.page.routes()
+            ),
+        ) as stack:
+            stack.create_queues(first.table)
+            stack.machines.platform.observers.append(view.machine_event)
+            stack.machines.on_line = view.output
+            for what, text in _greeting(path, images, stack, first.table):
+                view.note(what, text)
+            await stack.send(first.table, samples)
+            changes = _with_queues(stack, view, tables(load, first, reload, lookout.observe))
+            router = Router(
+                *(first.table, stack.open_queue, stack.launcher, lookout.observe),
+                limits=_LIMITS,
+                reports=stack.reports,
+            )
+            lookout.look_at(router.snapshot)
+            if open_page:
+                click.launch(f"{stack.admin_url}/")
+            await router.run(stop, changes)
+
+
+def _relevant_warnings(loaded: LoadedRoutes) -> list[Diagnostic]:
+    """Leave out warnings about unset variables that only hold the address of a queue at AWS."""
     addresses = " ".join(f"{queue.url} {queue.lookup}" for queue in loaded.table.queues.values())
     not_needed = {
         f"the environment variable {name} is not set" for name in _NAME.findall(addresses)
@@ -126,96 +171,41 @@ def _worth_saying(loaded: LoadedRoutes) -> list[Diagnostic]:
     return [warning for warning in loaded.warnings if warning.message not in not_needed]
 
 
+def _greeting(
+    path: Path, images: Mapping[str, Path], stack: Stack, table: RoutingTable
+) -> Iterator[tuple[str, str]]:
+    """Yield the addresses of everything, and what to type next."""
+    names = ", ".join(f"{queue.name} = {local_name(queue)}" for queue in table.queues.values())
+    yield "queues", f"{stack.sqs_url}  {names}"
+    folders = [f"{image} = {folder}" for image, folder in images.items()]
+    folders.append(f"{'other images' if images else 'every image'} = {path.resolve().parent}")
+    yield "Machines", f"{stack.machines_url}  {', '.join(folders)}"
+    yield "page", f"{stack.admin_url}/"
+    yield "status", f"{stack.admin_url}/status  lambdo-router top --url {stack.admin_url}"
+    for image in _unused(images, table):
+        used = ", ".join(sorted({route.profile.told.image for route in table.routes}))
+        yield "", f"no profile uses the image {image}; images in use: {used}"
+    send = ["lambdo-router", "send", str(path), "--endpoint-url", stack.sqs_url]
+    send += ["--queue", table.sources()[0].name, "--body", '{"hello": "world"}']
+    yield "try", shlex.join(send)
+    yield "stop", "Ctrl-C"
+
+
 def _unused(images: Iterable[str], table: RoutingTable) -> list[str]:
-    """The images that no Machine will have; none where senders may name images themselves."""
+    """Return the images that no Machine will have; none if senders may choose images."""
     if any(route.overrides.image for route in table.routes):
         return []
     return sorted(set(images) - {route.profile.image for route in table.routes})
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """One run of `dev`."""
-
-    path: Path
-    images: Mapping[str, Path]
-    samples: tuple[Sample, ...]
-    ports: Ports
-    open_page: bool
-
-    def load(self) -> LoadedRoutes:
-        """The routes; variables need not be set here, where queues are called by their names."""
-        app = os.environ.get("LAMBDO_FLY_APP") or os.environ.get("FLY_APP_NAME") or _APP
-        return load_routes(self.path, os.environ, missing="warning", default_app=app)
-
-    async def run(self) -> None:
-        """Until told to stop."""
-        stop, reload = asyncio.Event(), asyncio.Event()
-        first = self.load()
-        print_diagnostics(_worth_saying(first), first.sources)
-        view = LiveView(console(when_gone=stop.set), time.time)
-        folder = self.path.resolve().parent
-        lookout = Observers(first, reload, view.observe)
-        with signals(stop, reload):
-            async with local_stack(
-                folder,
-                images=self.images,
-                ports=self.ports,
-                limits=_LIMITS,
-                admin=lambda reports: admin_app(
-                    reports,
-                    lookout.watched(),
-                    observe=lookout.observe,
-                    more=lookout.page.routes(),
-                ),
-            ) as stack:
-                stack.create_queues(first.table)
-                stack.machines.platform.observers.append(view.machine_event)
-                stack.machines.on_line = view.output
-                self._greet(view, stack, first.table)
-                await stack.send(first.table, self.samples)
-                changes = _taken(stack, view, tables(self.load, first, reload, lookout.observe))
-                router = Router(
-                    first.table,
-                    stack.open_queue,
-                    stack.launcher,
-                    lookout.observe,
-                    limits=_LIMITS,
-                    reports=stack.reports,
-                )
-                lookout.look_at(router.snapshot)
-                if self.open_page:
-                    click.launch(f"{stack.admin_url}/")
-                await router.run(stop, changes)
-
-    def _greet(self, view: LiveView, stack: Stack, table: RoutingTable) -> None:
-        """What is where, and what to type next."""
-        names = ", ".join(f"{queue.name} = {local_name(queue)}" for queue in table.queues.values())
-        view.note("queues", f"{stack.sqs_url}  {names}")
-        images = [f"{image} = {folder}" for image, folder in self.images.items()]
-        others = "other images" if images else "every image"
-        places = ", ".join([*images, f"{others} = {self.path.resolve().parent}"])
-        view.note("Machines", f"{stack.machines_url}  {places}")
-        view.note("page", f"{stack.admin_url}/")
-        view.note("status", f"{stack.admin_url}/status  lambdo-router top --url {stack.admin_url}")
-        for image in _unused(self.images, table):
-            used = sorted({route.profile.told.image for route in table.routes})
-            view.note("", f"no profile has the image {image}; they have: {', '.join(used)}")
-        queue = table.sources()[0].name
-        send = ["lambdo-router", "send", str(self.path), "--endpoint-url", stack.sqs_url]
-        send += ["--queue", queue, "--body", '{"hello": "world"}']
-        view.note("try", shlex.join(send))
-        view.note("stop", "Ctrl-C")
-
-
-async def _taken(
+async def _with_queues(
     stack: Stack, view: LiveView, changes: AsyncIterator[RoutingTable]
 ) -> AsyncIterator[RoutingTable]:
-    """The tables whose queues can be had here; each gets those that it names."""
+    """Create the queues of each table, and yield those for which that is possible."""
     async for table in changes:
         try:
             stack.create_queues(table)
         except StackError as error:
-            view.say("routes", (f"not taken: {error}", "red"))
+            view.say("routes", (f"not loaded: {error}", "red"))
         else:
             yield table

@@ -266,7 +266,7 @@ def test_the_demo_ends_as_its_files_say_and_shows_it() -> None:
     assert machines["order-paid-1"] == machines["order-paid-3"]
     assert len(set(machines.values())) == 9 - len(left_out)
     counts = f"{len(expected)} messages, {9 - len(left_out)} Machines"
-    assert f"{counts}: all ended as their files say." in shown.stdout
+    assert f"{counts}: all ended as expected." in shown.stdout
     for name, said in _SAID.items():
         assert (f"| {said}" in live) is (name not in left_out)
     assert "| build of acme/site at 59b20b8" in live
@@ -279,15 +279,15 @@ def test_functions_in_a_language_that_is_not_here_are_skipped_with_a_word(
 ) -> None:
     async def played(
         _folder: Path, _table: object, samples: tuple[Sample, ...], *_: object
-    ) -> tuple[demo_command.Ending, ...]:
-        return tuple(demo_command.Ending(sample, _GOOD, ()) for sample in samples)
+    ) -> tuple[demo_command.DemoResult, ...]:
+        return tuple(demo_command.DemoResult(sample, _GOOD, ()) for sample in samples)
 
     monkeypatch.setattr(demo_command, "play", played)
     monkeypatch.setattr(demo_command, "is_here", lambda runtime: runtime.name == "python")
     shown = run_demo()
 
     assert shown.exit_code == 0, shown.output
-    missing = "is skipped: there is no `{}` on this machine to call its function.\n"
+    missing = "is skipped: this machine has no `{}` to call its function.\n"
     assert f"customer-created {missing.format('node')}" in shown.stdout
     assert f"stock-low {missing.format('php')}" in shown.stdout
     assert "\n17 messages" in shown.stdout
@@ -298,18 +298,18 @@ def test_an_unexpected_outcome_is_named_and_makes_the_demo_exit_with_1(
 ) -> None:
     sample = Sample("m.json", "q", "{}", {}, Expectation("deleted", exit_code=1))
     endings = tuple(
-        demo_command._ending(replace(sample, name=name), replace(_GOOD, exit_code=code), 30.0)
+        demo_command._result(replace(sample, name=name), replace(_GOOD, exit_code=code), 30.0)
         for name, code in (("good.json", 1), ("bad.json", 0))
     )
 
-    async def played(*_: object) -> tuple[demo_command.Ending, ...]:
+    async def played(*_: object) -> tuple[demo_command.DemoResult, ...]:
         return endings
 
     monkeypatch.setattr(demo_command, "play", played)
     shown = run_demo()
 
     assert shown.exit_code == 1, shown.output
-    assert "2 messages, 1 Machine: 1 of them ended otherwise than expected.\n" in shown.stdout
+    assert "2 messages, 1 Machine: 1 ended differently than expected.\n" in shown.stdout
     assert "\nbad.json: exit code is 0, expected 1\n" in shown.stdout
     assert [line.split()[-1] for line in shown.stdout.splitlines()[3:5]] == ["ok", "unexpected"]
 
@@ -322,12 +322,12 @@ async def test_a_demo_that_does_not_end_says_what_is_missing() -> None:
     await demo_command._until_final(outcomes, {"m1": sample}, asyncio.Event(), 30.0)
 
     assert asyncio.get_running_loop().time() == 30.0
-    assert demo_command._ending(sample, outcomes["m1"], 30.0).differences == (
+    assert demo_command._result(sample, outcomes["m1"], 30.0).differences == (
         "its Machine 3d8d7000c52d78 has not ended, after 30 s",
     )
 
 
 def test_a_message_that_expects_nothing_is_no_success() -> None:
-    ending = demo_command._ending(Sample("m.json", "q", "{}", {}), _GOOD, 30.0)
+    ending = demo_command._result(Sample("m.json", "q", "{}", {}), _GOOD, 30.0)
 
     assert ending.differences == ("its file has no `expect` to compare with",)

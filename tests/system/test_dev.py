@@ -140,7 +140,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.param(
             ["gone.yaml"],
             "there is no file gone.yaml; name a routes file (lambdo-router dev FILE), or write one "
-            "with lambdo-router init. `lambdo-router demo` shows one at work",
+            "with lambdo-router init. `lambdo-router demo` runs an example",
             id="no-file",
         ),
         pytest.param(
