@@ -33,10 +33,10 @@ from scenario import WALL, Scenario, ScriptedLauncher, running
 from virtual_time import VirtualLoop
 
 from lambdo_router.core import journal
+from lambdo_router.core.journal import Level
 from lambdo_router.core.routing import Queue
 from lambdo_router.engine.router import Limits
 from lambdo_router.telemetry.logs import configure_logs
-from lambdo_router.telemetry.logs.lines import Level
 from lambdo_router.telemetry.tracing.messages import MOST
 from lambdo_router.telemetry.tracing.spans import Spans
 

@@ -12,12 +12,12 @@ import botocore.session
 import pytest
 from alert_rules import LABELS_OF, rules
 from botocore import xform_name
+from logs_page import EVENTS
 from pages import ROOT, read_page
 from promql import named
 from runbook import FILE, sections
 
 from lambdo_router.adapters.fly import answers
-from lambdo_router.telemetry.logs.catalogue import EVENTS
 from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS
 
 PAGE = read_page(FILE)

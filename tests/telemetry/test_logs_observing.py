@@ -15,8 +15,8 @@ from logged import FACTS, IDS, log_of_its_own
 
 from lambdo_router.core import journal
 from lambdo_router.core.errors import QueueUnavailable
+from lambdo_router.core.journal import Level
 from lambdo_router.telemetry.logs import Logs, configure_logs
-from lambdo_router.telemetry.logs.lines import Level
 
 WALL = 1_700_000_000.0
 

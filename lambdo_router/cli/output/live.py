@@ -90,13 +90,6 @@ class LiveView:
             case journal.Settled():
                 word, colour, text = _ending(fact.settlement)
                 self._about("settled", fact.queue, fact.message_id, (word, colour), (text, ""))
-            case (
-                journal.Polled()
-                | journal.BatchClosed()
-                | journal.LeasesRenewed()
-                | journal.ReportTaken()
-            ):
-                pass  # all is as it should be, and other lines say what comes of it
             case journal.QueueOpened() | journal.QueueClosed() | journal.QueueFailed():
                 self._queue(fact)
             case (
@@ -120,8 +113,8 @@ class LiveView:
                 self._routes_file(fact)
             case journal.Stopping() | journal.Stopped():
                 self._stop(fact)
-            case unreachable:
-                assert_never(unreachable)
+            case _:
+                pass  # routine; other lines show what comes of it
 
     def machine_event(self, record: MachineRecord, event: MachineEvent) -> None:
         """Something has happened to a Machine: only its end is worth a line."""

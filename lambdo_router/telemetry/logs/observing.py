@@ -1,53 +1,52 @@
 """
-What goes to the log: facts of the journal, and what modules and libraries have to say themselves.
+What goes to the log: facts of the journal, and what modules and libraries log themselves.
 
-All of it takes one way: structlog's chain of processors, in which repeats are summed up. Each fact
-is also a tick of the clock, since queues are polled every few seconds: no timer is needed to
-notice that something has not happened again.
+Everything passes structlog's chain of processors, in which repeats are folded. Each fact also
+serves as a tick: queues are polled every few seconds, so no timer is needed to notice that
+something has stopped happening.
 """
 
 import logging
+import math
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from lambdo_router.core import journal
 from lambdo_router.core.routing import RoutingTable
-from lambdo_router.telemetry.logs.lines import Level, is_quiet, lines_of
+from lambdo_router.telemetry.logs.lines import lines_of
 from lambdo_router.telemetry.logs.output import Form, Printer, renderers
-from lambdo_router.telemetry.logs.repeats import Moment, Over, Repeats
+from lambdo_router.telemetry.logs.repeats import Episode, Repeats
 
 _OWN = "lambdo_router"
-_WORTH_SUMMING = frozenset({"warning", "error"})
-_Summing = tuple[Mapping[str, object] | None, float]
+_FOLDED = frozenset({"warning", "error"})
 _LEVELS: Mapping[str, int] = logging.getLevelNamesMapping()
 
 
 def configure_logs(
     form: Form,
-    level: Level,
-    clock: Callable[[], float] = time.monotonic,
-    wall: Callable[[], float] = time.time,
+    level: journal.Level,
+    monotonic: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] = time.time,
 ) -> "Logs":
     """
-    Set up what is logged in this process, by whomever, and return the observer of the journal.
+    Set up all logging of this process, and return the observer of the journal.
 
-    Libraries are heard from WARNING on, this package from `level` on. `clock` never jumps, `wall`
-    gives unix seconds.
+    Libraries are heard from WARNING on, this package from `level` on. `clock` gives unix seconds.
     """
     threshold = _LEVELS[level.upper()]
-    logs = Logs(clock, wall, debug=threshold <= logging.DEBUG)
+    logs = Logs(monotonic, clock, debug=threshold <= logging.DEBUG)
     printer = Printer(sys.stderr)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            logs.summed_up,
+            logs.fold_repeats,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *renderers(form),
         ],
@@ -55,9 +54,8 @@ def configure_logs(
         logger_factory=lambda *_: printer,
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        handlers=[_FromLibraries()], level=max(threshold, logging.WARNING), force=True
-    )
+    handlers = [_FromLibraries()]
+    logging.basicConfig(handlers=handlers, level=max(threshold, logging.WARNING), force=True)
     logging.getLogger(_OWN).setLevel(threshold)
     logging.captureWarnings(capture=True)
     return logs
@@ -67,36 +65,29 @@ class Logs:
     """Writes facts of the journal: `observe` is an Observer."""
 
     def __init__(
-        self, clock: Callable[[], float], wall: Callable[[], float], *, debug: bool
+        self, monotonic: Callable[[], float], clock: Callable[[], float], *, debug: bool
     ) -> None:
+        self._monotonic = monotonic
         self._clock = clock
-        self._wall = wall
         self._debug = debug
         self._repeats = Repeats()
-        # Libraries speak from threads of their own; reentrant, since the collector of garbage may
-        # bring up a warning anywhere.
+        # Libraries log from their own threads; reentrant, since the garbage collector may raise a
+        # warning anywhere.
         self._lock = threading.RLock()
 
     def observe(self, fact: journal.Fact) -> None:
         """Write the lines of one fact."""
-        if self._clock() >= self._repeats.due:
-            self._write_over(self._over(ended=False))
-        if not self._debug and is_quiet(fact):
+        if (now := self._monotonic()) >= self._repeats.due:
+            self._write_ended(now)
+        if not self._debug and fact.level == "debug":
             return
         if isinstance(fact, journal.Stopped):
-            self._write_over(self._over(ended=True))
-        log = _log()
+            self._write_ended(math.inf)
         for line in lines_of(fact):
-            log.log(
-                _LEVELS[line.level.upper()],
-                line.event,
-                **line.fields,
-                summing=(line.topic, line.pause),
-                **({"exc_info": line.error} if line.error is not None else {}),
-            )
+            _write(line.level, line.event, line.fields, line.topic, line.pause, line.error)
 
     def started(self, version: str, table: RoutingTable, settings: Mapping[str, object]) -> None:
-        """Write the line that says what runs here. `settings` are to have no secrets in them."""
+        """Write the first line. `settings` must not contain secrets."""
         _log().info(
             "router.started",
             version=version,
@@ -106,77 +97,81 @@ class Logs:
             settings=dict(settings),
         )
 
-    def summed_up(
+    def fold_repeats(
         self, _logger: object, _method: str, fields: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """
-        A processor: let a line pass, or drop it as a repeat, which at DEBUG is one of DEBUG.
+        Pass a line on, or drop it as a repeat, which at DEBUG becomes a line of DEBUG.
 
-        Lines of others are alike if they have the same name.
+        This is a processor of structlog. Warnings and errors that no fact made are repeats of each
+        other if they have the same name.
         """
         level, event = fields["level"], fields["event"]
-        alike: _Summing = ({} if level in _WORTH_SUMMING else None, 0.0)
-        topic, pause = fields.pop("summing", alike)
+        topic, pause = fields.pop("folding", ({} if level in _FOLDED else None, 0.0))
         if topic is None:
             return fields
         with self._lock:
-            again = self._repeats.take(event, topic, pause, Moment(self._clock(), self._wall()))
-        if again is None:
+            episode = self._repeats.take(event, topic, pause, self._monotonic(), self._clock())
+        if episode is None:
             if not self._debug:
                 raise structlog.DropEvent
             fields["level"] = "debug"
-        elif again.times > 1:
-            fields.update(repeated=again.times, since=_time(again.since))
+        elif episode.times > 1:
+            fields.update(repeated=episode.times, since=_utc(episode.since))
         return fields
 
-    def _over(self, *, ended: bool) -> list[Over]:
+    def _write_ended(self, now: float) -> None:
         with self._lock:
-            return self._repeats.all_over() if ended else self._repeats.over(self._clock())
-
-    def _write_over(self, overs: list[Over]) -> None:
-        for over in overs:
+            ended: list[Episode] = self._repeats.over(now)
+        for episode in ended:
             _log().info(
                 "repeats.ended",
-                of=over.event,
-                **over.topic,
-                repeated=over.times,
-                since=_time(over.since),
-                until=_time(over.until),
+                of=episode.event,
+                **episode.topic,
+                repeated=episode.times,
+                since=_utc(episode.since),
+                until=_utc(episode.until),
             )
 
 
 class _FromLibraries(logging.Handler):
-    """Takes what is said by way of `logging` to the same log."""
+    """Sends what is logged through `logging` to the same log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._tell(record)
-        except Exception:  # noqa: BLE001 - as every handler: a line that can't be made is told of
+            self._write(record)
+        except Exception:  # noqa: BLE001 - as every handler: report a line that cannot be formatted
             self.handleError(record)
 
-    def _tell(self, record: logging.LogRecord) -> None:
-        at = f"{record.filename}:{record.lineno}"
-        fields: dict[str, object]
+    def _write(self, record: logging.LogRecord) -> None:
+        fields: Mapping[str, object]
         if record.name.partition(".")[0] == _OWN:
-            # Adapters write "name.of.event field=%(field)s" with a mapping: commands that do not
-            # set up this log show the same as plain text.
+            # Adapters write "name.of.event field=%(field)s" with a mapping, so that commands which
+            # do not set up this log show it as plain text.
             event = str(record.msg).partition(" ")[0]
-            fields = dict(record.args) if isinstance(record.args, Mapping) else {}
+            fields = record.args if isinstance(record.args, Mapping) else {}
         else:
             event = "library.says"
             fields = {"library": record.name, "text": record.getMessage()}
         level = _level_of(record.levelno)
-        topic = {"library": record.name, "at": at} if level in _WORTH_SUMMING else None
-        _log().log(
-            _LEVELS[level.upper()],
-            event,
-            **fields,
-            summing=(topic, 0.0),
-            **({"exc_info": record.exc_info} if record.exc_info else {}),
-        )
+        at = f"{record.filename}:{record.lineno}"
+        topic = {"library": record.name, "at": at} if level in _FOLDED else None
+        _write(level, event, fields, topic, 0.0, record.exc_info)
 
 
-def _level_of(number: int) -> Literal["debug", "info", "warning", "error"]:
+def _write(
+    level: str,
+    event: str,
+    fields: Mapping[str, object],
+    topic: Mapping[str, object] | None,
+    pause: float,
+    error: object,
+) -> None:
+    more = {"exc_info": error} if error else {}
+    _log().log(_LEVELS[level.upper()], event, **fields, folding=(topic, pause), **more)
+
+
+def _level_of(number: int) -> journal.Level:
     if number >= logging.ERROR:
         return "error"
     if number >= logging.WARNING:
@@ -188,5 +183,5 @@ def _log() -> FilteringBoundLogger:
     return cast("FilteringBoundLogger", structlog.get_logger())
 
 
-def _time(wall: float) -> str:
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def _utc(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

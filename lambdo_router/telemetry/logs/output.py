@@ -1,10 +1,10 @@
 """
-How a line is written: as text or JSON, on stderr, and safely.
+Write a line as text or JSON to stderr, safely.
 
-Whoever may send messages writes part of the log: names, details, errors that quote them. In text
-whatever a terminal would act upon, or take for the end of a line, is written out, and what could
-be taken for another field stands in quotes. JSON is ASCII and quotes by itself. Long values are
-cut, and say by how much. A log that nobody reads any more (a closed pipe) stops nothing.
+Senders write part of the log: names, details, errors that quote them. In text, control characters
+and line breaks are escaped, and a value that could be taken for another field is quoted. JSON is
+ASCII and quotes by itself. Long values are cut and say by how much. A log that nobody reads any
+more (a closed pipe) stops nothing.
 """
 
 import os
@@ -34,15 +34,15 @@ _EVENT_WIDTH: Final = 24
 
 
 class Printer:
-    """What structlog hands finished lines to: one call, one line."""
+    """The end of structlog's chain: writes finished lines."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        # Reentrant: a warning may come up anywhere, in the middle of a write too.
+        # Reentrant: Python may raise a warning anywhere, also in the middle of a write.
         self._lock = threading.RLock()
 
     def info(self, line: str) -> None:
-        """Write a line, of whatever level."""
+        """Write a line of any level."""
         # ValueError: closed. OSError: a pipe without a reader, a full disk.
         with self._lock, suppress(OSError, ValueError):
             self._stream.write(f"{line}\n")
@@ -52,17 +52,18 @@ class Printer:
 
 
 def renderers(form: Form) -> list[Processor]:
-    """What makes text of an event's fields: the last processors of a chain."""
+    """Return the last processors of a chain: those that make text of an event's fields."""
     if form == "json":
         cut = _Cut(_LONGEST_IN_JSON)
-        return [_with_traceback, cut, _in_order, structlog.processors.JSONRenderer(default=str)]
+        traced = structlog.processors.ExceptionRenderer(_traceback)
+        return [traced, cut, _in_order, structlog.processors.JSONRenderer(default=str)]
     colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    return [_Cut(_LONGEST_IN_TEXT), _without_nothing, _console(colours=colours)]
+    return [_Cut(_LONGEST_IN_TEXT), _without_none, _console(colours=colours)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Shortens long values, and says by how much."""
+    """Shortens long values and says by how much."""
 
     longest: int
 
@@ -91,39 +92,19 @@ def _in_order(_logger: object, _method: str, fields: _Fields) -> _Fields:
     return {name: fields.pop(name) for name in ("timestamp", "level", "event")} | dict(fields)
 
 
-def _without_nothing(_logger: object, _method: str, fields: _Fields) -> _Fields:
+def _without_none(_logger: object, _method: str, fields: _Fields) -> _Fields:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _with_traceback(_logger: object, _method: str, fields: _Fields) -> _Fields:
-    """`exc_info` as the text `exception`."""
-    error = _error_of(fields.pop("exc_info", None))
-    if error is not None:
-        fields["exception"] = _traceback(error)
-    return fields
-
-
-def _error_of(exc_info: object) -> BaseException | None:
-    match exc_info:
-        case BaseException():
-            return exc_info
-        case (_, BaseException() as error, _):
-            return error
-        case None | False | (None, None, None):
-            return None
-        case _:
-            return sys.exc_info()[1]
-
-
-def _traceback(error: BaseException) -> str:
-    """The end of it where it is very long: there stands what happened."""
-    text = "".join(traceback.format_exception(error)).rstrip("\n")
+def _traceback(exc_info: ExcInfo) -> str:
+    """Return the traceback, or only the tail of a very long one: the cause is at its end."""
+    text = "".join(traceback.format_exception(exc_info[1])).rstrip("\n")
     left_out = len(text) - _LONGEST_TRACEBACK
     return text if left_out <= 0 else f"({left_out} characters left out) ...{text[left_out:]}"
 
 
 def shown(value: object) -> str:
-    """A value in text: as it is if nothing in it could be taken for something else."""
+    """Return a value as text, quoted if it could be taken for something else."""
     if not isinstance(value, str):
         return repr(value)
     plain = bool(value) and value.isprintable() and _SEPARATORS.isdisjoint(value)
@@ -131,7 +112,7 @@ def shown(value: object) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text with everything written out that is no visible character."""
+    """Return the text with every invisible character escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
@@ -158,8 +139,5 @@ def _console(*, colours: bool) -> structlog.dev.ConsoleRenderer:
 
 
 def _indented(stream: TextIO, exc_info: ExcInfo) -> None:
-    """A traceback no line of which can be taken for one of the log."""
-    error = _error_of(exc_info)
-    if error is not None:
-        lines = _traceback(error).split("\n")
-        stream.write("".join(f"\n    {escaped(line)}" for line in lines))
+    """Write a traceback of which no line can be taken for a line of the log."""
+    stream.writelines(f"\n    {escaped(line)}" for line in _traceback(exc_info).split("\n"))

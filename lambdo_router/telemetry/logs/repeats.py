@@ -1,10 +1,10 @@
 """
-What is repeated is summed up.
+Fold repeated log lines.
 
 The first line of a topic is written at once. While it goes on, at most one line a minute says how
-often it has happened and since when; the others are for DEBUG. When it has not happened again for
-a minute (or for twice the pause before its next try), one more line says that it is over. Pure:
-time is an argument.
+often it has happened and since when; the others are for DEBUG. When it has not happened for a
+minute (or for twice the pause before its next try), one more line says that it is over. Pure: time
+is an argument.
 """
 
 import math
@@ -14,110 +14,69 @@ from dataclasses import dataclass
 
 _MINUTE = 60.0
 _TOPICS = 1000
-"""That are remembered: what strangers write must not fill the memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One point in time on both clocks: seconds that never jump, and unix seconds."""
-
-    now: float
-    wall: float
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """A topic's line is to be written. `times`: how often since `since`, this time included."""
-
-    times: int
-    since: float
-    """Unix seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """A topic that was repeated has not come up any more."""
-
-    event: str
-    topic: Mapping[str, object]
-    times: int
-    since: float
-    """Unix seconds, as `until`."""
-    until: float
+"""The most topics to remember: what senders write must not fill the memory."""
 
 
 @dataclass(slots=True)
-class _Episode:
+class Episode:
+    """A topic that goes on."""
+
     event: str
     topic: Mapping[str, object]
-    first: Moment
-    last: Moment
-    written: float
-    times: int
-    patience: float
-
-    @property
-    def over_at(self) -> float:
-        return self.last.now + self.patience
-
-    def over(self) -> Over:
-        return Over(self.event, self.topic, self.times, self.first.wall, self.last.wall)
+    since: float
+    """Unix seconds of the first time."""
+    until: float
+    """Unix seconds of the last time."""
+    times: int = 0
+    written_at: float = -math.inf
+    """When its last line was written, and when it is over, on the clock that never jumps."""
+    over_at: float = math.inf
 
 
 class Repeats:
-    """What has happened lately, by topic."""
+    """The topics of late. `now` is a clock that never jumps, `unix` the time of day."""
 
     def __init__(self) -> None:
-        self._episodes: OrderedDict[Hashable, _Episode] = OrderedDict()
-        self._ended: list[Over] = []
-        self._due = math.inf
-
-    @property
-    def due(self) -> float:
-        """When to call `over` next, at the latest; infinite if there is nothing to wait for."""
-        return self._due
+        self._episodes: OrderedDict[Hashable, Episode] = OrderedDict()
+        self._ended: list[Episode] = []
+        self.due = math.inf
+        """When to call `over` next; infinite if nothing is repeated."""
 
     def take(
-        self, event: str, topic: Mapping[str, object], pause: float, at: Moment
-    ) -> Again | None:
+        self, event: str, topic: Mapping[str, object], pause: float, now: float, unix: float
+    ) -> Episode | None:
         """
-        Something has happened; None if it is not worth a line now.
+        Count an occurrence; return its episode if a line is to be written now.
 
-        `topic` is what makes two lines of an event alike. `pause` are the seconds until it may
-        happen again at the soonest.
+        `pause` are the seconds until the next one, at the earliest.
         """
         key = (event, *topic.items())
         episode = self._episodes.get(key)
-        if episode is None or at.now >= episode.over_at:
+        if episode is None or now >= episode.over_at:
             if episode is not None:
-                self._forget(key)
-            episode = _Episode(event, topic, at, at, at.now, 0, 0.0)
-            self._episodes[key] = episode
+                self._end(key)
+            episode = self._episodes[key] = Episode(event, topic, unix, unix)
         episode.times += 1
-        episode.last = at
-        episode.patience = max(_MINUTE, 2 * pause)
-        self._due = min(self._due, episode.over_at)
+        episode.until = unix
+        episode.over_at = now + max(_MINUTE, 2 * pause)
+        self.due = min(self.due, episode.over_at)
         if len(self._episodes) > _TOPICS:
-            self._forget(next(iter(self._episodes)))
-        if episode.times > 1 and at.now - episode.written < _MINUTE:
+            self._end(next(iter(self._episodes)))
+        if now - episode.written_at < _MINUTE:
             return None
-        episode.written = at.now
-        return Again(episode.times, episode.first.wall)
+        episode.written_at = now
+        return episode
 
-    def over(self, now: float) -> list[Over]:
-        """What has come to an end by now. What happened just once has had its line."""
+    def over(self, now: float) -> list[Episode]:
+        """Return the repeats that have ended by now; infinity ends them all."""
         for key in [key for key, each in self._episodes.items() if now >= each.over_at]:
-            self._forget(key)
-        self._due = min((each.over_at for each in self._episodes.values()), default=math.inf)
-        told, self._ended = self._ended, []
-        return told
+            self._end(key)
+        self.due = min((each.over_at for each in self._episodes.values()), default=math.inf)
+        ended, self._ended = self._ended, []
+        return ended
 
-    def all_over(self) -> list[Over]:
-        """The end of everything: the program stops."""
-        return self.over(math.inf)
-
-    def _forget(self, key: Hashable) -> None:
+    def _end(self, key: Hashable) -> None:
         episode = self._episodes.pop(key)
-        if episode.times > 1:
-            self._ended.append(episode.over())
-            self._due = -math.inf
+        if episode.times > 1:  # a single occurrence has had its line
+            self._ended.append(episode)
+            self.due = -math.inf

@@ -102,8 +102,6 @@ class Counting:
                 | journal.Stopped()
             ):
                 pass
-            case unreachable:
-                assert_never(unreachable)
 
     def _count_message(
         self, fact: journal.Received | journal.Decided | journal.Settled, now: float

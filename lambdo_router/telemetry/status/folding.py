@@ -126,15 +126,17 @@ class Overview:
             case journal.Stopped():
                 self._state, self._since = "stopped", now
             case (
-                journal.GivenBack()
-                | journal.MachineOverdue()
-                | journal.ReportTaken()
-                | journal.MachineAdopted()
-                | journal.ProfileRecovered()
+                journal.BatchClosed()
+                | journal.Launched()
+                | journal.LaunchFailed()
+                | journal.MachineEnded()
+                | journal.WatchFailed()
+                | journal.ReportRefused()
+                | journal.ProfileFailing()
             ):
-                pass  # other facts say what comes of it
-            case _:
                 self._machine(fact, now)
+            case _:
+                pass  # other facts say what comes of it
 
     def _machine(self, fact: MachineFact, now: float) -> None:
         match fact:

@@ -1,0 +1,90 @@
+"""What a fact is, and how it says what the log shows of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import ClassVar, Literal
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One event of the log, as docs/logs.md lists it. Make one with `log_event`."""
+
+    name: str
+    levels: tuple[Level, ...]
+    fields: Mapping[str, Callable[[object], object]]
+    """The name of each field, and what reads it from the fact."""
+    means: str
+    do: str
+    folded_by: tuple[str, ...] | None
+    """Lines with the same values here are repeats of each other; None: each line stands alone."""
+    per_message: bool
+
+
+def log_event(
+    name: str,
+    levels: str,
+    fields: str,
+    means: str = "",
+    do: str = "",
+    *,
+    folded_by: str | None = None,
+    per_message: bool = False,
+) -> LogEvent:
+    """
+    Describe an event of the log.
+
+    `levels`, `fields` and `folded_by` are lists of words. A field is the attribute of that name, or
+    `name=attribute`, such as `code=error.code`. `means` and `do` are the text for users, which for
+    the `log` of a fact is its docstring. A `per_message` event is one line for each of the fact's
+    `message_ids`.
+    """
+    pairs = (word.partition("=") for word in fields.split())
+    return LogEvent(
+        name,
+        tuple(levels.split()),  # type: ignore[arg-type] # a test compares them with `Level`
+        {field: attrgetter(attribute or field) for field, _, attribute in pairs},
+        means,
+        do,
+        None if folded_by is None else tuple(folded_by.split()),
+        per_message,
+    )
+
+
+class Fact:
+    """
+    Something that has happened: a frozen dataclass, with what the log says of it.
+
+    Its docstring is for users: what `log` means, and after `Do:` what to do about it.
+    """
+
+    __slots__ = ()
+    log: ClassVar[LogEvent]
+    also: ClassVar[tuple[LogEvent, ...]] = ()
+    """The other events that it may be."""
+
+    @property
+    def event(self) -> LogEvent:
+        """Which of these it is."""
+        return self.log
+
+    @property
+    def level(self) -> Level:
+        """The level of its line."""
+        return self.event.levels[0]
+
+
+Observer = Callable[[Fact], None]
+"""Called on the router's event loop, in order; must be quick and must not raise."""
+
+
+def all_of(*observers: Observer) -> Observer:
+    """Return one observer that hands each fact to several, in this order."""
+
+    def observe(fact: Fact) -> None:
+        for observer in observers:
+            observer(fact)
+
+    return observe
