@@ -134,16 +134,15 @@ def test_the_exit_code_is_that_of_the_worst_that_was_found(
     ("arguments", "said"),
     [
         pytest.param(
-            ["--run", "refund"], "none of 1 test has 'refund' in its name", id="none-is-called-so"
+            ["--run", "refund"], "no test name matches 'refund' (1 test)", id="none-is-called-so"
         ),
         pytest.param(
             ["--run", "("],
-            "--run: '(' is no regular expression: missing ), unterminated subpattern at position 0",
+            "--run: '(' is not a regular expression: missing ), unterminated subpattern at "
+            "position 0",
             id="no-regular-expression",
         ),
-        pytest.param(
-            ["--env", "APP"], "--env 'APP' sets no variable; write NAME=VALUE", id="no-variable"
-        ),
+        pytest.param(["--env", "APP"], "--env 'APP' is not NAME=VALUE", id="no-variable"),
         pytest.param(["*.yml"], "no file matches '*.yml'", id="glob-matches-nothing"),
     ],
 )
@@ -159,12 +158,12 @@ def test_where_there_is_nothing_to_run_it_is_said_what_to_write(here: Path) -> N
     without_tests = run().stderr
 
     assert empty.endswith(
-        "Error: there is no routes.yaml and no *.test.yaml here; name a routes file, a file with "
-        "tests or a folder: lambdo-router test FILE ...\n"
+        "Error: there is no routes.yaml and no *.test.yaml here; name a routes file, a test file "
+        "or a folder: lambdo-router test FILE ...\n"
     )
     assert without_tests.endswith(
-        "Error: there are no tests for routes.yaml; write them under `tests` in it, or in a file "
-        "*.test.yaml beside it\n"
+        "Error: routes.yaml: no tests; write them under `tests` in the routes file, or in a "
+        "*.test.yaml file beside it\n"
     )
 
 
@@ -206,7 +205,7 @@ def test_a_share_that_is_not_reached_is_told_on_standard_error(here: Path) -> No
     (here / "routes.yaml").write_text(ROUTES + PASSING, "utf-8")
     result = run("--fail-under", "50")
 
-    assert result.stderr == "error: the tests reach 33.3 % of routes.yaml, less than 50 %\n"
+    assert result.stderr == "error: tests reach 33.3 % of routes.yaml, less than 50 %\n"
     assert result.stdout == (
         "routes.yaml: 1 test, passed\n"
         "routes.yaml: tests reach 1 of 2 routes, 1 of 3 alternatives: 33.3 %\n"

@@ -12,13 +12,7 @@ from jsonschema import Draft202012Validator
 from lambdo_router import __version__
 from lambdo_router.cli.output.github import annotation, command, github_text
 from lambdo_router.cli.output.json import json_text
-from lambdo_router.cli.output.junit import (
-    Case,
-    Failure,
-    Suite,
-    junit_of_files,
-    junit_text,
-)
+from lambdo_router.cli.output.junit import JUnitCase, junit_of_files, junit_text
 from lambdo_router.cli.output.reports import FileReport, Report, repository_path
 from lambdo_router.cli.output.sarif import sarif_text
 from lambdo_router.config.diagnostics import Diagnostic, Related
@@ -61,7 +55,7 @@ def test_the_diagnostics_of_a_report_are_in_order_and_each_there_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "expected", "complete"),
+    ("codes", "expected", "successful"),
     [
         pytest.param([], 0, True, id="no-files"),
         pytest.param([0, 1, 0], 1, True, id="errors"),
@@ -70,11 +64,14 @@ def test_the_diagnostics_of_a_report_are_in_order_and_each_there_once() -> None:
     ],
 )
 def test_the_exit_code_of_a_report_is_that_of_its_worst_file(
-    codes: list[int], expected: int, *, complete: bool
+    codes: list[int], expected: int, *, successful: bool
 ) -> None:
     report = Report(tuple(FileReport("a", (), "", exit_code=code) for code in codes))
 
-    assert (report.exit_code, report.complete) == (expected, complete)
+    assert report.exit_code == expected
+    assert json.loads(sarif_text(report))["runs"][0]["invocations"] == [
+        {"executionSuccessful": successful, "exitCode": expected}
+    ]
 
 
 @pytest.mark.parametrize("variable", ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"])
@@ -453,35 +450,10 @@ def test_junit_has_a_case_for_each_file() -> None:
     )
 
 
-def test_junit_tells_time_and_what_was_skipped() -> None:
-    suite = Suite(
-        "routes.yaml",
-        [
-            Case("a", "routes", seconds=0.25),
-            Case("b", "routes", skipped="not asked for"),
-            Case("c", "routes", seconds=0.5, failure=Failure("no", "a\nb", "route")),
-        ],
-    )
-    root = parsed(junit_text([suite], name="tests"))
-
-    assert root.attrib == {
-        "name": "tests",
-        "tests": "3",
-        "failures": "1",
-        "errors": "0",
-        "skipped": "1",
-        "time": "0.750",
-    }
-    assert [case.get("time") for case in root.iter("testcase")] == ["0.250", None, "0.500"]
-    assert [one.attrib for one in root.iter("skipped")] == [{"message": "not asked for"}]
-    [failure] = root.iter("failure")
-    assert (failure.attrib, failure.text) == ({"message": "no", "type": "route"}, "a\nb")
-
-
 @given(st.text(), st.text())
 def test_whatever_is_said_the_xml_can_be_read(line: str, text: str) -> None:
-    suite = Suite(line, [Case(line, line, file=line, failure=Failure(line, text), output=text)])
-    root = parsed(junit_text([suite]))
+    case = JUnitCase(line, line, file=line, failure=line, details=text, output=text)
+    root = parsed(junit_text({line: [case]}))
 
     assert len(list(root.iter("testcase"))) == 1
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lambdo_router.cli.test.judging import Bench, Environments, Result
+from lambdo_router.cli.test.files import find_tests
+from lambdo_router.cli.test.suite import RouteTestResult, Suite
 from lambdo_router.config.diagnostics import ConfigError
-from lambdo_router.config.read.yaml_loader import read_document
-from lambdo_router.config.route_tests import RouteTest, TestsFile, read_tests_file
 
 # Golden texts for everything that can be expected are in tests/route_tests.
 ROUTES = """\
@@ -34,34 +33,31 @@ A, B = "{queue: orders, body: {paid: true}}", "{queue: orders}"
 ONE = f"name: a, message: {A}, expect: {{route: paid}}"
 
 
-def bench(
-    folder: Path, *entries: str, routes: str = ROUTES
-) -> tuple[Bench, tuple[RouteTest, ...], Environments]:
-    (folder / "routes.yaml").write_text(routes, "utf-8")
-    text = ", ".join(f"{{{entry}}}" for entry in entries)
-    document = read_document(f"tests: [{text}]\n", str(folder / "routes.test.yaml"))
-    file = TestsFile(folder / "routes.test.yaml", document, document)
-    read = read_tests_file(file, {})
-    assert read.diagnostics == ()
-    environments = Environments(folder / "routes.yaml")
-    return Bench(environments, read.tests), read.tests, environments
+def suite_of(folder: Path, *entries: str, routes: str = ROUTES) -> Suite:
+    """The tests of such routes."""
+    file = folder / "routes.yaml"
+    tests = "".join(f"  - {{{entry}}}\n" for entry in entries)
+    file.write_text(f"{routes}tests:\n{tests}", "utf-8")
+    suite = Suite(find_tests([str(file)]).suites[0], {})
+    assert suite.problems == ()
+    return suite
 
 
-def result_of(folder: Path, *entries: str, routes: str = ROUTES) -> Result:
+def result_of(folder: Path, *entries: str, routes: str = ROUTES) -> RouteTestResult:
     """How the first of these tests comes out."""
-    made, tests, _ = bench(folder, *entries, routes=routes)
-    return made.result(tests[0])
+    suite = suite_of(folder, *entries, routes=routes)
+    return suite.result(suite.tests[0])
 
 
-def differing(result: Result) -> list[tuple[str, object, object]]:
-    return [(it.field, it.expected, it.found) for it in result.differences]
+def differing(result: RouteTestResult) -> list[tuple[str, object, object]]:
+    return [(it.field, it.expected, it.found) for it in result.mismatches]
 
 
 def test_a_message_that_gets_into_a_batch_has_a_machine(tmp_path: Path) -> None:
     result = result_of(tmp_path, f"name: a, message: {A}, expect: {{route: paid}}")
 
     assert result.passed
-    assert result.remarks == ()
+    assert result.notes == ()
     assert result.route is not None
     assert result.found == {
         "route": "paid",
@@ -196,7 +192,7 @@ def test_company_in_a_batch(other: str, expected: tuple[str, str] | None, tmp_pa
         tmp_path, f"name: a, message: {A}, expect: {{batch_with: b}}", f"name: b, {other}"
     )
 
-    assert [(it.found, it.origin) for it in result.differences] == ([expected] if expected else [])
+    assert [(it.found, it.origin) for it in result.mismatches] == ([expected] if expected else [])
 
 
 def test_a_message_without_a_batch_has_no_company(tmp_path: Path) -> None:
@@ -210,16 +206,16 @@ def test_a_message_without_a_batch_has_no_company(tmp_path: Path) -> None:
 
 
 def test_a_file_is_loaded_once_for_each_set_of_variables(tmp_path: Path) -> None:
-    _, _, environments = bench(tmp_path, ONE)
-    first = environments.load({"TAG": "2", "SIZE": "shared-cpu-2x"})
+    suite = suite_of(tmp_path, ONE)
+    first = suite.load({"TAG": "2", "SIZE": "shared-cpu-2x"})
 
-    assert environments.load({"SIZE": "shared-cpu-2x", "TAG": "2"}) is first
-    assert environments.load({}) is not first
+    assert suite.load({"SIZE": "shared-cpu-2x", "TAG": "2"}) is first
+    assert suite.load({}) is not first
 
 
 def test_variables_that_break_a_file_are_an_error(tmp_path: Path) -> None:
-    _, _, environments = bench(tmp_path, ONE)
+    suite = suite_of(tmp_path, ONE)
 
-    assert [it.code for it in environments.examine({"SIZE": "huge"}).errors] == ["unknown-size"]
+    assert [it.code for it in suite.examine({"SIZE": "huge"}).errors] == ["unknown-size"]
     with pytest.raises(ConfigError):
-        environments.load({"SIZE": "huge"})
+        suite.load({"SIZE": "huge"})

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lambdo_router.cli.test.files import Found, find_tests
+from lambdo_router.cli.test.files import FoundTests, find_tests
 
 TESTS = "tests: [{name: a, message: {queue: q}, expect: {route: r}}]\n"
 
@@ -30,11 +30,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def told(found: Found) -> dict[str, list[str]]:
+def told(found: FoundTests) -> dict[str, list[str]]:
     """For each routes file the files with its tests; `*` stands for those inside of it."""
     return {
         str(it.routes): ["*"] * it.inside + [str(file.path) for file in it.files]
-        for it in found.tested
+        for it in found.suites
     }
 
 
@@ -122,7 +122,7 @@ def test_a_file_that_cannot_be_read_is_a_problem(here: Path) -> None:
     assert [str(it) for it in found.problems[Path("nowhere.test.yaml")]] == [
         "nowhere.test.yaml:1:1: there is no such file [file-not-found]"
     ]
-    assert found.tested == []
+    assert found.suites == []
 
 
 def test_a_file_without_its_routes_file_is_a_problem(here: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from lambdo_router.cli import cli
-from lambdo_router.cli.test.remarks import Remark, unset
+from lambdo_router.cli.test.notes import Note, unset_variables
 
 HEAD = """\
 version: 1
@@ -51,8 +51,8 @@ def test_at_most_five_routes_are_told_of_a_message_that_takes_none(tmp_path: Pat
     )
 
     assert told == [
-        *(f"it does not take route `r{number}`: body.n: 7 is not {number}" for number in range(5)),
-        "nor does it match 2 more routes of queue `orders`",
+        *(f"it does not match route `r{number}`: body.n: 7 is not {number}" for number in range(5)),
+        "it does not match 2 more routes of queue `orders` either",
     ]
 
 
@@ -65,14 +65,14 @@ def test_a_value_that_depends_on_a_variable_says_which_is_not_set(tmp_path: Path
     )
 
     assert told[1:] == [
-        "SIZE is not set in this test: write it in `env`, or give it with --env",
+        "variable SIZE is not set in this test; set it in `env` or with --env",
     ]
 
 
 def test_a_variable_that_is_not_set_is_told_once() -> None:
     texts = ['body.a: "x" is not "${A}"', "${A} and ${B} and ${C:-default}", "${E}"]
 
-    assert list(unset(texts, {"E": "set"})) == [
-        Remark("A is not set in this test: write it in `env`, or give it with --env"),
-        Remark("B is not set in this test: write it in `env`, or give it with --env"),
+    assert list(unset_variables(texts, {"E": "set"})) == [
+        Note("variable A is not set in this test; set it in `env` or with --env"),
+        Note("variable B is not set in this test; set it in `env` or with --env"),
     ]

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lambdo_router.cli import cli
-from lambdo_router.cli.test.judging import Difference
-from lambdo_router.cli.test.reports import shown_percent, told
+from lambdo_router.cli.test.reports import mismatch_text, shown_percent
+from lambdo_router.cli.test.suite import Mismatch
 from lambdo_router.config.read.places import Place
 
 ROUTES = """\
@@ -106,7 +106,7 @@ def test_json_has_everything_under_fixed_keys() -> None:
         ],
         "remarks": [
             {
-                "text": "it does not take route `paid`: "
+                "text": "it does not match route `paid`: "
                 'body.kind: "\\u001b[2m" is not "paid" or "free"',
                 "range": span(5, 54, 55),
             }
@@ -223,7 +223,7 @@ def test_github_annotates_each_test_that_failed() -> None:
         "::error file=routes.yaml,line=10,title=failed test::an <order>\\x1b[1m%0A"
         'rejected: expected no rejection, found "unmatched"%0A'
         'route: expected "paid", found nothing%0A'
-        "routes.yaml:5:54: it does not take route `paid`: "
+        "routes.yaml:5:54: it does not match route `paid`: "
         'body.kind: "\\u001b[2m" is not "paid" or "free"'
     )
     assert lines[2:] == ["lambdo-router: routes.yaml: 2 tests, 2 failed, 1 not run"]
@@ -278,34 +278,34 @@ def test_a_share_is_rounded_down(share: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("difference", "text"),
+    ("mismatch", "text"),
     [
         pytest.param(
-            Difference("size", "a", "b", "defaults", Place("r.yaml", 3, 4)),
+            Mismatch("size", "a", "b", "defaults", Place("r.yaml", 3, 4)),
             'size: expected "a", found "b" (defaults, r.yaml:3:4)',
             id="with-a-place",
         ),
         pytest.param(
-            Difference("size", "a", "b", "default value"),
+            Mismatch("size", "a", "b", "default value"),
             'size: expected "a", found "b" (default value)',
             id="without-a-place",
         ),
         pytest.param(
-            Difference("command", None, ["Zoë"]),
+            Mismatch("command", None, ["Zoë"]),
             'command: expected nothing, found ["Zoë"]',
             id="nothing-expected",
         ),
         pytest.param(
-            Difference("rejected", "unmatched", None),
+            Mismatch("rejected", "unmatched", None),
             'rejected: expected "unmatched", found no rejection',
             id="no-rejection",
         ),
         pytest.param(
-            Difference("image", "x", "y" * 400),
+            Mismatch("image", "x", "y" * 400),
             f'image: expected "x", found "{"y" * 299}...',
             id="long",
         ),
     ],
 )
-def test_a_difference_in_one_line(difference: Difference, text: str) -> None:
-    assert told(difference) == text
+def test_a_mismatch_in_one_line(mismatch: Mismatch, text: str) -> None:
+    assert mismatch_text(mismatch) == text

@@ -14,9 +14,9 @@ from lambdo_router.config.route_tests import (
     TestsFile,
     check_names,
     no_routes,
-    read_tests_file,
     routes_of,
 )
+from lambdo_router.config.route_tests.reading import read_tests_file
 
 PACKAGE = Path(lambdo_router.__file__).parent
 MODULES = sorted(
@@ -167,9 +167,9 @@ def codes_of_tests(example: str, folder: Path) -> set[str]:
     file = TestsFile(folder / "routes.test.yaml", document, document)
     if routes_of(file) is None:
         return {no_routes(file).code}
-    read = read_tests_file(file, {})
-    names = check_names(read.tests, load_routes(routes, {}).table)
-    return {one.code for one in (*read.diagnostics, *names)}
+    tests, problems = read_tests_file(file, {})
+    names = check_names(tests, load_routes(routes, {}).table)
+    return {one.code for one in (*problems, *names)}
 
 
 def test_every_code_has_examples_unless_they_would_show_nothing() -> None:

@@ -16,14 +16,16 @@ from lambdo_router.config.read.shape import ROUTES_SCHEMA, schema_text
 from lambdo_router.config.read.yaml_loader import read_document
 from lambdo_router.config.route_tests import (
     TESTS_SCHEMA,
-    ReadTests,
     RouteTest,
     TestsFile,
     check_names,
     no_routes,
+    routes_of,
+)
+from lambdo_router.config.route_tests.reading import (
+    TestsAndProblems,
     read_tests_file,
     read_tests_section,
-    routes_of,
 )
 from lambdo_router.core.profile import SIZES
 from lambdo_router.core.routing import Policy, Reason
@@ -38,20 +40,15 @@ def file_of(text: str, path: Path = Path("x.test.yaml")) -> TestsFile:
     return TestsFile(path, document, document)
 
 
-def read(text: str, **env: str) -> ReadTests:
+def read(text: str, **env: str) -> TestsAndProblems:
     return read_tests_file(file_of(text), env)
 
 
 def the_test(entry: str) -> RouteTest:
     """The one test of a file, which is right."""
-    result = read(f"tests:\n  - {{name: t, {entry}}}\n")
-    assert result.diagnostics == ()
-    [test] = result.tests
+    [test], problems = read(f"tests:\n  - {{name: t, {entry}}}\n")
+    assert problems == ()
     return test
-
-
-def told(result: ReadTests) -> list[str]:
-    return [f"{one.line}:{one.column} {one.code}" for one in result.diagnostics]
 
 
 # The schema
@@ -142,7 +139,7 @@ def test_a_test_knows_where_it_and_its_parts_are_written() -> None:
     ],
 )
 def test_company_in_a_batch_is_named(company: str, names: tuple[str, ...]) -> None:
-    result = read(
+    tests, problems = read(
         f"""\
         tests:
           - {{name: a, message: {{queue: q}}, expect: {{batch_with: {company}}}}}
@@ -151,12 +148,12 @@ def test_company_in_a_batch_is_named(company: str, names: tuple[str, ...]) -> No
         """
     )
 
-    assert result.diagnostics == ()
-    assert result.tests[0].batch_with == names
+    assert problems == ()
+    assert tests[0].batch_with == names
 
 
 def test_the_closest_variables_count() -> None:
-    result = read(
+    tests, _ = read(
         """\
         env: {A: file, B: file, C: null}
         tests:
@@ -168,7 +165,7 @@ def test_the_closest_variables_count() -> None:
         D="given",
     )
 
-    assert [test.env for test in result.tests] == [
+    assert [test.env for test in tests] == [
         {"A": "file", "B": "test", "D": "given"},
         {"B": "file", "D": "given"},
     ]
@@ -178,7 +175,7 @@ def test_the_closest_variables_count() -> None:
 
 
 def test_a_mistake_in_one_test_hides_nothing_in_another() -> None:
-    result = read(
+    tests, problems = read(
         """\
         tests:
           - {name: a, message: {queue: q}, expekt: {route: r}}
@@ -187,8 +184,12 @@ def test_a_mistake_in_one_test_hides_nothing_in_another() -> None:
         """
     )
 
-    assert sorted(told(result)) == ["2:36 unknown-key", "2:5 missing-key", "3:15 missing-key"]
-    assert [test.name for test in result.tests] == ["c"]
+    assert sorted(f"{one.line}:{one.column} {one.code}" for one in problems) == [
+        "2:36 unknown-key",
+        "2:5 missing-key",
+        "3:15 missing-key",
+    ]
+    assert [test.name for test in tests] == ["c"]
 
 
 @pytest.mark.parametrize(
@@ -204,10 +205,10 @@ def test_a_mistake_in_one_test_hides_nothing_in_another() -> None:
     ],
 )
 def test_whatever_a_file_holds_it_is_told_what_is_wrong(text: str) -> None:
-    result = read(text)
+    tests, problems = read(text)
 
-    assert result.tests == ()
-    assert result.diagnostics != ()
+    assert tests == ()
+    assert problems != ()
 
 
 KEYS = st.sampled_from(
@@ -232,9 +233,9 @@ ENTRIES = VALUES | st.fixed_dictionaries(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(ENTRIES, max_size=3) | VALUES, VALUES)
 def test_reading_never_fails(tests: object, env: object) -> None:
-    result = read(json.dumps({"env": env, "tests": tests}))
+    result, problems = read(json.dumps({"env": env, "tests": tests}))
 
-    assert result.diagnostics or len(result.tests) == len(cast("list[object]", tests))
+    assert problems or len(result) == len(cast("list[object]", tests))
 
 
 def test_tests_of_a_routes_file_are_read_as_they_are_written() -> None:
@@ -242,24 +243,23 @@ def test_tests_of_a_routes_file_are_read_as_they_are_written() -> None:
         'tests: [{name: a, message: {queue: q, body: {x: "${HOME}"}}, expect: {route: r}}]\n',
         "routes.yaml",
     )
-    result = read_tests_section(Part(Path("routes.yaml"), document, document), {"HOME": "x"})
+    part = Part(Path("routes.yaml"), document, document)
+    [test], problems = read_tests_section(part, {"HOME": "x"})
 
-    assert result.diagnostics == ()
-    assert result.tests[0].message.body == '{"x":"${HOME}"}'
-    assert result.tests[0].env == {"HOME": "x"}
+    assert problems == ()
+    assert test.message.body == '{"x":"${HOME}"}'
+    assert test.env == {"HOME": "x"}
 
 
 def test_a_routes_file_without_tests_has_none() -> None:
     document = read_document("version: 1\n", "routes.yaml")
 
-    assert read_tests_section(Part(Path("routes.yaml"), document, document), {}) == ReadTests(
-        (), ()
-    )
+    assert read_tests_section(Part(Path("routes.yaml"), document, document), {}) == ((), ())
 
 
 def test_names_are_checked_against_the_routes() -> None:
     table = load_routes(ROOT / "routes.example.yaml", {}).table
-    result = read(
+    tests, _ = read(
         """\
         tests:
           - {name: a, message: {queue: events}, expect: {route: orders}}
@@ -268,7 +268,7 @@ def test_names_are_checked_against_the_routes() -> None:
         """
     )
 
-    assert list(map(str, check_names(result.tests, table))) == [
+    assert list(map(str, check_names(tests, table))) == [
         (
             "x.test.yaml:3:32: no queue is called `event`; did you mean `events`? "
             "allowed are: events, rejected, uploads [unknown-queue]"
@@ -279,7 +279,7 @@ def test_names_are_checked_against_the_routes() -> None:
             "[unknown-route]"
         ),
         (
-            "x.test.yaml:4:32: no route reads queue `rejected`: the router takes no message from "
+            "x.test.yaml:4:32: no route reads queue `rejected`, so the router never receives from "
             "it; allowed are: events, uploads [queue-not-read]"
         ),
     ]
@@ -315,7 +315,7 @@ def test_which_routes_file_tests_are_for(
 def test_without_a_routes_file_it_is_said_what_was_looked_for() -> None:
     assert str(no_routes(file_of("tests: []", Path("a.test.yml")))) == (
         "a.test.yml:1:1: there is neither a.yaml nor routes.yaml beside this file; name the routes "
-        "file that is tested: `routes: ../routes.yaml` [no-routes-file]"
+        "file to test: `routes: ../routes.yaml` [no-routes-file]"
     )
     assert str(no_routes(file_of("routes: b.yaml", Path("a.test.yml")))) == (
         "a.test.yml:1:9: there is no file `b.yaml`; the path is relative to this file "

@@ -217,7 +217,7 @@ def told(report: tuple[RouteCoverage, ...]) -> list[tuple[str, int, int, int, li
             it.tests,
             it.reached,
             it.alternatives,
-            [f"{one.place.line}:{one.place.column} {one.alternative}" for one in it.unreached],
+            [f"{place.line}:{place.column} {one}" for one, place in it.unreached],
         )
         for it in report
     ]

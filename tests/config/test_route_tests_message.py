@@ -9,17 +9,17 @@ import pytest
 from lambdo_router.config.read.parts import Part
 from lambdo_router.config.read.shape import value_at
 from lambdo_router.config.read.yaml_loader import read_document
-from lambdo_router.config.route_tests.message import Findings, read_test_message
+from lambdo_router.config.route_tests.reading import TestReader
 from lambdo_router.core.message import Attribute, Message, read_event
 
 
 def received(text: str, folder: Path = Path()) -> tuple[tuple[str, Message] | None, list[str]]:
     """The message that is written as `text`, and what is said about it."""
     document = read_document(f"message: {dedent(text)}\n", "x.test.yaml")
-    findings = Findings(Part(folder / "x.test.yaml", document, document))
+    reader = TestReader(Part(folder / "x.test.yaml", document, document), {})
     written = value_at(document.value, ("message",))
     assert isinstance(written, dict)
-    return read_test_message(findings, written, ("message",)), list(map(str, findings.problems))
+    return reader.message(written, ("message",)), list(map(str, reader.problems))
 
 
 def the_message(text: str, folder: Path = Path()) -> Message:
@@ -141,10 +141,7 @@ def test_a_body_that_sqs_does_not_take_is_told(tmp_path: Path) -> None:
 
     assert result is not None
     assert problems == [
-        (
-            "x.test.yaml:1:1: the body is over 1 MiB; SQS takes messages of up to 1 MiB "
-            "[bad-test-message]"
-        )
+        ("x.test.yaml:1:1: the body is over 1 MiB; SQS accepts up to 1 MiB [bad-test-message]")
     ]
 
 

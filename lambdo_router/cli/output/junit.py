@@ -1,11 +1,10 @@
 """
-Results as JUnit's XML, which GitLab, Jenkins, CircleCI and others show as tests.
+Results as JUnit XML, which GitLab, Jenkins, CircleCI and others show as tests.
 
-There is no one schema of it: this is what the readers have in common. Suites hold cases; a case has
-failed if it has a failure, and is skipped if it says why.
+It has no standard schema; this is what its readers have in common.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
@@ -14,112 +13,81 @@ from lambdo_router.config.diagnostics import escape, render
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a case has failed: one line, and the whole story in several."""
-
-    message: str
-    text: str = ""
-    kind: str = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One test. `seconds` is None where nobody has measured."""
+class JUnitCase:
+    """One test; it failed if it has a `failure`."""
 
     name: str
     group: str
     """What readers show before the name: JUnit's class name."""
-    file: str = ""
+    file: str
     line: int | None = None
-    seconds: float | None = None
-    failure: Failure | None = None
-    skipped: str | None = None
-    """Why it was not run."""
+    failure: str = ""
+    """Why it failed, in one line."""
+    details: str = ""
+    """The failure in full, in several lines."""
+    failure_type: str = "failure"
     output: str = ""
-    """What else there is to say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """Cases that belong together."""
-
-    name: str
-    cases: Sequence[Case]
-
-
-def junit_text(suites: Sequence[Suite], name: str = "lambdo-router") -> str:
-    """The suites as XML, with a line break at its end; any text may be in them."""
-    cases = [case for suite in suites for case in suite.cases]
-    root = ET.Element("testsuites", {"name": _attribute(name), **_counts(cases)})
-    for suite in suites:
-        attributes = {"name": _attribute(suite.name), **_counts(suite.cases)}
-        inside = ET.SubElement(root, "testsuite", attributes)
-        for case in suite.cases:
-            _add(inside, case)
+def junit_text(suites: Mapping[str, Sequence[JUnitCase]]) -> str:
+    """Return the suites as XML, ending in a newline; any text may be in them."""
+    every = [case for cases in suites.values() for case in cases]
+    root = ET.Element("testsuites", {"name": "lambdo-router", **_counts(every)})
+    for name, cases in suites.items():
+        suite = ET.SubElement(root, "testsuite", {"name": escape(name), **_counts(cases)})
+        for case in cases:
+            _add(suite, case)
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
 def junit_of_files(report: Report) -> str:
-    """A case for each file: failed with its errors; its warnings are what else there is to say."""
-    suite = Suite("validate", [_case(file, report) for file in report.files])
-    return junit_text([suite])
+    """Return a case for each file: failed if it has errors, with its warnings as output."""
+    return junit_text({"validate": [_case(file, report) for file in report.files]})
 
 
-def _case(file: FileReport, report: Report) -> Case:
-    def texts(severity: str) -> str:
+def _case(file: FileReport, report: Report) -> JUnitCase:
+    def rendered(severity: str) -> str:
         return "\n".join(
             render(one, report.sources.get(one.file, ()), report.sources)
             for one in file.diagnostics
             if one.severity == severity
         )
 
-    failure = None
-    if file.errors:
-        failure = Failure(file.summary, texts("error"), kind=file.errors[0].code)
-    return Case(
+    first = next(iter(file.errors), None)
+    return JUnitCase(
         name=file.file,
         group="validate",
         file=repository_path(file.file),
-        line=file.errors[0].line if file.errors else None,
-        failure=failure,
-        output="\n".join(filter(None, [texts("warning"), file.summary])),
+        line=None if first is None else first.line,
+        failure="" if first is None else file.summary,
+        details=rendered("error"),
+        failure_type="" if first is None else first.code,
+        output="\n".join(filter(None, [rendered("warning"), file.summary])),
     )
 
 
-def _add(suite: ET.Element, case: Case) -> None:
-    attributes = {"name": _attribute(case.name), "classname": _attribute(case.group)}
-    if case.file:
-        attributes["file"] = _attribute(case.file)
+def _add(suite: ET.Element, case: JUnitCase) -> None:
+    attributes = {"name": case.name, "classname": case.group, "file": case.file}
     if case.line is not None:
         attributes["line"] = str(case.line)
-    if case.seconds is not None:
-        attributes["time"] = f"{case.seconds:.3f}"
-    element = ET.SubElement(suite, "testcase", attributes)
-    if case.failure is not None:
-        failure = case.failure
-        labels = {"message": _attribute(failure.message), "type": _attribute(failure.kind)}
-        ET.SubElement(element, "failure", labels).text = _text(failure.text)
-    elif case.skipped is not None:
-        ET.SubElement(element, "skipped", {"message": _attribute(case.skipped)})
+    element = ET.SubElement(suite, "testcase", _escaped(attributes))
+    if case.failure:
+        failure = _escaped({"message": case.failure, "type": case.failure_type})
+        ET.SubElement(element, "failure", failure).text = _text(case.details)
     if case.output:
         ET.SubElement(element, "system-out").text = _text(case.output)
 
 
-def _counts(cases: Iterable[Case]) -> dict[str, str]:
-    cases = list(cases)
-    failed = sum(case.failure is not None for case in cases)
-    skipped = sum(case.failure is None and case.skipped is not None for case in cases)
-    counts = {"tests": len(cases), "failures": failed, "errors": 0, "skipped": skipped}
-    attributes = {name: str(count) for name, count in counts.items()}
-    seconds = [case.seconds for case in cases if case.seconds is not None]
-    return {**attributes, "time": f"{sum(seconds):.3f}"} if seconds else attributes
+def _counts(cases: Sequence[JUnitCase]) -> dict[str, str]:
+    failures = sum(bool(case.failure) for case in cases)
+    return {"tests": f"{len(cases)}", "failures": f"{failures}", "errors": "0", "skipped": "0"}
 
 
-def _attribute(text: str) -> str:
-    """On one line; XML has no way to write a control character."""
-    return escape(text)
+def _escaped(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Escape control characters, which XML cannot hold, and line breaks."""
+    return {name: escape(text) for name, text in attributes.items()}
 
 
 def _text(text: str) -> str:

@@ -1,8 +1,8 @@
 """
-What a look at files has found, and the forms in which machines read it.
+What a command found in files, in every form that machines read.
 
-One result, `Report`, and one function for each form that makes a text of it: json_report,
-github_report, sarif_report, junit_report. People read the same result by way of printing.py.
+There is one result, `Report`, and one module for each form: json.py, github.py, sarif.py, junit.py.
+People read the same result through printing.py.
 """
 
 import os
@@ -15,16 +15,16 @@ from lambdo_router.config.diagnostics import Diagnostic
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What was found in one of the files that the command was asked to look at."""
+    """What was found in one of the files that the command checked."""
 
     file: str
-    """As its name stands in diagnostics."""
+    """As in diagnostics."""
     diagnostics: tuple[Diagnostic, ...]
-    """By position. Included files have theirs here too."""
+    """By position, including those of included files."""
     summary: str
-    """What is in it, and how it was checked, for people; without the name."""
+    """One line for people on what is in the file and what was checked, without its name."""
     checked: tuple[str, ...] = ()
-    """The layers that were gone through: yaml, variables, shape, ..."""
+    """The checks that were made: yaml, variables, shape, ..."""
     exit_code: int = 0
 
     @property
@@ -38,7 +38,7 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found in all the files that a command was asked to look at."""
+    """What was found in all files that a command checked."""
 
     files: tuple[FileReport, ...]
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
@@ -46,7 +46,7 @@ class Report:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """By file and position; what two files share by including it is there once."""
+        """Diagnostics by file and position; one of a file that two others include is there once."""
         return tuple(sorted({one for file in self.files for one in file.diagnostics}))
 
     @property
@@ -59,26 +59,21 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """That of the worst file: 0, 1 for errors, 2 for one that is missing, 3 if unreadable."""
+        """The highest of the files: 0, 1 for errors, 2 for a missing file, 3 if unreadable."""
         return max((file.exit_code for file in self.files), default=0)
 
-    @property
-    def complete(self) -> bool:
-        """Whether every file could be looked at."""
-        return self.exit_code <= 1
 
-
-def told(diagnostic: Diagnostic) -> str:
-    """The message and what to do about it, as one sentence."""
+def message_and_hint(diagnostic: Diagnostic) -> str:
+    """Return the message and what to do about it as one sentence."""
     return f"{diagnostic.message}; {diagnostic.hint}" if diagnostic.hint else diagnostic.message
 
 
 def repository_path(file: str) -> str:
     """
-    The file as CI names it: from the root of the repository, with `/`.
+    Return the file's name as CI has it: from the root of the repository, with `/`.
 
-    GitHub and GitLab say where that root is; elsewhere it is the current folder. A file outside of
-    it keeps its name.
+    GitHub and GitLab set a variable to that root; elsewhere it is the current folder. A file
+    outside of it keeps its name.
     """
     root = next((Path(os.environ[name]) for name in _ROOTS if os.environ.get(name)), Path.cwd())
     try:

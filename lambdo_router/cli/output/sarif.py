@@ -1,8 +1,8 @@
 """
-The report as SARIF 2.1.0, which code scanning of GitHub, GitLab and editors read.
+The report as SARIF 2.1.0, which GitHub's code scanning, GitLab and editors read.
 
-One run with one result a diagnostic. The rules are the codes that occur, with the texts of the
-catalogue. Files are named from the root of the repository, as code scanning wants them.
+One run with one result per diagnostic. The rules are the codes that occur, with the texts of the
+catalogue. Files are named from the root of the repository, as code scanning expects.
 """
 
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lambdo_router import __version__
-from lambdo_router.cli.output.reports import Report, repository_path, told
-from lambdo_router.config.codes import Explanation, catalogue
+from lambdo_router.cli.output.reports import Report, message_and_hint, repository_path
+from lambdo_router.config.codes import catalogue
 from lambdo_router.config.diagnostics import Diagnostic, escape
 
 _SCHEMA = (
@@ -21,18 +21,20 @@ _SCHEMA = (
 
 
 def sarif_text(report: Report) -> str:
-    """The report as indented JSON in ASCII, with a line break at its end."""
+    """Return the report as indented ASCII JSON, ending in a newline."""
     codes = sorted({one.code for one in report.diagnostics})
     rules = {code: index for index, code in enumerate(codes)}
-    driver = {
-        "name": "lambdo-router",
-        "semanticVersion": __version__,
-        "rules": [_rule(code) for code in codes],
-    }
+    every_file_was_read = report.exit_code <= 1
     run = {
-        "tool": {"driver": driver},
+        "tool": {
+            "driver": {
+                "name": "lambdo-router",
+                "semanticVersion": __version__,
+                "rules": list(map(_rule, codes)),
+            }
+        },
         "columnKind": "unicodeCodePoints",
-        "invocations": [{"executionSuccessful": report.complete, "exitCode": report.exit_code}],
+        "invocations": [{"executionSuccessful": every_file_was_read, "exitCode": report.exit_code}],
         "results": [_result(one, rules) for one in report.diagnostics],
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
@@ -41,16 +43,15 @@ def sarif_text(report: Report) -> str:
 
 def _rule(code: str) -> dict[str, object]:
     known = catalogue().get(code)
-    return {"id": code} if known is None else {"id": code, **_described(known)}
-
-
-def _described(explanation: Explanation) -> dict[str, object]:
-    text = f"{explanation.means}\n\n{explanation.mend}"
+    if known is None:
+        return {"id": code}
+    text = f"{known.means}\n\n{known.mend}"
     return {
-        "shortDescription": {"text": explanation.summary},
-        "fullDescription": {"text": explanation.means},
+        "id": code,
+        "shortDescription": {"text": known.summary},
+        "fullDescription": {"text": known.means},
         "help": {"text": text, "markdown": text},
-        "defaultConfiguration": {"level": explanation.severities[0]},
+        "defaultConfiguration": {"level": known.severities[0]},
     }
 
 
@@ -59,7 +60,7 @@ def _result(diagnostic: Diagnostic, rules: Mapping[str, int]) -> dict[str, objec
         "ruleId": diagnostic.code,
         "ruleIndex": rules[diagnostic.code],
         "level": diagnostic.severity,
-        "message": {"text": escape(told(diagnostic))},
+        "message": {"text": escape(message_and_hint(diagnostic))},
         "locations": [_location(diagnostic.file, _region(diagnostic))],
     }
     if diagnostic.related:
@@ -80,7 +81,7 @@ def _location(file: str, region: Mapping[str, int]) -> dict[str, object]:
 
 
 def _region(diagnostic: Diagnostic) -> dict[str, int]:
-    """Without an end it reaches to the end of the line."""
+    """Return the region; without an end it reaches to the end of the line."""
     region = {"startLine": diagnostic.line, "startColumn": diagnostic.column}
     if diagnostic.end_line is not None:
         region["endLine"] = diagnostic.end_line

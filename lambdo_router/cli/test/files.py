@@ -1,8 +1,8 @@
 """
-Which tests a command line means: routes files, files with tests, and folders of them.
+Finds the tests that a command line names: routes files, test files, and folders of them.
 
-A routes file brings the tests that stand in it, and those of every *.test.yaml beside it that is
-for it. A file with tests brings its own. What is named twice runs once.
+A routes file brings its own tests and those of every `*.test.yaml` beside it that refers to it. A
+test file brings its own. What is named twice runs once.
 """
 
 import os
@@ -14,52 +14,38 @@ from pathlib import Path
 import click
 
 from lambdo_router.config.diagnostics import Diagnostic
-from lambdo_router.config.read.document import Document
 from lambdo_router.config.read.files import link_out
 from lambdo_router.config.read.globs import is_glob
 from lambdo_router.config.read.include import Unreadable, read_bytes
 from lambdo_router.config.read.yaml_loader import parse_document, source_lines
 from lambdo_router.config.route_tests import ENDINGS, ROUTES, TestsFile, no_routes, routes_of
 
-_DEFAULT = Path(ROUTES)
-
 
 @dataclass(slots=True)
-class Tested:
-    """One routes file, and where its tests are."""
+class SuiteFiles:
+    """One routes file, and the files with its tests."""
 
     routes: Path
     inside: bool = False
-    """Whether the tests that stand in the routes file itself are meant."""
+    """Whether to run the tests in the routes file itself."""
     files: list[TestsFile] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Found:
-    """All that a command line means."""
-
-    tested: list[Tested] = field(default_factory=list)
-    problems: dict[Path, list[Diagnostic]] = field(default_factory=dict)
-    """What is wrong with files with tests, as YAML, or because their routes file is not found."""
-    sources: dict[str, Sequence[str]] = field(default_factory=dict)
-    """The lines of each file with tests, by its name in diagnostics."""
-
-
-def find_tests(arguments: Sequence[str]) -> Found:
-    """What these arguments mean. Raises UsageError for those that mean nothing."""
-    finder = _Finder()
-    for path in [path for text in arguments for path in _meant(text)] or [Path()]:
-        finder.take(path)
-    if not finder.found.tested and not finder.found.problems:
+def find_tests(arguments: Sequence[str]) -> "FoundTests":
+    """Find the tests that these arguments name. Raises UsageError if there are none."""
+    found = FoundTests()
+    for path in [path for text in arguments for path in _named(text)] or [Path()]:
+        found.take(path)
+    if not found.suites and not found.problems:
         where = f"in {', '.join(arguments)}" if arguments else "here"
         raise click.UsageError(
-            f"there is no {_DEFAULT} and no *.test.yaml {where}; name a routes file, a file with "
-            "tests or a folder: lambdo-router test FILE ..."
+            f"there is no {ROUTES} and no *.test.yaml {where}; name a routes file, a test file or "
+            "a folder: lambdo-router test FILE ..."
         )
-    return finder.found
+    return found
 
 
-def _meant(text: str) -> Iterable[Path]:
+def _named(text: str) -> Iterable[Path]:
     if not is_glob(text) or Path(text).exists():
         return [Path(text)]
     paths = [Path(name) for name in sorted(glob(text, recursive=True))]  # noqa: PTH207 - Path.glob takes hidden files too
@@ -68,68 +54,84 @@ def _meant(text: str) -> Iterable[Path]:
     return paths
 
 
-class _Finder:
+class FoundTests:
+    """The test files of a command line, by the routes file they test."""
+
     def __init__(self) -> None:
-        self.found = Found()
-        self._tested: dict[str, Tested] = {}
+        self.problems: dict[Path, list[Diagnostic]] = {}
+        """Problems of test files as YAML, or because their routes file does not exist."""
+        self.sources: dict[str, Sequence[str]] = {}
+        """The lines of each test file, by its name in diagnostics."""
+        self._suites: dict[str, SuiteFiles] = {}
         self._read: dict[str, tuple[TestsFile | None, list[Diagnostic]]] = {}
 
+    @property
+    def suites(self) -> list[SuiteFiles]:
+        """Routes files with their tests, in the order named."""
+        return list(self._suites.values())
+
     def take(self, path: Path) -> None:
-        """Add what this path brings."""
+        """Add the tests that this path names."""
         if path.is_dir():
-            if (path / _DEFAULT).exists():
-                self._of(path / _DEFAULT).inside = True
+            if (path / ROUTES).exists():
+                self._suite(path / ROUTES).inside = True
             for file in _beside(path):
                 self._take_file(file)
         elif path.name.endswith(ENDINGS):
             self._take_file(path)
         else:
-            self._of(path).inside = True
+            self._suite(path).inside = True
             for file in _beside(path.parent):
-                if self._may_be_for(file, path):
+                if self._may_test(file, path):
                     self._take_file(file)
 
-    def _may_be_for(self, file: Path, routes: Path) -> bool:
-        """Whether the tests in that file are for these routes; so it is said if it is no YAML."""
-        part, _ = self._part(file)
-        named = None if part is None else routes_of(part)
-        return part is None or (named is not None and _same(named, routes))
+    def _may_test(self, file: Path, routes: Path) -> bool:
+        """Return whether that file tests these routes; a file that is not YAML may, so it does."""
+        part, _ = self._parsed(file)
+        if part is None:
+            return True
+        named = routes_of(part)
+        return named is not None and os.path.realpath(named) == os.path.realpath(routes)
 
     def _take_file(self, path: Path) -> None:
-        part, problems = self._part(path)
+        part, problems = self._parsed(path)
         if problems:
-            self.found.problems[path] = problems
+            self.problems[path] = problems
         if part is None:
             return
         routes = routes_of(part)
         if routes is None:
-            self.found.problems[path] = [*problems, no_routes(part)]
-        elif not any(file is part for file in self._of(routes).files):
-            self._of(routes).files.append(part)
+            self.problems[path] = [*problems, no_routes(part)]
+        elif not any(file is part for file in self._suite(routes).files):
+            self._suite(routes).files.append(part)
 
-    def _of(self, routes: Path) -> Tested:
-        key = os.path.realpath(routes)
-        if key not in self._tested:
-            self._tested[key] = Tested(routes)
-            self.found.tested.append(self._tested[key])
-        return self._tested[key]
+    def _suite(self, routes: Path) -> SuiteFiles:
+        return self._suites.setdefault(os.path.realpath(routes), SuiteFiles(routes))
 
-    def _part(self, path: Path) -> tuple[TestsFile | None, list[Diagnostic]]:
-        """The file, read once, and what is wrong with it; None if it cannot be read as YAML."""
+    def _parsed(self, path: Path) -> tuple[TestsFile | None, list[Diagnostic]]:
+        """Read a file, once; return it (None if it is not YAML) and its problems."""
         key = os.path.realpath(path)
         if key not in self._read:
-            document, problems = _document(path, self.found.sources)
-            part = None if document is None else TestsFile(path, document, document)
-            self._read[key] = part, problems
+            self._read[key] = self._parse(path)
         return self._read[key]
 
-
-def _same(one: Path, other: Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
+    def _parse(self, path: Path) -> tuple[TestsFile | None, list[Diagnostic]]:
+        name = str(path)
+        self.sources[name] = ()
+        if (link := link_out(path.parent, path)) is not None:
+            what = f"the link {link} leads out of its folder"
+            return None, [Diagnostic(name, 1, 1, "file-not-readable", what)]
+        try:
+            content = read_bytes(path)
+        except Unreadable as error:
+            return None, [Diagnostic(name, 1, 1, error.code, str(error))]
+        self.sources[name] = source_lines(content)
+        document, problems = parse_document(content, name)
+        return None if document is None else TestsFile(path, document, document), problems
 
 
 def _beside(folder: Path) -> Iterator[Path]:
-    """The files with tests in a folder, by name; none if it cannot be looked into."""
+    """Yield the test files in a folder, by name; none if it cannot be listed."""
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted
     except OSError:
@@ -137,18 +139,3 @@ def _beside(folder: Path) -> Iterator[Path]:
     for name in names:
         if name.endswith(ENDINGS) and not name.startswith("."):
             yield folder / name
-
-
-def _document(
-    path: Path, sources: dict[str, Sequence[str]]
-) -> tuple[Document | None, list[Diagnostic]]:
-    sources[str(path)] = ()
-    if (link := link_out(path.parent, path)) is not None:
-        what = f"the link {link} leads out of its folder"
-        return None, [Diagnostic(str(path), 1, 1, "file-not-readable", what)]
-    try:
-        content = read_bytes(path)
-    except Unreadable as error:
-        return None, [Diagnostic(str(path), 1, 1, error.code, str(error))]
-    sources[str(path)] = source_lines(content)
-    return parse_document(content, str(path))

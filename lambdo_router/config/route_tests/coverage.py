@@ -1,14 +1,15 @@
 """
-What of a routes file its tests reach.
+How much of a routes file its tests reach.
 
-A pattern lists, for each field, the values that will do: these are its alternatives. A test reaches
-an alternative if its message takes the route, and would still match the pattern if that value were
-the only one in its list (and, inside a `$or`, that branch the only one). So it is the matcher that
-decides here too, and a value that merely stands beside the one that matched is not counted. A route
-that asks nothing is one alternative itself.
+A pattern lists, for each field, the values that match: these are its alternatives. A test reaches
+an alternative if its message takes the route, and would still match if that value were alone in its
+list (and, inside a `$or`, that branch were alone). So the matcher itself decides here too, and a
+value beside the one that matched does not count. A route without conditions counts as one
+alternative.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -43,47 +44,46 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreached:
-    """An alternative that no test reaches."""
-
-    alternative: Alternative
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
 class RouteCoverage:
-    """How far the tests reach into one route."""
+    """How much of one route the tests reach."""
 
     route: str
     place: Place
     tests: int
-    """How many messages take it, be they refused by it in the end."""
+    """Messages that take the route, even if it then refuses them."""
     alternatives: int
-    """At least 1: a route that asks nothing is an alternative itself."""
-    unreached: tuple[Unreached, ...]
-    """In the order of the file. Empty for a route that asks nothing."""
+    """At least 1: a route without conditions counts as one alternative."""
+    unreached: tuple[tuple[Alternative, Place], ...]
+    """In the order of the file; empty for a route without conditions."""
 
     @property
     def reached(self) -> int:
-        """How many of the alternatives some test reaches."""
+        """The number of alternatives that some test reaches."""
         return self.alternatives - len(self.unreached) if self.tests else 0
 
 
 def percent(routes: tuple[RouteCoverage, ...]) -> float:
-    """The share of the alternatives of these routes that is reached; 100.0 is all of them."""
+    """Return the percentage of alternatives of these routes that some test reaches."""
     return 100 * sum(it.reached for it in routes) / sum(it.alternatives for it in routes)
 
 
 def alternatives(route: Route) -> Iterator[Alternative]:
-    """Every value in the lists of the route's patterns."""
+    """Yield every value in the lists of the route's patterns."""
     for part, pattern in route.match.parts().items():
-        for path, value in _values(_source(pattern), ()):
+        # As people may see it, so that it is equal whatever the variables of a test are.
+        source: Any = parse_json(pattern.told)
+        for path, value in _values(source, ()):
             yield Alternative(part, path, json.dumps(value, ensure_ascii=False, default=str))
 
 
 def held(route: Route, queue: Queue, message: Message) -> Iterator[Alternative]:
-    """Those by which the message, which takes this route, matches it."""
-    documents = _documents(queue, message)
+    """Yield the alternatives by which the message, which takes this route, matches it."""
+    event = read_event(message, queue.envelope)
+    documents: dict[Part, Mapping[str, object]] = {
+        "attributes": attribute_document(event.attributes),
+        "body": event.value,
+        "system": system_document(message.system),
+    }
     patterns = route.match.parts()
     for alternative in alternatives(route):
         narrowed = _narrowed(patterns[alternative.part].source, alternative.path)
@@ -92,50 +92,44 @@ def held(route: Route, queue: Queue, message: Message) -> Iterator[Alternative]:
 
 
 class Coverage:
-    """Collects what the tests of one routes file reach."""
+    """
+    Collects what the tests of one routes file reach.
+
+    Routes are counted by their index: a variable may be part of a name or a value, and differ from
+    test to test, but never changes the structure.
+    """
 
     def __init__(self) -> None:
-        self._tests: dict[int, int] = {}
-        self._reached: dict[int, set[Alternative]] = {}
+        self._tests: defaultdict[int, int] = defaultdict(int)
+        self._reached: defaultdict[int, set[Alternative]] = defaultdict(set)
 
     def add(self, loaded: LoadedRoutes, queue: str, message: Message, route: Route) -> None:
-        """Count a test whose message takes this route; variables may differ from test to test."""
-        # By its number: variables may be part of a name, and of values, but not of the structure.
-        number = next(at for at, other in enumerate(loaded.table.routes) if other is route)
-        self._tests[number] = self._tests.get(number, 0) + 1
-        reached = self._reached.setdefault(number, set())
-        reached.update(held(route, loaded.table.queues[queue], message))
+        """Count a test whose message takes this route."""
+        index = next(at for at, other in enumerate(loaded.table.routes) if other is route)
+        self._tests[index] += 1
+        self._reached[index].update(held(route, loaded.table.queues[queue], message))
 
     def report(self, loaded: LoadedRoutes) -> tuple[RouteCoverage, ...]:
-        """Each route of the file, in order."""
+        """Return the coverage of each route of the file, in order."""
         return tuple(
-            self._route(loaded, number, route) for number, route in enumerate(loaded.table.routes)
+            self._route(loaded, index, route) for index, route in enumerate(loaded.table.routes)
         )
 
-    def _route(self, loaded: LoadedRoutes, number: int, route: Route) -> RouteCoverage:
-        reached, all_of_them = self._reached.get(number, set()), list(alternatives(route))
+    def _route(self, loaded: LoadedRoutes, index: int, route: Route) -> RouteCoverage:
+        every = list(alternatives(route))
         unreached = [
-            Unreached(it, loaded.place_of(route.name, "match", it.part, *it.path))
-            for it in all_of_them
-            if it not in reached
+            (it, loaded.place_of(route.name, "match", it.part, *it.path))
+            for it in every
+            if it not in self._reached[index]
         ]
-        unreached.sort(key=lambda it: (it.place.line, it.place.column))
+        unreached.sort(key=lambda pair: (pair[1].line, pair[1].column))
         return RouteCoverage(
             route=route.name,
             place=loaded.place_of(route.name, "name"),
-            tests=self._tests.get(number, 0),
-            alternatives=max(1, len(all_of_them)),
+            tests=self._tests[index],
+            alternatives=max(1, len(every)),
             unreached=tuple(unreached),
         )
-
-
-def _documents(queue: Queue, message: Message) -> dict[Part, Mapping[str, object]]:
-    event = read_event(message, queue.envelope)
-    return {
-        "attributes": attribute_document(event.attributes),
-        "body": event.value,
-        "system": system_document(message.system),
-    }
 
 
 def _values(
@@ -152,14 +146,9 @@ def _values(
                 yield (*path, key, index), condition
 
 
-def _source(pattern: Pattern) -> Any:  # noqa: ANN401 - JSON
-    """As people may see it, and so the same whatever the variables of a test are."""
-    return parse_json(pattern.told)
-
-
 @lru_cache(maxsize=4096)
 def _narrowed(source: str, path: tuple[str | int, ...]) -> Pattern:
-    """The pattern with nothing but the value at `path` in its field's list."""
+    """Return the pattern with nothing but the value at `path` in its field's list."""
     return compile_pattern(_narrow(parse_json(source), path))
 
 
@@ -169,7 +158,7 @@ def _narrow(source: Any, path: tuple[str | int, ...]) -> object:  # noqa: ANN401
     if key == OR:
         index, *rest = rest
         branch = _narrow(inner[index], tuple(rest))
-        return {**source, OR: [branch, branch]}  # the language wants at least two
+        return {**source, OR: [branch, branch]}  # the language requires two branches
     if isinstance(inner, Mapping):
         return {**source, key: _narrow(inner, tuple(rest))}
     return {**source, key: [inner[rest[0]]]}
