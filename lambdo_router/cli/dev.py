@@ -23,7 +23,7 @@ from lambdo_router.engine.router import Limits, Router
 from lambdo_router.local.names import local_name
 from lambdo_router.local.stack import Ports, Stack, StackError, local_stack
 from lambdo_router.service.observers import Observers
-from lambdo_router.service.running import EndedAtOnce, signals, tables
+from lambdo_router.service.running import signals, tables
 
 _DEFAULT_FILE: Final = Path("routes.yaml")
 # Fly's own rate, which shows how batches grow while they wait for a launch.
@@ -87,10 +87,7 @@ def command(
     folders = dict(map(_image, images))
     samples = read_samples(messages) if messages is not None else ()
     ports = Ports(sqs_port, machines_port, admin_port)
-    try:
-        asyncio.run(_dev(path, path.resolve().parent, folders, samples, ports, open_page=open_page))
-    except EndedAtOnce as ended:
-        raise SystemExit(ended.exit_code) from None
+    asyncio.run(_dev(path, path.resolve().parent, folders, samples, ports, open_page=open_page))
 
 
 def _existing(routes: Path | None) -> Path:

@@ -27,7 +27,7 @@ from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.router import Router
 from lambdo_router.service.open_files import raise_limit
 from lambdo_router.service.remote_routes.address import Address
-from lambdo_router.service.running import EndedAtOnce, fly_machines, signals
+from lambdo_router.service.running import fly_machines, signals
 from lambdo_router.service.settings import Settings, read_settings, without_secrets
 from lambdo_router.telemetry.logs import Logs, configure_logs
 from lambdo_router.telemetry.tracing import traces
@@ -103,10 +103,7 @@ def command(routes: Path | Address | None, grace: float | None, *, admin: bool) 
         settings = replace(settings, limits=replace(settings.limits, grace=grace))
     raise_limit()
     logs = configure_logs(settings.log_format, settings.log_level)
-    try:
-        raise SystemExit(asyncio.run(_run(settings, routes, logs, admin=admin)))
-    except EndedAtOnce as ended:
-        raise SystemExit(ended.exit_code) from None
+    raise SystemExit(asyncio.run(_run(settings, routes, logs, admin=admin)))
 
 
 async def _run(

@@ -11,7 +11,7 @@ rejected by the router before.
 Pure: the time (unix seconds) is an argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
@@ -118,11 +118,11 @@ def read_rejected(message: Message, sources: Sources) -> Rejected:
 class Filters:
     """A selection of messages: all conditions must hold; empty ones always do."""
 
-    reasons: frozenset[str] = frozenset()
-    routes: frozenset[str] = frozenset()
-    sources: frozenset[str] = frozenset()
+    reasons: Collection[str] = ()
+    routes: Collection[str] = ()
+    sources: Collection[str] = ()
     """Names or ARNs of queues."""
-    ids: frozenset[str] = frozenset()
+    ids: Collection[str] = ()
     older_than: float | None = None
     """Minimum seconds since the rejection."""
     newer_than: float | None = None
@@ -233,8 +233,8 @@ def _rejected_by_router(message: Message, written: Attribute, sources: Sources) 
     return None
 
 
-def _among(wanted: frozenset[str], *found: str | None) -> bool:
-    return not wanted or not wanted.isdisjoint(found)
+def _among(wanted: Collection[str], *found: str | None) -> bool:
+    return not wanted or any(each in wanted for each in found)
 
 
 def _matches(pattern: Pattern, rejected: Rejected) -> bool:

@@ -17,14 +17,6 @@ if TYPE_CHECKING:  # imported where it is used: it is slow to load
     from lambdo_router.adapters.fly import FlyMachines
 
 
-class EndedAtOnce(Exception):
-    """A second signal: nothing was waited for."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
-
-
 def fly_machines(settings: Settings, token: Secret) -> "FlyMachines":
     """The Machines API as the environment has it. Raises SettingsError."""
     from lambdo_router.adapters.fly import FlyMachines
@@ -47,7 +39,7 @@ async def no_changes() -> AsyncIterator[RoutingTable]:
 @contextmanager
 def signals(stop: asyncio.Event, reload: asyncio.Event) -> Iterator[None]:
     """
-    SIGTERM and SIGINT set `stop`, a second one raises EndedAtOnce in the running task; SIGHUP sets
+    SIGTERM and SIGINT set `stop`; a second one ends the running task with SystemExit. SIGHUP sets
     `reload`. Fly's documentation names both SIGINT and SIGTERM as what it sends, so both mean the
     same.
     """
@@ -70,7 +62,7 @@ def signals(stop: asyncio.Event, reload: asyncio.Event) -> Iterator[None]:
     except asyncio.CancelledError:
         if not second:
             raise
-        raise EndedAtOnce(second[0]) from None
+        raise SystemExit(128 + second[0]) from None
     finally:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)

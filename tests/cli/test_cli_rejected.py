@@ -414,21 +414,21 @@ def test_a_message_that_is_not_there_is_a_finding(shop: Shop) -> None:
         ),
         pytest.param(
             ["list", "FILE", "--reason", "schema-invalid"],
-            "--reason 'schema-invalid': there is no such reason; did you mean `schema_invalid`?",
+            "'--reason': there is no reason 'schema-invalid'; did you mean `schema_invalid`?",
             id="reason",
         ),
         pytest.param(
             ["list", "FILE", "--older-than", "3 days"],
-            "--older-than '3 days' is not a duration: write a whole number and a unit",
+            "'--older-than': '3 days' is not a duration: write a whole number and a unit",
             id="duration",
         ),
-        pytest.param(["list", "FILE", "--match", "{"], "--match is not JSON: ", id="no-json"),
+        pytest.param(["list", "FILE", "--match", "{"], "'--match': not JSON: ", id="no-json"),
         pytest.param(
-            ["list", "FILE", "--match", "[]"], "--match: a pattern is an object", id="no-pattern"
+            ["list", "FILE", "--match", "[]"], "'--match': a pattern is an object", id="no-pattern"
         ),
         pytest.param(
             ["list", "FILE", "--match", '{"n": [{"prefix": 1}]}'],
-            "--match at n.0.prefix: `prefix` takes a string",
+            "'--match': at n.0.prefix: `prefix` takes a string",
             id="wrong-pattern",
         ),
         pytest.param(["list", "FILE", "--limit", "0"], "0 is not in the range", id="limit"),
@@ -439,12 +439,12 @@ def test_a_message_that_is_not_there_is_a_finding(shop: Shop) -> None:
         ),
         pytest.param(
             ["replay", "FILE", "--yes", "--rate", "0"],
-            "--rate 0 is not a positive number; write messages",
+            "'--rate': 0 is not a rate; write messages",
             id="0",
         ),
         pytest.param(
             ["replay", "FILE", "--yes", "--rate", "nan"],
-            "--rate nan is not a positive number",
+            "'--rate': nan is not a rate",
             id="no-number",
         ),
         pytest.param(

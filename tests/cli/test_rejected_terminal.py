@@ -93,7 +93,7 @@ def test_a_bar_is_drawn_at_a_terminal_and_gone_afterwards(monkeypatch: pytest.Mo
     monkeypatch.setenv("TERM", "xterm")
 
     with a_terminal() as terminal:
-        with progress_bar("replayed") as progress:
+        with progress_bar() as progress:
             progress(3, 7)
         shown = terminal.shown()
 
@@ -103,7 +103,7 @@ def test_a_bar_is_drawn_at_a_terminal_and_gone_afterwards(monkeypatch: pytest.Mo
 
 
 def test_without_a_terminal_there_is_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_bar("replayed") as progress:
+    with progress_bar() as progress:
         progress(3, 7)
 
     assert capsys.readouterr() == ("", "")

@@ -317,7 +317,7 @@ def test_one_more_name_in_a_filter_loses_no_message(
 ) -> None:
     if not filters.sources:
         return
-    wider = replace(filters, sources=filters.sources | {name})
+    wider = replace(filters, sources={*filters.sources, name})
 
     assert wider.select(rejected, 100.0) or not filters.select(rejected, 100.0)
 

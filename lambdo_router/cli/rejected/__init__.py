@@ -6,6 +6,7 @@ connects to it, `replay` sends messages back, and `text` prints them. What a mes
 rejection is in core/rejection.py.
 """
 
+import asyncio
 import math
 import sys
 import time
@@ -27,6 +28,44 @@ clock = time.time
 """Returns unix seconds."""
 
 
+def _reasons(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    from lambdo_router.config.diagnostics import closest
+    from lambdo_router.core.rejection import REASONS
+
+    for value in values:
+        if value not in REASONS:
+            raise click.BadParameter(f"there is no reason {value!r}; {closest(value, REASONS)}")
+    return values
+
+
+def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    from lambdo_router.config.read.units import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as problem:
+        raise click.BadParameter(f"{value!r} is not a duration: {problem}") from None
+
+
+def _pattern(_: click.Context, __: click.Parameter, value: str | None) -> "Pattern | None":
+    from lambdo_router.core.patterns import PatternError, compile_pattern
+    from lambdo_router.core.strict_json import parse_json
+
+    try:
+        return None if value is None else compile_pattern(parse_json(value), scalars=True)
+    except PatternError as error:
+        place = ".".join(map(str, error.path))
+        raise click.BadParameter(f"at {place}: {error}" if place else str(error)) from None
+    except ValueError as problem:
+        raise click.BadParameter(f"not JSON: {problem}") from None
+
+
+def _rate(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not (value > 0 and math.isfinite(value)):
+        raise click.BadParameter(f"{value:g} is not a rate; write messages a second, like 5 or 0.5")
+    return value
+
+
 _queue_options = options(
     click.argument("routes", default="routes.yaml", type=click.Path(path_type=Path)),
     click.option(
@@ -44,6 +83,7 @@ _filter_options = options(
         "reasons",
         multiple=True,
         metavar="REASON",
+        callback=_reasons,
         help="Why it was rejected: unmatched, max_attempts, redrive, ... Repeatable.",
     ),
     click.option(
@@ -69,11 +109,15 @@ _filter_options = options(
         metavar="ID",
         help="Its message ID, on this queue or on the one that it came from. Repeatable.",
     ),
-    click.option("--older-than", metavar="AGE", help="Minimum age, like 30m or 48h."),
-    click.option("--newer-than", metavar="AGE", help="Maximum age."),
+    click.option(
+        "--older-than", metavar="AGE", callback=_seconds, help="Minimum age, like 30m or 48h."
+    ),
+    click.option("--newer-than", metavar="AGE", callback=_seconds, help="Maximum age."),
     click.option(
         "--match",
+        "pattern",
         metavar="PATTERN",
+        callback=_pattern,
         help="A pattern for its event, in JSON, like `match.body` of a route.",
     ),
 )
@@ -137,8 +181,7 @@ def list_command(
     from lambdo_router.cli.output.layout import say
     from lambdo_router.cli.rejected.text import list_json, table
 
-    filters = _filters(**only)
-    found = _find(_known(routes, endpoint_url), queue, filters, limit)
+    found = _find(_known(routes, endpoint_url), queue, limit, **only)
     if form == "json":
         click.echo(list_json(found))
     elif found.messages:
@@ -192,14 +235,12 @@ def show_command(
     from lambdo_router.cli.output.printing import print_error, print_raw
     from lambdo_router.cli.rejected.text import details, message_file, show_json
     from lambdo_router.config.diagnostics import counted, escape
-    from lambdo_router.core.rejection import Filters
 
     if raw and form != "text":
         raise click.UsageError("--raw is a format of its own; leave out --format")
-    known = _known(routes, endpoint_url)
-    found = _find(known, queue, Filters(ids=frozenset({message_id})), 1)
+    found = _find(_known(routes, endpoint_url), queue, 1, ids=(message_id,))
     if not found.messages:
-        name, among = escape(found.queue.name), counted(found.taken, "message")
+        name, among = escape(found.queue.name), counted(found.browser.taken, "message")
         print_error(f"message {message_id!r} not found among {among} on queue `{name}`")
         found.report()
         sys.exit(1)
@@ -225,7 +266,9 @@ def show_command(
     shell_complete=queue_names,
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Send at most N messages.")
-@click.option("--rate", type=float, metavar="N", help="Send at most N messages a second.")
+@click.option(
+    "--rate", type=float, metavar="N", callback=_rate, help="Send at most N messages a second."
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be sent where; send nothing.")
 @click.option("--yes", is_flag=True, help="Send without asking.")
 def replay_command(
@@ -257,23 +300,17 @@ def replay_command(
     Exit codes: 0 all selected messages were sent (or would be), 1 some were not, 2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     from lambdo_router.cli.rejected.replay import ReplayRequest, replay
-    from lambdo_router.cli.rejected.session import is_interactive, run
+    from lambdo_router.cli.rejected.session import is_interactive
 
-    if rate is not None and not (rate > 0 and math.isfinite(rate)):
-        raise click.UsageError(
-            f"--rate {rate:g} is not a positive number; write messages a second, like 5 or 0.5"
-        )
     if not (dry_run or yes or is_interactive()):
         raise click.UsageError(
             "there is no terminal to ask on; use --yes to send without asking, or --dry-run to "
             "only see what would be sent"
         )
-    filters, known = _filters(**only), _known(routes, endpoint_url)
-    target = None if to is None else known.named(to, "--to")
-    request = ReplayRequest(
-        known, known.to_browse(queue), target, filters, limit, rate, dry_run, yes
-    )
-    tally = run(replay(request, clock))
+    known = _known(routes, endpoint_url)
+    to_browse, target = known.to_browse(queue), None if to is None else known.named(to, "--to")
+    request = ReplayRequest(to_browse, target, _filters(**only), limit, rate, dry_run, yes)
+    tally = asyncio.run(replay(known, request, clock))
     sys.exit(0 if tally.complete else 1)
 
 
@@ -286,55 +323,18 @@ def _known(routes: Path, endpoint_url: str | None) -> "KnownQueues":
     return known_queues(routes, endpoint_of(endpoint_url), asked_for=asked_for)
 
 
+def _filters(of_routes: tuple[str, ...] = (), **others: Any) -> "Filters":  # noqa: ANN401 - as above
+    from lambdo_router.core.rejection import Filters
+
+    return Filters(routes=of_routes, **others)
+
+
 def _find(
-    known: "KnownQueues", queue: str | None, filters: "Filters", limit: int
+    known: "KnownQueues",
+    queue: str | None,
+    limit: int,
+    **only: Any,  # noqa: ANN401 - as above
 ) -> "BrowseResult":
-    from lambdo_router.cli.rejected.session import find, run
+    from lambdo_router.cli.rejected.session import find
 
-    return run(find(known, known.to_browse(queue), filters, limit, clock))
-
-
-def _filters(
-    reasons: tuple[str, ...],
-    of_routes: tuple[str, ...],
-    sources: tuple[str, ...],
-    ids: tuple[str, ...],
-    older_than: str | None,
-    newer_than: str | None,
-    match: str | None,
-) -> "Filters":
-    """Read the options of the filters. Raises UsageError."""
-    from lambdo_router.config.diagnostics import closest
-    from lambdo_router.core.rejection import REASONS, Filters
-
-    for reason in reasons:
-        if reason not in REASONS:
-            hint = closest(reason, REASONS)
-            raise click.UsageError(f"--reason {reason!r}: there is no such reason; {hint}")
-    return Filters(
-        *(frozenset(reasons), frozenset(of_routes), frozenset(sources), frozenset(ids)),
-        *(_seconds("--older-than", older_than), _seconds("--newer-than", newer_than)),
-        _pattern(match),
-    )
-
-
-def _seconds(option: str, text: str | None) -> float | None:
-    from lambdo_router.config.read.units import parse_duration
-
-    try:
-        return None if text is None else parse_duration(text)
-    except ValueError as problem:
-        raise click.UsageError(f"{option} {text!r} is not a duration: {problem}") from None
-
-
-def _pattern(text: str | None) -> "Pattern | None":
-    from lambdo_router.core.patterns import PatternError, compile_pattern
-    from lambdo_router.core.strict_json import parse_json
-
-    try:
-        return None if text is None else compile_pattern(parse_json(text), scalars=True)
-    except PatternError as error:
-        place = ".".join(map(str, error.path))
-        raise click.UsageError(f"--match{' at ' * bool(place)}{place}: {error}") from None
-    except ValueError as problem:
-        raise click.UsageError(f"--match is not JSON: {problem}") from None
+    return asyncio.run(find(known, known.to_browse(queue), _filters(**only), limit, clock))

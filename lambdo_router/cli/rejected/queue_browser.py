@@ -47,6 +47,8 @@ class QueueBrowser:
     """Once set, nothing more is received."""
     ended: bool = False
     """Whether the last poll of the queue returned nothing."""
+    full: bool = False
+    """Whether receiving ended because of the number of held messages."""
     taken: int = 0
     """Messages received, each counted once."""
     lost_answers: int = 0
@@ -65,23 +67,21 @@ class QueueBrowser:
         """The number of messages that are neither deleted nor released."""
         return len(self._receipts)
 
-    @property
-    def full(self) -> bool:
-        """Whether receiving has ended because of the number of held messages."""
-        return self.held >= MOST_HELD
-
     async def receive(self, limit: int | None = None) -> list[Message]:
         """
         Return the next messages, about `limit` at most.
 
         Empty at the end of the queue, when the browser is full and after a stop. Raises QueueError.
         """
-        while not self.stop.is_set() and not self.full:
+        while not self.stop.is_set():
+            self.full = self.held >= MOST_HELD
+            if self.full:
+                break
             try:
                 found = await until_answered(
                     lambda: self.queue.receive(min(limit or 10, _MOST_PER_RECEIVE), LEASE),
                     self.stop,
-                    on_failure=self._poll_failed,
+                    on_failure=self._count_lost_answers,
                 )
             except QueueUnavailable:
                 if self.stop.is_set():
@@ -118,7 +118,7 @@ class QueueBrowser:
         await self._leases.release(tuple(self._receipts))
         self._receipts.clear()
 
-    def _poll_failed(self, error: QueueUnavailable) -> None:
+    def _count_lost_answers(self, error: QueueUnavailable) -> None:
         self.lost_answers += may_have_happened(error)
 
     def _hold(self, message: Message) -> bool:

@@ -24,7 +24,6 @@ from lambdo_router.cli.output.layout import columns, say
 from lambdo_router.cli.output.printing import print_error
 from lambdo_router.cli.rejected.queue_browser import (
     QueueBrowser,
-    browse,
     stopped_within,
     until_answered,
 )
@@ -35,7 +34,6 @@ from lambdo_router.cli.rejected.session import (
     open_session,
     progress_bar,
     remark,
-    warn_of_hidden,
 )
 from lambdo_router.config.diagnostics import counted, escape
 from lambdo_router.core.errors import QueueError, QueueUnavailable
@@ -310,7 +308,6 @@ class ReplayTargets:
 class ReplayRequest:
     """What `rejected replay` was asked to do, by its options."""
 
-    known: KnownQueues
     to_browse: Queue
     to: Queue | None
     filters: Filters
@@ -320,13 +317,15 @@ class ReplayRequest:
     yes: bool
 
 
-async def replay(request: ReplayRequest, clock: Callable[[], float]) -> ReplayTally:
+async def replay(
+    known: KnownQueues, request: ReplayRequest, clock: Callable[[], float]
+) -> ReplayTally:
     """
     Replay, or only show what would be sent, and report what happened.
 
     Raises QueueError if the queue to browse, or the one of `--to`, cannot be opened.
     """
-    known = request.known
+    rate = None if request.rate is None else TokenBucket(request.rate, 1, transit=0.0)
     async with open_session(known, request.to_browse) as session:
         to = None if request.to is None else await session.open_target(request.to)
         targets = ReplayTargets(session, to)
@@ -336,28 +335,25 @@ async def replay(request: ReplayRequest, clock: Callable[[], float]) -> ReplayTa
             rejected = read_rejected(message, known.sources)
             return rejected if request.filters.select(rejected, started) else None
 
-        rate = None if request.rate is None else TokenBucket(request.rate, 1, transit=0.0)
-        async with browse(session.queue, session.stop) as browser:
-            going = Replay(browser, wanted, targets.target, started, request.limit, rate)
-            tally = going.tally
-            try:
-                if request.dry_run:
-                    await going.rehearse(_show)
-                else:
-                    await _run(going, sure=request.yes)
-            except QueueError as error:
-                tally.stopped = str(error)
-            except asyncio.CancelledError:
-                if tally.under_way is not None:
-                    print_error(
-                        f"message {escape(tally.under_way)} was being sent and deleted: it is on "
-                        "one of the queues, or on both"
-                    )
-                raise
-            left = browser.held
-        _report(tally, session.queue.name, left, dry_run=request.dry_run)
-        warn_of_hidden(browser)
-        return tally
+        going = Replay(session.browser, wanted, targets.target, started, request.limit, rate)
+        tally = going.tally
+        try:
+            if request.dry_run:
+                await going.rehearse(_show)
+            else:
+                await _run(going, sure=request.yes)
+        except QueueError as error:
+            tally.stopped = str(error)
+        except asyncio.CancelledError:
+            if tally.under_way is not None:
+                print_error(
+                    f"message {escape(tally.under_way)} was being sent and deleted: it is on one "
+                    "of the queues, or on both"
+                )
+            raise
+        left = session.browser.held
+    _report(tally, session.queue.name, left, dry_run=request.dry_run)
+    return tally
 
 
 async def _run(going: Replay, *, sure: bool) -> None:
@@ -377,7 +373,7 @@ async def _run(going: Replay, *, sure: bool) -> None:
             question = "Send them, and those that follow?" if more else "Send them?"
             if not sure and not await ask(question, browser.stop):
                 return False
-            going.progress = bars.enter_context(progress_bar("replayed"))
+            going.progress = bars.enter_context(progress_bar())
             return True
 
         await going.run(agree)

@@ -4,11 +4,11 @@ import asyncio
 import re
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import click
 
@@ -31,9 +31,8 @@ from lambdo_router.core.rejection import (
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.engine.waiting import unless
 from lambdo_router.local.names import local_name
-from lambdo_router.service.running import EndedAtOnce, signals
+from lambdo_router.service.running import signals
 
-_T = TypeVar("_T")
 POLL_WAIT: Final = 1
 """Seconds: with any wait SQS asks all its servers, and so finds every message."""
 _SQS_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(?:\.fifo)?")
@@ -118,14 +117,6 @@ def known_queues(routes: Path, endpoint: Endpoint, *, asked_for: bool) -> KnownQ
     return KnownQueues(routes, table, endpoint, Sources(table.queues, unambiguous))
 
 
-def run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run in an event loop; a second signal ends the process at once."""
-    try:
-        return asyncio.run(work)
-    except EndedAtOnce as ended:
-        raise SystemExit(ended.exit_code) from None
-
-
 @dataclass(frozen=True, slots=True)
 class Session:
     """A connection to the queue to browse."""
@@ -133,8 +124,7 @@ class Session:
     known: KnownQueues
     queue: SqsQueue
     attributes: QueueAttributes
-    stop: asyncio.Event
-    """Set by the first signal."""
+    browser: QueueBrowser
     connector: SqsConnector
 
     async def open_target(self, queue: Queue) -> SqsQueue:
@@ -148,7 +138,7 @@ class Session:
 
 @asynccontextmanager
 async def open_session(known: KnownQueues, to_browse: Queue) -> AsyncIterator[Session]:
-    """Connect to a queue, and warn about what browsing it does. Raises QueueError."""
+    """Browse a queue until the block ends or a signal comes. Raises QueueError."""
     stop = asyncio.Event()
     connector = SqsConnector(known.endpoint.settings(POLL_WAIT))
     with signals(stop, stop):
@@ -159,39 +149,41 @@ async def open_session(known: KnownQueues, to_browse: Queue) -> AsyncIterator[Se
             except QueueRefused:  # a missing permission is no reason to give up
                 attributes = QueueAttributes()
             _warn(known, to_browse, attributes)
-            yield Session(known, queue, attributes, stop, connector)
+            async with browse(queue, stop) as browser:
+                yield Session(known, queue, attributes, browser, connector)
+            _warn_of_hidden(browser)
         finally:
             await connector.aclose()
 
 
 @dataclass(frozen=True, slots=True)
 class BrowseResult:
-    """The messages found on a queue, and how much of it was seen."""
+    """The messages that the filters select on a queue, and how much of it was seen."""
 
+    messages: tuple[Rejected, ...]
     queue: SqsQueue
     attributes: QueueAttributes
-    messages: tuple[Rejected, ...]
-    """Those that the filters select."""
-    taken: int
-    """Messages received."""
-    complete: bool
-    """Whether the queue had no more to give in the end."""
-    full: bool
-    interrupted: bool
+    browser: QueueBrowser
+    """Closed; its counts remain."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it."""
+        return self.browser.stop.is_set()
 
     def report(self) -> None:
         """Print on stderr how much of the queue was seen, as far as that can be known."""
-        found, taken = len(self.messages), counted(self.taken, "message")
-        of = "" if found == self.taken else f"{found} of "
+        found, taken = len(self.messages), counted(self.browser.taken, "message")
+        of = "" if found == self.browser.taken else f"{found} of "
         reasons = Counter(rejected.reason for rejected in self.messages).most_common()
         by_reason = ", ".join(f"{number} {reason}" for reason, number in reasons)
         remark(f"{of}{taken} on queue `{self.queue.name}`{': ' * bool(reasons)}{by_reason}")
         remark(_estimate(self.attributes))
         if self.interrupted:
             remark("interrupted: there may be more")
-        elif self.full:
+        elif self.browser.full:
             remark(f"limited to {MOST_HELD} messages: there may be more")
-        elif not self.complete:
+        elif not self.browser.ended:
             remark("stopped at --limit: there may be more")
         most = self.attributes.most_receives
         spent = sum(1 for each in self.messages if most and each.message.receive_count >= most)
@@ -204,31 +196,17 @@ class BrowseResult:
 
 
 async def find(
-    known: KnownQueues,
-    to_browse: Queue,
-    filters: Filters,
-    limit: int,
-    clock: Callable[[], float],
+    known: KnownQueues, to_browse: Queue, filters: Filters, limit: int, clock: Callable[[], float]
 ) -> BrowseResult:
     """Browse until `limit` messages are selected by the filters. Raises QueueError."""
     found: list[Rejected] = []
     async with open_session(known, to_browse) as session:
-        async with browse(session.queue, session.stop) as browser:
-            while len(found) < limit and (messages := await browser.receive()):
-                now = clock()
-                rejected = (read_rejected(message, known.sources) for message in messages)
-                found += [each for each in rejected if filters.select(each, now)]
-            full = browser.full
-        warn_of_hidden(browser)
-        return BrowseResult(
-            session.queue,
-            session.attributes,
-            tuple(found[:limit]),
-            taken=browser.taken,
-            complete=browser.ended,
-            full=full,
-            interrupted=session.stop.is_set(),
-        )
+        while len(found) < limit and (messages := await session.browser.receive()):
+            now = clock()
+            rejected = (read_rejected(message, known.sources) for message in messages)
+            found += [each for each in rejected if filters.select(each, now)]
+    selected = tuple(found[:limit])
+    return BrowseResult(selected, session.queue, session.attributes, session.browser)
 
 
 def remark(text: str) -> None:
@@ -236,7 +214,7 @@ def remark(text: str) -> None:
     click.echo(escape(text), err=True)
 
 
-def warn_of_hidden(browser: QueueBrowser) -> None:
+def _warn_of_hidden(browser: QueueBrowser) -> None:
     """Warn about messages that stay hidden for a while."""
     if browser.stuck:
         print_warning(
@@ -282,24 +260,16 @@ async def ask(question: str, stop: asyncio.Event) -> bool:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar() -> Iterator[Callable[[int, int], None]]:
     """Draw a bar on stderr if it is a terminal; yield what sets it to (done, planned)."""
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import MofNCompleteColumn, Progress
 
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    parts = (TextColumn(what, markup=False), BarColumn(), MofNCompleteColumn())
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     quiet = not sys.stderr.isatty()
-    with Progress(
-        *parts, TimeRemainingColumn(), console=console, transient=True, disable=quiet
-    ) as bar:
-        task = bar.add_task("", total=None)
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
+        task = bar.add_task("replayed", total=None)
         yield lambda done, planned: bar.update(task, completed=done, total=planned)
 
 

@@ -97,8 +97,8 @@ def _document(found: BrowseResult, **content: object) -> str:
         "name": found.queue.name,
         "url": found.queue.url,
         **asdict(found.attributes),
-        "looked_at": found.taken,
-        "complete": found.complete,
+        "looked_at": found.browser.taken,
+        "complete": found.browser.ended,
     }
     return json.dumps({"format_version": "1.0", "queue": queue, **content}, indent=2)
 
