@@ -5,10 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from metrics_page import PROCESS, series_of
 from pages import ROOT
 
 from lambdo_router.config.read.yaml_loader import read_document
-from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS, PROCESS
+from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS
 
 OPS = ROOT / "ops"
 
@@ -17,7 +18,7 @@ LABELS_OF = {
     **{
         series: frozenset(it.labels) | ({"le"} if series.endswith("_bucket") else set())
         for it in DEFINITIONS
-        for series in it.series
+        for series in series_of(it)
     },
     **dict.fromkeys(PROCESS, frozenset[str]()),
 }

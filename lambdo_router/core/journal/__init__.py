@@ -8,7 +8,15 @@ declared in the fact itself, so a new log event is one class in one of these mod
 
 from typing import Final
 
-from lambdo_router.core.journal.fact import Fact, Level, LogEvent, Observer, all_of, log_event
+from lambdo_router.core.journal.fact import (
+    Fact,
+    Failure,
+    Level,
+    LogEvent,
+    Observer,
+    all_of,
+    log_event,
+)
 from lambdo_router.core.journal.machines import (
     BatchClosed,
     EndKind,
@@ -57,6 +65,7 @@ __all__ = [
     "Decided",
     "EndKind",
     "Fact",
+    "Failure",
     "GivenBack",
     "InternalError",
     "LaunchFailed",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import ClassVar, Literal
 
+from lambdo_router.core.errors import LaunchError, QueueError
+
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -36,10 +38,10 @@ def log_event(
     """
     Describe an event of the log.
 
-    `levels`, `fields` and `folded_by` are lists of words. A field is the attribute of that name, or
-    `name=attribute`, such as `code=error.code`. `means` and `do` are the text for users, which for
-    the `log` of a fact is its docstring. A `per_message` event is one line for each of the fact's
-    `message_ids`.
+    `levels`, `fields` and `folded_by` are lists of words. A field is an attribute of the fact:
+    `queue`, or `machine=machine_id` if the names differ. `means` and `do` are the text for users;
+    the `log` of a fact has it in the fact's docstring. A `per_message` event is one line for each
+    of the fact's `message_ids`.
     """
     pairs = (word.partition("=") for word in fields.split())
     return LogEvent(
@@ -74,6 +76,20 @@ class Fact:
     def level(self) -> Level:
         """The level of its line."""
         return self.event.levels[0]
+
+
+class Failure(Fact):
+    """A fact about a call that failed."""
+
+    __slots__ = ()
+    error: QueueError | LaunchError
+    pause: float | None
+    """Seconds until the next try, if there is one."""
+
+    @property
+    def code(self) -> str:
+        """The class of the error."""
+        return self.error.code
 
 
 Observer = Callable[[Fact], None]

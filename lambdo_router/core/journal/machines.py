@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from lambdo_router.core.batch import Batch
 from lambdo_router.core.errors import LaunchError
-from lambdo_router.core.journal.fact import Fact, Level, log_event
+from lambdo_router.core.journal.fact import Fact, Failure, Level, log_event
 from lambdo_router.core.machine import Machine, batch_id_of, machine_name
 
 _BATCH = "queue route app batch=batch_id events"
@@ -100,7 +100,7 @@ class Launched(_OfBatch):
 
 
 @dataclass(frozen=True, slots=True)
-class LaunchFailed(_OfBatch):
+class LaunchFailed(Failure, _OfBatch):
     """
     One attempt to launch a batch failed.
 
@@ -114,7 +114,7 @@ class LaunchFailed(_OfBatch):
     log = log_event(
         "machine.launch_failed",
         "warning",
-        f"{_BATCH} name attempt ambiguous code=error.code error next_try_in=pause",
+        f"{_BATCH} name attempt ambiguous code error next_try_in=pause",
         folded_by="route code",
     )
 
@@ -184,7 +184,7 @@ class MachineEnded(_OfBatch):
 
 
 @dataclass(frozen=True, slots=True)
-class WatchFailed(Fact):
+class WatchFailed(Failure):
     """
     A request about running Machines failed and will be retried.
 
@@ -196,7 +196,7 @@ class WatchFailed(Fact):
     log = log_event(
         "machine.watch_failed",
         "warning",
-        "app machine=machine_id code=error.code error next_try_in=pause",
+        "app machine=machine_id code error next_try_in=pause",
         folded_by="app code",
     )
 
@@ -229,7 +229,7 @@ class MachineOverdue(Fact):
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileFailing(Fact):
+class ProfileFailing(Failure):
     """
     Fly refuses the Machines of a profile. Its batches wait; one of them probes.
 
@@ -240,7 +240,7 @@ class ProfileFailing(Fact):
     log = log_event(
         "profile.failing",
         "error",
-        "app profile code=error.code error next_try_in=pause",
+        "app profile code error next_try_in=pause",
         folded_by="app profile code",
     )
 

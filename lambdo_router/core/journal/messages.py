@@ -4,7 +4,7 @@ import traceback
 from dataclasses import dataclass
 
 from lambdo_router.core.errors import QueueError, QueueRefused
-from lambdo_router.core.journal.fact import Fact, Level, LogEvent, log_event
+from lambdo_router.core.journal.fact import Fact, Failure, Level, LogEvent, log_event
 from lambdo_router.core.message import Message
 from lambdo_router.core.routing import Decision, Routed
 from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry, Settlement
@@ -41,7 +41,7 @@ class QueueClosed(Fact):
 
 
 @dataclass(frozen=True, slots=True)
-class QueueFailed(Fact):
+class QueueFailed(Failure):
     """
     A call to SQS failed and will be retried.
 
@@ -55,7 +55,7 @@ class QueueFailed(Fact):
     log = log_event(
         "queue.failed",
         "warning error",
-        "queue action code=error.code error next_try_in=pause",
+        "queue action code error next_try_in=pause",
         folded_by="queue action code",
     )
 

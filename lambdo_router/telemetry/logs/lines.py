@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from lambdo_router.core.journal import Fact, Level
+from lambdo_router.core.journal import Fact, Failure, Level
 
 _NAMED = 10
 """Message ids in a line about many messages; each has a line of its own at DEBUG."""
@@ -37,7 +37,7 @@ def lines_of(fact: Fact) -> Iterator[LogLine]:
         topic = {name: fields[name] for name in event.folded_by}
         if "why" in topic:  # after the colon a service may name one message
             topic["why"] = str(topic["why"]).partition(":")[0]
-    pause = getattr(fact, "pause", None) or 0.0
+    pause = (fact.pause or 0.0) if isinstance(fact, Failure) else 0.0
     defect = error if isinstance(error, BaseException) else None
     yield LogLine(fact.level, event.name, fields, topic, pause, defect)
     for each in fact.also:

@@ -1,8 +1,8 @@
 """
-Numbers for Prometheus: what happened, as counters and histograms, and what is, as gauges.
+Metrics for Prometheus: counters and histograms of what happened, and gauges of what is.
 
-`Metrics` is an Observer of the journal. catalogue.py lists every metric; docs/metrics.md, which is
-made from that list by `make pages`, explains them to users.
+`Metrics` is an Observer of the journal. catalogue.py lists every metric; docs/metrics.md is made
+from it.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from lambdo_router.core import journal
 from lambdo_router.core.prices import Prices, read_prices
 from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.telemetry.metrics.counting import Counting
-from lambdo_router.telemetry.metrics.gauges import STATES, Gauges, State, memory_limit
+from lambdo_router.telemetry.metrics.gauges import Gauges, memory_limit
 
 
 class Metrics:
@@ -25,59 +25,53 @@ class Metrics:
 
     def __init__(
         self,
-        levels: Callable[[], Snapshot] | None,
-        wall: Callable[[], float] = time.time,
+        snapshot: Callable[[], Snapshot] | None,
+        clock: Callable[[], float] = time.time,
         *,
         prices: Prices | None = None,
     ) -> None:
         """
-        `levels` are the router's, asked at each scrape; None: what runs and waits is not exposed.
+        Take a snapshot of the router at each scrape; with None, expose only what facts say.
 
-        `wall` gives unix seconds. `prices` is the table that costs are estimated by; None: the one
+        `clock` gives unix seconds. `prices` is the table that costs are estimated by; None: the one
         that comes with this version.
         """
         prices = prices or read_prices()
-        self._wall = wall
+        self._clock = clock
         self._registry = CollectorRegistry()
         self._counting = Counting(prices)
-        self._state = State()
-        self._registry.register(self._counting.shelf)
-        self._registry.register(Gauges(levels, self._state, prices.date, memory_limit()))
+        self._gauges = Gauges(snapshot, prices.date, memory_limit())
+        self._registry.register(self._counting.series)
+        self._registry.register(self._gauges)
         ProcessCollector(registry=self._registry)
 
     def observe(self, fact: journal.Fact) -> None:
-        """One fact of the journal: an Observer."""
-        now = self._wall()
+        """Count one fact of the journal: an Observer."""
+        now = self._clock()
         self._counting.count(fact, now)
-        if isinstance(fact, STATES):
-            self._state.follow(fact, now)
+        self._gauges.observe(fact, now)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """
-        All metrics, and the content type of what they are written in.
+        Return all metrics as text, and its content type.
 
         `accept` is the header of the request: OpenMetrics if it asks for that, else Prometheus'
-        text format. To be called on the router's event loop, where its levels can be read.
+        text format. Call it on the router's event loop, where a snapshot can be taken.
         """
         encode, content_type = choose_encoder(accept)
         return encode(self._read()), content_type
 
     async def scraped(self, accept: str) -> tuple[bytes, str]:
-        """
-        `exposition` for a server that has more to do.
-
-        The numbers are read at once and written down in a thread, which for 1,000 busy routes takes
-        half a second.
-        """
+        """Do as `exposition`, but encode in a thread: 1,000 busy routes take half a second."""
         encode, content_type = choose_encoder(accept)
         return await asyncio.to_thread(encode, self._read()), content_type
 
-    def _read(self) -> "_AsRead":
-        return _AsRead(list(self._registry.collect()))
+    def _read(self) -> "_Read":
+        return _Read(list(self._registry.collect()))
 
 
-class _AsRead(Collector):
-    """Families that change no more."""
+class _Read(Collector):
+    """Families that do not change any more."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families

@@ -1,5 +1,5 @@
 """
-Every metric of the router: its name, its labels, and what it says.
+Every metric of the router: its name, its labels, what it says, and which fact it counts.
 
 This is the one list. The series that are exposed are made from it, and so is docs/metrics.md; tests
 hold the alerts and the dashboard to it. Names and units follow the conventions of Prometheus: base
@@ -7,49 +7,51 @@ units, `_total` for what only grows. A label takes few values, none of which a s
 message id, no image, no error text.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
-from lambdo_router.core.journal import EndKind
-from lambdo_router.core.routing import Reason
-
-Kind = Literal["counter", "gauge", "histogram"]
+from lambdo_router.core import journal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Definition:
-    """One metric. `buckets` are the upper bounds of a histogram's, without infinity."""
+    """One metric."""
 
-    name: str
-    kind: Kind
     section: str
+    name: str
     labels: tuple[str, ...]
     help: str
-    buckets: tuple[float, ...] = ()
+    of: tuple[type[journal.Fact], ...]
+    """The facts that change it by themselves, which have the labels as attributes."""
+    value: str | None
+    """The attribute of the fact to add or to observe; None: each fact counts one."""
+    buckets: tuple[float, ...]
+    """The upper bounds of a histogram, without infinity."""
 
     @property
-    def series(self) -> tuple[str, ...]:
-        """The names that queries use."""
-        if self.kind == "histogram":
-            return tuple(f"{self.name}_{suffix}" for suffix in ("bucket", "count", "sum"))
-        return (self.name,)
+    def kind(self) -> Literal["counter", "gauge", "histogram"]:
+        """Its type, by the conventions of Prometheus."""
+        if self.buckets:
+            return "histogram"
+        return "counter" if self.name.endswith("_total") else "gauge"
 
 
 @dataclass(frozen=True, slots=True)
 class _Section:
+    """A section of the page; call it to define a metric."""
+
     title: str
 
-    def counter(self, name: str, text: str, *labels: str) -> Definition:
-        return Definition(name, "counter", self.title, labels, text)
-
-    def gauge(self, name: str, text: str, *labels: str) -> Definition:
-        return Definition(name, "gauge", self.title, labels, text)
-
-    def histogram(
-        self, name: str, text: str, *labels: str, buckets: tuple[float, ...]
+    def __call__(
+        self,
+        name: str,
+        labels: str,
+        text: str,
+        *of: type[journal.Fact],
+        value: str | None = None,
+        buckets: tuple[float, ...] = (),
     ) -> Definition:
-        return Definition(name, "histogram", self.title, labels, text, buckets)
+        return Definition(self.title, name, tuple(labels.split()), text, of, value, buckets)
 
 
 _MESSAGES = _Section("Messages")
@@ -59,31 +61,6 @@ _MACHINES = _Section("Machines")
 _COST = _Section("Cost")
 _CONFIG = _Section("The routes file")
 _ROUTER = _Section("The router itself")
-
-LABELS: Final[Mapping[str, str]] = {
-    "action": "what was asked of SQS: `open`, `receive`, `renew`, `delete`, `retry`, `give back`, "
-    "`send`; where requests are counted: `receive`, `renew`, `settle`, `send`",
-    "app": "a Fly app",
-    "code": "the class of Fly's answer, such as `rate_limited`, `region_capacity`, `bad_image`, "
-    "`bad_token`, `connection`",
-    "date": "the day that the price table is of",
-    "generation": "the digest of the routes file, its schemas and the values of its variables",
-    "kind": "of Machines, how they ended: "
-    + ", ".join(f"`{kind}`" for kind in get_args(EndKind))
-    + "; of failures of SQS: `unavailable` (may pass) or `refused` (a person must mend it)",
-    "outcome": "`deleted` or `rejected`",
-    "profile": "a profile; one that is written inside a route has the route's name; empty where "
-    "the metadata of a Machine names none",
-    "queue": "a queue, by its name in the routes file",
-    "reason": "of deleted messages: `launched`, `succeeded`, `dropped`; of the others: "
-    + ", ".join(f"`{reason}`" for reason in get_args(Reason)),
-    "result": "`loaded` or `refused`",
-    "route": "a route; empty for messages that took none",
-    "size": "the size of a Machine, as the routes file or the sender's `size` has it",
-    "status": "the HTTP status of the answer; `200` if the report was taken",
-    "version": "of lambdo-router",
-}
-"""What each label stands for."""
 
 _AGES = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
 _RUNS = (1, 5, 15, 60, 180, 600, 1800, 3600, 10800, 39600)
@@ -95,314 +72,313 @@ _BYTES = (1024, 4096, 16384, 65536, 131072, 262144, 524288, 655360)
 
 # Messages
 
-RECEIVED: Final = _MESSAGES.counter(
+RECEIVED: Final = _MESSAGES(
     "lambdo_messages_received_total",
+    "queue",
     "Messages received and leased; a message counts at each of its receives.",
-    "queue",
+    journal.Received,
 )
-REDELIVERED: Final = _MESSAGES.counter(
+REDELIVERED: Final = _MESSAGES(
     "lambdo_messages_redelivered_total",
+    "queue",
     "Deliveries of messages that this router held already: their leases had run out at SQS.",
-    "queue",
+    journal.Redelivered,
 )
-AGE: Final = _MESSAGES.histogram(
+AGE: Final = _MESSAGES(
     "lambdo_message_age_seconds",
+    "queue",
     "From the sending of a message to its receive; for a message that is retried, at each receive.",
-    "queue",
     buckets=_AGES,
 )
-ROUTED: Final = _MESSAGES.counter(
-    "lambdo_messages_routed_total", "Messages that took a route, at each receive.", "queue", "route"
+ROUTED: Final = _MESSAGES(
+    "lambdo_messages_routed_total", "queue route", "Messages that took a route, at each receive."
 )
-REFUSED: Final = _MESSAGES.counter(
+REFUSED: Final = _MESSAGES(
     "lambdo_messages_refused_total",
+    "queue route reason",
     "Messages that became part of no batch, by the first reason; unmatched ones are among them.",
-    "queue",
-    "route",
-    "reason",
 )
-DELETED: Final = _MESSAGES.counter(
+DELETED: Final = _MESSAGES(
     "lambdo_messages_deleted_total",
+    "queue route reason",
     "Messages deleted because they are done, or dropped as the routes file says.",
-    "queue",
-    "route",
-    "reason",
 )
-RETRIED: Final = _MESSAGES.counter(
+RETRIED: Final = _MESSAGES(
     "lambdo_messages_retried_total",
+    "queue route",
     "Messages given back with a delay, because their launch or their Machine failed.",
-    "queue",
-    "route",
 )
-REJECTED: Final = _MESSAGES.counter(
-    "lambdo_messages_rejected_total",
-    "Messages moved to a reject queue.",
-    "queue",
-    "route",
-    "reason",
+REJECTED: Final = _MESSAGES(
+    "lambdo_messages_rejected_total", "queue route reason", "Messages moved to a reject queue."
 )
-LEFT: Final = _MESSAGES.counter(
+LEFT: Final = _MESSAGES(
     "lambdo_messages_left_total",
+    "queue route reason",
     "Messages left to their queue's redrive policy, which may move them to a dead-letter queue.",
-    "queue",
-    "route",
-    "reason",
 )
-GIVEN_BACK: Final = _MESSAGES.counter(
+GIVEN_BACK: Final = _MESSAGES(
     "lambdo_messages_given_back_total",
+    "queue",
     "Messages given back unused, because the router stopped or no longer reads the queue.",
-    "queue",
+    journal.GivenBack,
+    value="messages",
 )
-TAKEN_OVER: Final = _MESSAGES.counter(
+TAKEN_OVER: Final = _MESSAGES(
     "lambdo_messages_taken_over_total",
+    "queue",
     "Redelivered messages found in a Machine of an earlier launch, which then decided for them.",
-    "queue",
+    journal.MachineAdopted,
 )
-SENT_TO_LAUNCH: Final = _MESSAGES.histogram(
+SENT_TO_LAUNCH: Final = _MESSAGES(
     "lambdo_message_sent_to_launch_seconds",
+    "route",
     "From the sending of a message to Fly's acceptance of its Machine.",
-    "route",
     buckets=_AGES,
 )
-SENT_TO_SETTLEMENT: Final = _MESSAGES.histogram(
+SENT_TO_SETTLEMENT: Final = _MESSAGES(
     "lambdo_message_sent_to_settlement_seconds",
+    "route outcome",
     "From the sending of a message to its end: deleted, or moved to a reject queue.",
-    "route",
-    "outcome",
     buckets=_AGES,
 )
-HELD: Final = _MESSAGES.gauge(
-    "lambdo_messages_held", "Messages received and not settled, at this moment.", "queue"
+HELD: Final = _MESSAGES(
+    "lambdo_messages_held", "queue", "Messages received and not settled, at this moment."
 )
-WAITING: Final = _MESSAGES.gauge(
+WAITING: Final = _MESSAGES(
     "lambdo_messages_waiting",
+    "queue",
     "Of those held, the ones in no Machine yet: their bodies are in memory.",
-    "queue",
 )
-WAITING_LIMIT: Final = _MESSAGES.gauge(
+WAITING_LIMIT: Final = _MESSAGES(
     "lambdo_messages_waiting_limit",
+    "queue",
     "How many may wait before no more are received: max_waiting of the queue.",
-    "queue",
 )
-BATCHED: Final = _MESSAGES.gauge(
+BATCHED: Final = _MESSAGES(
     "lambdo_messages_batched",
+    "queue route",
     "Of those waiting, the ones in open batches; absent where there are none, and for FIFO queues.",
-    "queue",
-    "route",
 )
 
 # Queues and leases
 
-READING: Final = _QUEUES.gauge(
+READING: Final = _QUEUES(
     "lambdo_queue_reading",
+    "queue",
     "1 if the queue is read; 0 while SQS cannot be reached or refuses it at the start, or "
     "while it is drained.",
-    "queue",
 )
-LAST_POLL: Final = _QUEUES.gauge(
+LAST_POLL: Final = _QUEUES(
     "lambdo_queue_last_poll_timestamp_seconds",
+    "queue",
     "Unix time of SQS's last answer to a receive; it stands still while as many wait as may.",
-    "queue",
 )
-POLLS: Final = _QUEUES.counter("lambdo_polls_total", "Receives that SQS answered.", "queue")
-QUEUE_FAILURES: Final = _QUEUES.counter(
+POLLS: Final = _QUEUES("lambdo_polls_total", "queue", "Receives that SQS answered.", journal.Polled)
+QUEUE_FAILURES: Final = _QUEUES(
     "lambdo_queue_failures_total",
+    "queue action kind",
     "Calls to SQS that failed and are tried again.",
-    "queue",
-    "action",
-    "kind",
+    journal.QueueFailed,
 )
-SETTLEMENT_FAILURES: Final = _QUEUES.counter(
+SETTLEMENT_FAILURES: Final = _QUEUES(
     "lambdo_settlement_failures_total",
+    "queue action",
     "Messages that could not be settled as wanted: SQS delivers them again.",
+)
+LEASES_RENEWED: Final = _QUEUES(
+    "lambdo_leases_renewed_total",
     "queue",
-    "action",
+    "Renewals of leases, by message.",
+    journal.LeasesRenewed,
+    value="messages",
 )
-LEASES_RENEWED: Final = _QUEUES.counter(
-    "lambdo_leases_renewed_total", "Renewals of leases, by message.", "queue"
-)
-LEASES_LOST: Final = _QUEUES.counter(
+LEASES_LOST: Final = _QUEUES(
     "lambdo_leases_lost_total",
+    "queue",
     "Messages that SQS may have given to others, although they were held here.",
-    "queue",
+    journal.LeaseLost,
+    value="messages",
 )
-RENEWAL_MARGIN: Final = _QUEUES.histogram(
+RENEWAL_MARGIN: Final = _QUEUES(
     "lambdo_lease_renewal_margin_seconds",
+    "queue",
     "What was left of the shortest lease of a renewal when SQS had answered.",
-    "queue",
+    journal.LeasesRenewed,
     buckets=_MARGINS,
+    value="margin",
 )
-LEASE_MARGIN: Final = _QUEUES.gauge(
+LEASE_MARGIN: Final = _QUEUES(
     "lambdo_lease_margin_seconds",
-    "What is left of the shortest lease at this moment; absent where nothing is held.",
     "queue",
+    "What is left of the shortest lease at this moment; absent where nothing is held.",
 )
 
 # Batches and launches
 
-BATCH_EVENTS: Final = _LAUNCHES.histogram(
-    "lambdo_batch_events", "Events in a batch when it was closed.", "profile", buckets=_EVENTS
+BATCH_EVENTS: Final = _LAUNCHES(
+    "lambdo_batch_events",
+    "profile",
+    "Events in a batch when it was closed.",
+    journal.BatchClosed,
+    buckets=_EVENTS,
+    value="events",
 )
-BATCH_BYTES: Final = _LAUNCHES.histogram(
-    "lambdo_batch_bytes", "Bytes of the events of a batch.", "profile", buckets=_BYTES
+BATCH_BYTES: Final = _LAUNCHES(
+    "lambdo_batch_bytes",
+    "profile",
+    "Bytes of the events of a batch.",
+    journal.BatchClosed,
+    buckets=_BYTES,
+    value="bytes",
 )
-LAUNCH_WAIT: Final = _LAUNCHES.histogram(
+LAUNCH_WAIT: Final = _LAUNCHES(
     "lambdo_launch_wait_seconds",
+    "app profile",
     "From a batch being due to its launch: the wait for the profile and for a launch slot.",
-    "app",
-    "profile",
+    journal.BatchClosed,
     buckets=_WAITS,
+    value="waited",
 )
-LAUNCHES_DONE: Final = _LAUNCHES.counter(
-    "lambdo_launches_total", "Machines that Fly accepted.", "route", "app"
+LAUNCHES_DONE: Final = _LAUNCHES(
+    "lambdo_launches_total", "route app", "Machines that Fly accepted.", journal.Launched
 )
-LAUNCH_FAILURES: Final = _LAUNCHES.counter(
-    "lambdo_launch_failures_total", "Creates that failed; each try counts.", "route", "app", "code"
+LAUNCH_FAILURES: Final = _LAUNCHES(
+    "lambdo_launch_failures_total",
+    "route app code",
+    "Creates that failed; each try counts.",
+    journal.LaunchFailed,
 )
-LAUNCH_DURATION: Final = _LAUNCHES.histogram(
+LAUNCH_DURATION: Final = _LAUNCHES(
     "lambdo_launch_duration_seconds",
+    "app",
     "From the closing of a batch to Fly's acceptance, all tries included.",
-    "app",
+    journal.Launched,
     buckets=_CALLS,
+    value="seconds",
 )
-PROFILE_FAILING: Final = _LAUNCHES.gauge(
+PROFILE_FAILING: Final = _LAUNCHES(
     "lambdo_profile_failing",
+    "app profile",
     "1 while Fly refuses the profile and its batches wait; absent otherwise.",
-    "app",
-    "profile",
 )
 
 # Machines
 
-RUNNING: Final = _MACHINES.gauge(
+RUNNING: Final = _MACHINES(
     "lambdo_machines_running",
+    "app profile",
     "Machines of ours that run, also those that another router has launched.",
-    "app",
-    "profile",
 )
-LAUNCHING: Final = _MACHINES.gauge(
+LAUNCHING: Final = _MACHINES(
     "lambdo_machines_launching",
+    "app profile",
     "Machines that are about to be launched and count for max_machines already.",
-    "app",
-    "profile",
 )
-ENDED: Final = _MACHINES.counter(
+ENDED: Final = _MACHINES(
     "lambdo_machines_ended_total",
+    "route kind",
     "Machines whose end was awaited (acknowledge: success) and has come.",
-    "route",
-    "kind",
+    journal.MachineEnded,
 )
-RUN: Final = _MACHINES.histogram(
+RUN: Final = _MACHINES(
     "lambdo_machine_run_seconds",
-    "From the start of a Machine to its exit, where its end was awaited and Fly says both.",
     "profile",
+    "From the start of a Machine to its exit, where its end was awaited and Fly says both.",
+    journal.MachineEnded,
     buckets=_RUNS,
+    value="seconds",
 )
-REPORTED: Final = _MACHINES.counter(
+REPORTED: Final = _MACHINES(
     "lambdo_messages_reported_failed_total",
-    "Messages that their Machine reported as failed.",
     "route",
+    "Messages that their Machine reported as failed.",
+    journal.MachineEnded,
+    value="reported",
 )
-REPORTS: Final = _MACHINES.counter(
+REPORTS: Final = _MACHINES(
     "lambdo_reports_total",
-    "Reports of Machines that came in, by the answer that they got.",
     "status",
+    "Reports of Machines that came in, by the answer that they got.",
 )
-OVERDUE: Final = _MACHINES.counter(
+OVERDUE: Final = _MACHINES(
     "lambdo_machines_overdue_total",
+    "app",
     "Machines destroyed because they outlived their deadline.",
-    "app",
+    journal.MachineOverdue,
 )
-WATCH_FAILURES: Final = _MACHINES.counter(
+WATCH_FAILURES: Final = _MACHINES(
     "lambdo_watch_failures_total",
+    "app code",
     "Questions about Machines that Fly did not answer; they are asked again.",
-    "app",
-    "code",
+    journal.WatchFailed,
 )
 
 # Cost
 
-MACHINE_SECONDS: Final = _COST.counter(
-    "lambdo_machine_seconds_total",
-    "Seconds that Machines ran whose end was awaited.",
-    "route",
-    "size",
+MACHINE_SECONDS: Final = _COST(
+    "lambdo_machine_seconds_total", "route size", "Seconds that Machines ran whose end was awaited."
 )
-MACHINE_COST: Final = _COST.counter(
+MACHINE_COST: Final = _COST(
     "lambdo_machine_cost_dollars_total",
+    "route size",
     "What those seconds cost by the price table: an estimate, in US dollars.",
-    "route",
-    "size",
 )
-SQS_REQUESTS: Final = _COST.counter(
+SQS_REQUESTS: Final = _COST(
     "lambdo_sqs_requests_total",
+    "queue action",
     "Requests that SQS bills, 64 KiB of messages being one: an estimate.",
-    "queue",
-    "action",
 )
-SQS_COST: Final = _COST.counter(
+SQS_COST: Final = _COST(
     "lambdo_sqs_cost_dollars_total",
-    "What those requests cost by the price table, in US dollars.",
     "queue",
+    "What those requests cost by the price table, in US dollars.",
 )
-PRICES: Final = _COST.gauge(
-    "lambdo_prices_info", "Always 1; says which price table is in use.", "date"
-)
+PRICES: Final = _COST("lambdo_prices_info", "date", "Always 1; says which price table is in use.")
 
 # The routes file
 
-RELOAD_SUCCESSFUL: Final = _CONFIG.gauge(
+RELOAD_SUCCESSFUL: Final = _CONFIG(
     "lambdo_config_last_reload_successful",
+    "",
     "1 if the routes file was fit to run when it was read last; 0 if it was refused, and the "
     "router goes on with the one before.",
 )
-RELOAD_SUCCESS_TIME: Final = _CONFIG.gauge(
+RELOAD_SUCCESS_TIME: Final = _CONFIG(
     "lambdo_config_last_reload_success_timestamp_seconds",
+    "",
     "Unix time at which a routes file was taken last.",
 )
-RELOADS: Final = _CONFIG.counter(
+RELOADS: Final = _CONFIG(
     "lambdo_config_reloads_total",
-    "Changed routes files that were read; the first at the start does not count.",
     "result",
+    "Changed routes files that were read; the first at the start does not count.",
+    journal.RoutesLoaded,
+    journal.ReloadFailed,
 )
-CONFIG_INFO: Final = _CONFIG.gauge(
-    "lambdo_config_info", "Always 1; says which routes file is in use.", "generation"
+CONFIG_INFO: Final = _CONFIG(
+    "lambdo_config_info", "generation", "Always 1; says which routes file is in use."
 )
-ROUTE_INFO: Final = _CONFIG.gauge(
+ROUTE_INFO: Final = _CONFIG(
     "lambdo_route_info",
+    "queue route profile app",
     "Always 1 for each route in use, each of its queues and each app of its profile; for joins.",
-    "queue",
-    "route",
-    "profile",
-    "app",
 )
 
 # The router itself
 
-BUILD_INFO: Final = _ROUTER.gauge("lambdo_build_info", "Always 1 while the router runs.", "version")
-STOPPING: Final = _ROUTER.gauge(
-    "lambdo_router_stopping",
-    "1 once the router was told to stop.",
-)
-UNIT_FAILURES: Final = _ROUTER.counter(
+BUILD_INFO: Final = _ROUTER("lambdo_build_info", "version", "Always 1 while the router runs.")
+STOPPING: Final = _ROUTER("lambdo_router_stopping", "", "1 once the router was told to stop.")
+UNIT_FAILURES: Final = _ROUTER(
     "lambdo_unit_failures_total",
-    "Defects of this program in the handling of one message or batch; each cost only that.",
     "queue",
+    "Defects of this program in the handling of one message or batch; each cost only that.",
+    journal.InternalError,
 )
-MEMORY_LIMIT: Final = _ROUTER.gauge(
+MEMORY_LIMIT: Final = _ROUTER(
     "lambdo_memory_limit_bytes",
+    "",
     "Memory that this process may use: that of the Machine, or less if its cgroup says so.",
 )
 
 DEFINITIONS: Final = tuple(it for it in tuple(globals().values()) if isinstance(it, Definition))
 """All of them, in the order of the page."""
-
-PROCESS: Final[Mapping[str, str]] = {
-    "process_virtual_memory_bytes": "Virtual memory size.",
-    "process_resident_memory_bytes": "Resident memory size.",
-    "process_start_time_seconds": "Unix time at which the process started.",
-    "process_cpu_seconds_total": "CPU time, user and system.",
-    "process_open_fds": "Open file descriptors.",
-    "process_max_fds": "How many there may be.",
-}
-"""What prometheus_client adds, by its names: of Linux only."""

@@ -1,10 +1,9 @@
 """
-Numbers by their labels, and the families that prometheus_client writes them from.
+Counters and histograms by their labels, and the families that prometheus_client exposes.
 
-The library's own counters take a lock and some checks for each step: 20 microseconds for all that
-is counted of one message. Here everything happens on one event loop, so that dictionaries do, in
-half the time. The families, the text formats and what is to be known of the process are the
-library's (docs/decisions/0011-metrics.md).
+The library's own counters take a lock and some checks for each step, and ten times the memory for a
+histogram. Everything here happens on one event loop, so dictionaries do. The text formats and the
+metrics of the process are the library's (docs/decisions/0019-facts-log-themselves.md).
 """
 
 from bisect import bisect_left
@@ -16,7 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from lambdo_router.telemetry.metrics.catalogue import Definition
+from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS, LAST_POLL, Definition
 
 Labels = tuple[str, ...]
 """The values of a series' labels, in the order of its definition."""
@@ -25,16 +24,8 @@ Names = Mapping[str, frozenset[str]]
 """By label: the values that are still of interest. Other labels are not looked at."""
 
 
-class Numbers(dict[Labels, float]):
-    """A counter, or a gauge that is set as things happen."""
-
-    def add(self, labels: Labels, amount: float = 1) -> None:
-        """Count; a new series begins at zero."""
-        self[labels] = self.get(labels, 0) + amount
-
-
-class Distribution:
-    """How many values fell into each bucket."""
+class Histogram:
+    """Counts how many values fell into each bucket."""
 
     __slots__ = ("_bounds", "_counts", "_sum")
 
@@ -49,46 +40,46 @@ class Distribution:
         self._sum += value
 
     def add_to(self, family: HistogramMetricFamily, labels: Labels) -> None:
-        """Put it into a family: the library has buckets hold all that is below them, too."""
+        """Add it to a family; there, each bucket includes those below it."""
         texts = (*(str(float(bound)) for bound in self._bounds), "+Inf")
         buckets = list(zip(texts, accumulate(self._counts), strict=True))
         family.add_metric(labels, buckets, self._sum)
 
 
-class Distributions(dict[Labels, Distribution]):
-    """A histogram."""
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        super().__init__()
-        self._bounds = bounds
-
-    def __missing__(self, labels: Labels) -> Distribution:
-        made = self[labels] = Distribution(self._bounds)
-        return made
-
-
-class Shelf(Collector):
-    """All that is counted as it happens."""
+class Series(Collector):
+    """Everything that is counted or set as it happens."""
 
     def __init__(self) -> None:
-        self._numbers: list[tuple[Definition, Numbers]] = []
-        self._distributions: list[tuple[Definition, Distributions]] = []
+        self._numbers: dict[Definition, dict[Labels, float]] = {
+            it: {} for it in DEFINITIONS if it.kind == "counter" or it is LAST_POLL
+        }
+        self._histograms: dict[Definition, dict[Labels, Histogram]] = {
+            it: {} for it in DEFINITIONS if it.kind == "histogram"
+        }
 
-    def numbers(self, definition: Definition) -> Numbers:
-        """A new counter or gauge."""
-        made = Numbers()
-        self._numbers.append((definition, made))
-        return made
+    def add(self, definition: Definition, labels: Labels, amount: float = 1) -> None:
+        """Add to a counter; a new series begins at zero."""
+        numbers = self._numbers[definition]
+        numbers[labels] = numbers.get(labels, 0) + amount
 
-    def distributions(self, definition: Definition) -> Distributions:
-        """A new histogram."""
-        made = Distributions(definition.buckets)
-        self._distributions.append((definition, made))
-        return made
+    def set(self, definition: Definition, labels: Labels, value: float | None) -> None:
+        """Set a gauge; None removes it."""
+        self._numbers[definition].pop(labels, None)
+        if value is not None:
+            self._numbers[definition][labels] = value
+
+    def histogram(self, definition: Definition, labels: Labels) -> Histogram:
+        """Return a histogram to observe values with."""
+        histograms = self._histograms[definition]
+        found = histograms.get(labels)
+        if found is None:
+            found = histograms[labels] = Histogram(definition.buckets)
+        return found
 
     def keep(self, names: Names) -> None:
-        """Forget the series with a label whose value is not named; an empty one always is."""
-        every: list[tuple[Definition, dict[Labels, Any]]] = [*self._numbers, *self._distributions]
+        """Remove the series with a label whose value is not in `names`; empty values stay."""
+        every: list[tuple[Definition, dict[Labels, Any]]]
+        every = [*self._numbers.items(), *self._histograms.items()]
         for definition, series in every:
             watched = [(at, names[it]) for at, it in enumerate(definition.labels) if it in names]
             for labels in tuple(series):
@@ -96,34 +87,29 @@ class Shelf(Collector):
                     del series[labels]
 
     def describe(self) -> list[Metric]:
-        """Nothing: nobody asks this registry for names that it must not take twice."""
+        """Return nothing: no other collector has these names."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Every family, in the state of this moment."""
-        for definition, numbers in self._numbers:
+        """Yield every family as it is now."""
+        for definition, numbers in self._numbers.items():
             yield family_of(definition, numbers.items())
-        for definition, distributions in self._distributions:
+        for definition, histograms in self._histograms.items():
             family = HistogramMetricFamily(
                 definition.name, definition.help, labels=definition.labels
             )
-            for labels, distribution in distributions.items():
-                distribution.add_to(family, labels)
+            for labels, histogram in histograms.items():
+                histogram.add_to(family, labels)
             yield family
 
 
 def family_of(definition: Definition, values: Iterable[tuple[Labels, float]]) -> Metric:
-    """A counter or gauge with these values by their labels."""
+    """Return a counter or gauge with these values; those with the same labels are added up."""
+    sums: dict[Labels, float] = {}
+    for labels, value in values:
+        sums[labels] = sums.get(labels, 0) + value
     make = CounterMetricFamily if definition.kind == "counter" else GaugeMetricFamily
     family = make(definition.name, definition.help, labels=definition.labels)
-    for labels, value in values:
+    for labels, value in sums.items():
         family.add_metric(labels, value)
     return family
-
-
-def summed(values: Iterable[tuple[Labels, float]]) -> Iterable[tuple[Labels, float]]:
-    """Values with the same labels as one: a series must not be exposed twice."""
-    sums = Numbers()
-    for labels, value in values:
-        sums.add(labels, value)
-    return sums.items()

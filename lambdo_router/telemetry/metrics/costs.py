@@ -1,8 +1,8 @@
 """
-What it costs, estimated from the facts and a price table.
+Estimate costs from the facts and a price table.
 
 Machine seconds are those between the start and the exit of a Machine, by Fly's events. Requests to
-SQS are worked out from what was asked of it: ten messages of one call are one request, and so are
+SQS are derived from what was asked of it: ten messages of one call are one request, and so are
 64 KiB of what a receive brings.
 """
 
@@ -10,51 +10,50 @@ import math
 
 from lambdo_router.core.batch import BatchKey
 from lambdo_router.core.prices import Prices
-from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.core.routing import RoutingTable
 from lambdo_router.core.settlement import Leave, Reject, Settlement
 from lambdo_router.telemetry.metrics import catalogue
-from lambdo_router.telemetry.metrics.series import Shelf
+from lambdo_router.telemetry.metrics.series import Series
 
 _PER_CALL = 10
 _CHUNK = 64 * 1024
 
 
-class Spending:
+class Costs:
     """Seconds, requests, and dollars."""
 
-    def __init__(self, shelf: Shelf, prices: Prices) -> None:
+    def __init__(self, series: Series, prices: Prices) -> None:
+        self._series = series
         self._prices = prices
-        self._machine_seconds = shelf.numbers(catalogue.MACHINE_SECONDS)
-        self._machine_cost = shelf.numbers(catalogue.MACHINE_COST)
-        self._requests = shelf.numbers(catalogue.SQS_REQUESTS)
-        self._sqs_cost = shelf.numbers(catalogue.SQS_COST)
         self._request_prices: dict[str, float] = {}
         self._received: dict[str, int] = {}
         self._last: Settlement | None = None
         self._alike = 0
 
     def take(self, table: RoutingTable) -> None:
-        """Another table: its queues, and what a request to each costs."""
+        """Use the queues of another table; the end of a URL or ARN says which are FIFO."""
         self._request_prices = {
-            name: self._prices.sqs_request["fifo" if _is_fifo(queue) else "standard"]
+            name: self._prices.sqs_request[
+                "fifo" if (queue.url or queue.lookup or "").endswith(".fifo") else "standard"
+            ]
             for name, queue in table.queues.items()
         }
         self._received = {name: self._received.get(name, 0) for name in table.queues}
 
     def ran(self, key: BatchKey, seconds: float, region: str) -> None:
-        """A Machine has run for so long."""
+        """Count the time of a Machine that has ended."""
         labels = (key.route.name, key.profile.size)
-        self._machine_seconds.add(labels, seconds)
         price = self._prices.machine_second(key.profile.guest, region)
-        self._machine_cost.add(labels, seconds * price)
+        self._series.add(catalogue.MACHINE_SECONDS, labels, seconds)
+        self._series.add(catalogue.MACHINE_COST, labels, seconds * price)
 
     def polled(self, queue: str) -> None:
-        """SQS has answered a receive; what it brought is to follow."""
+        """Count a receive; its messages follow."""
         self._received[queue] = 0
         self._asked(queue, "receive", 1)
 
     def received(self, queue: str, size: int) -> None:
-        """One message of a receive, of about so many bytes."""
+        """Count one message of a receive, of about `size` bytes."""
         before = self._received.get(queue, 0)
         after = self._received[queue] = before + size
         more = max(1, math.ceil(after / _CHUNK)) - max(1, math.ceil(before / _CHUNK))
@@ -62,11 +61,11 @@ class Spending:
             self._asked(queue, "receive", more)
 
     def changed(self, queue: str, action: str, messages: int) -> None:
-        """One change of so many messages, which goes out in tens."""
+        """Count a change of many messages, which goes out in tens."""
         self._asked(queue, action, math.ceil(messages / _PER_CALL))
 
     def settled(self, queue: str, settlement: Settlement) -> None:
-        """One message. Those that one call has settled come one after the other, with one value."""
+        """Count a settled message. Those of one call follow each other and share one value."""
         if isinstance(settlement, Leave):
             return
         self._alike = self._alike + 1 if settlement is self._last else 1
@@ -77,11 +76,6 @@ class Spending:
             self._asked(queue, "settle", 1)
 
     def _asked(self, queue: str, action: str, requests: int) -> None:
-        self._requests.add((queue, action), requests)
+        self._series.add(catalogue.SQS_REQUESTS, (queue, action), requests)
         price = self._request_prices.get(queue, self._prices.sqs_request["standard"])
-        self._sqs_cost.add((queue,), requests * price)
-
-
-def _is_fifo(queue: Queue) -> bool:
-    """By its name in SQS, which is the end of its URL or ARN."""
-    return (queue.url or queue.lookup or "").endswith(".fifo")
+        self._series.add(catalogue.SQS_COST, (queue,), requests * price)
