@@ -1,7 +1,7 @@
 """
-What becomes of a message in the end: acknowledged, retried, left or rejected.
+How a message is settled: acknowledged, retried, left or rejected.
 
-Pure: wall-clock time (unix seconds) and the jitter (0.0 to 1.0) are arguments.
+Pure: the time (unix seconds) and the jitter (0.0 to 1.0) are arguments.
 """
 
 import json
@@ -28,7 +28,7 @@ _LONGEST_RETRY = 900.0
 _FIRST_PARKING = 600.0
 _MOST_DOUBLINGS = 7  # beyond SQS's 12 hours
 _LONGEST_DETAIL = 2_000
-# What is asked beyond the rest of SQS's 12 hours is refused, not clamped.
+# SQS refuses a longer time than the rest of its 12 hours, and does not clamp it.
 _MARGIN = 2.0
 
 
@@ -49,7 +49,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Let the lease run out: the queue's redrive policy decides what becomes of the message."""
+    """Let the lease expire, and leave the message to the queue's redrive policy."""
 
     reason: str
     detail: str
@@ -57,7 +57,7 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a message was moved aside; the JSON in its attribute `lambdo_rejection`."""
+    """Why a message was rejected: the JSON in its attribute `lambdo_rejection`."""
 
     reason: Reason
     detail: str
@@ -69,7 +69,7 @@ class Rejection:
     """Unix seconds."""
 
     def attribute(self) -> Attribute:
-        """As a message attribute. ASCII, since SQS refuses most control characters."""
+        """Return the message attribute, in ASCII: SQS refuses most control characters."""
         fields = asdict(self)
         if len(self.detail) > _LONGEST_DETAIL:
             fields["detail"] = self.detail[:_LONGEST_DETAIL] + "..."
@@ -88,7 +88,7 @@ Settlement = Acknowledge | Retry | Leave | Reject
 
 
 def of_refusal(refused: Refused, queue: Queue, message: Message, wall: float) -> Settlement:
-    """For a message that does not become part of a batch."""
+    """Settle a message that no route takes."""
     match refused.policy:
         case "drop":
             return Acknowledge("dropped")
@@ -103,10 +103,11 @@ def of_refusal(refused: Refused, queue: Queue, message: Message, wall: float) ->
 
 
 def of_too_large(key: BatchKey, entry: Entry, queue: Queue, wall: float) -> Settlement:
-    """For an event that no create request of its route can carry."""
+    """Settle an event that does not fit into a create request of its route."""
     detail = (
-        f"the event takes {entry.raw_bytes} bytes, {entry.rendered_bytes} of the create request; "
-        f"allowed are {key.profile.batch_bytes} (batch_bytes) and {room_for_entries(key)}"
+        f"the event takes {entry.raw_bytes} bytes, and {entry.rendered_bytes} in the create "
+        f"request; the limits are {key.profile.batch_bytes} (batch_bytes) and "
+        f"{room_for_entries(key)}"
     )
     rejection = _rejection("too_large", detail, key.route.name, queue.name, entry.message, wall)
     return _reject_or_leave(rejection, queue.reject_to, entry.message)
@@ -122,7 +123,7 @@ def of_launch_failure(
     jitter: float,
     wall: float,
 ) -> Settlement:
-    """For a message whose Machine Fly did not take: another try while `max_attempts` allows."""
+    """Settle a message whose Machine could not be created: retry it up to `max_attempts`."""
     attempts = message.receive_count
     if is_last_attempt(key, message):
         detail = f"not launched in {attempts} attempts; the last failure: {error}"
@@ -144,10 +145,10 @@ def of_machine_failure(
     wall: float,
 ) -> Settlement:
     """
-    For a message whose Machine failed, or reported it as failed.
+    Settle a message whose Machine failed, or reported it as failed.
 
-    With `max_attempts` used up it is rejected, for which the message must have its body; else it is
-    retried, for which its id and receive count are enough.
+    It is retried up to `max_attempts`, and then rejected. A message to reject must have its body;
+    for a retry its ID and receive count are enough.
     """
     if is_last_attempt(key, message):
         rejection = _rejection("max_attempts", failure, key.route.name, key.queue, message, wall)
@@ -156,7 +157,7 @@ def of_machine_failure(
 
 
 def is_last_attempt(key: BatchKey, message: Message) -> bool:
-    """Whether a failure of this delivery ends the retries."""
+    """Return whether a failure of this delivery is the last."""
     most = key.profile.max_attempts
     return most is not None and message.receive_count >= most
 
@@ -165,11 +166,11 @@ def retry_delay(
     receive_count: int, *, jitter: float, at_least: float = 0.0, held_for: float = 0.0
 ) -> float:
     """
-    Seconds to hide a message before its next delivery.
+    Return the seconds to hide a message before its next delivery.
 
-    5 s after the first receive, doubled with each further one up to 15 minutes, of which between
-    half and all is taken by `jitter`. The service's own wish (`at_least`) wins over a shorter one,
-    and the rest of SQS's 12 hours since the receive bounds both.
+    5 s after the first receive, doubled with each further one up to 15 minutes; `jitter` chooses
+    between half of that and all. It is no less than the service asked for (`at_least`), and no more
+    than the rest of SQS's 12 hours since the receive.
     """
     wanted = backoff(receive_count, first=_FIRST_RETRY, longest=_LONGEST_RETRY, jitter=jitter)
     return max(0.0, min(max(wanted, at_least), LONGEST_VISIBILITY - _MARGIN - held_for))
@@ -177,10 +178,10 @@ def retry_delay(
 
 def park_delay(receive_count: int, *, held_for: float) -> float:
     """
-    Seconds to hide a message whose profile may launch nothing, if it is not shown before.
+    Return the seconds to hide a message whose profile may launch nothing, unless shown earlier.
 
-    10 minutes, doubled with each receive: a day costs a message seven of them. A router that
-    crashes shows nothing, and so delays a message by about as long as it had waited already.
+    10 minutes, doubled with each receive: a day costs a message seven of them. If the router
+    crashes, a message is delayed by about as long as it had waited already.
     """
     wanted = _FIRST_PARKING * 2.0 ** min(receive_count - 1, _MOST_DOUBLINGS)
     return max(0.0, min(wanted, LONGEST_VISIBILITY - _MARGIN - held_for))
@@ -188,9 +189,9 @@ def park_delay(receive_count: int, *, held_for: float) -> float:
 
 def rejected_attributes(message: Message, rejection: Rejection) -> Mapping[str, Attribute] | None:
     """
-    The attributes of the rejected message: its own and `lambdo_rejection`.
+    Return the attributes of the rejected message: its own and `lambdo_rejection`.
 
-    None if SQS would not take them: more than ten attributes, or more than 1 MiB in all.
+    None if SQS would not accept them: more than ten attributes, or more than 1 MiB in all.
     """
     attributes = {**message.attributes, REJECTION_ATTRIBUTE: rejection.attribute()}
     size = len(message.body.encode()) + sum(map(_attribute_bytes, attributes, attributes.values()))

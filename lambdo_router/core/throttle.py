@@ -1,10 +1,10 @@
 """
-How fast, and whether at all, something may be asked of Fly.
+How fast requests may be sent, and whether a profile may launch at all.
 
-A token bucket spreads requests over time. A circuit breaker holds back a profile that Fly refuses:
-a bad image, a bad size, a wrong token. Every further create would be refused as well and burn a
-receive of every message in it. So after a refusal the profile's batches wait, one of them probes
-after a pause, and the first that Fly accepts opens the way again. Pure: time is an argument.
+A token bucket spreads requests over time. A circuit breaker stops the launches of a profile that
+Fly refuses, for a bad image, a bad size or a wrong token: any further create would be refused too,
+and use up a receive of every message in it. So after a refusal the profile's batches wait, one of
+them probes after a pause, and the first that Fly accepts ends the wait. Pure: time is an argument.
 """
 
 import math
@@ -12,13 +12,13 @@ import math
 from lambdo_router.core.backoff import backoff
 
 _TRANSIT = 0.25
-"""Seconds that a create may be on its way to Fly, with the first connection to be made."""
+"""Seconds that a create may take to reach Fly, including the first connection."""
 _FIRST_PAUSE = 15.0
 _LONGEST_PAUSE = 300.0
 
 
 class CircuitBreaker:
-    """Whether one profile may launch, and when it may try again."""
+    """Stops the launches of one profile after a refusal."""
 
     def __init__(self) -> None:
         self._refusals = 0
@@ -30,21 +30,21 @@ class CircuitBreaker:
         return self._refusals > 0
 
     def wait(self, now: float) -> float:
-        """Seconds until a create may go out; 0.0 if it may now."""
+        """Return the seconds until a create may be sent."""
         return max(0.0, self._probe_at - now) if self._refusals else 0.0
 
     def probing(self, now: float) -> None:
-        """A create goes out now: until its answer, others wait for as long as they just did."""
+        """Note that a create is sent: until its answer, others wait as long as they just did."""
         if self._refusals:
             self._pause(now, jitter=1.0)
 
     def refused(self, now: float, jitter: float) -> None:
-        """Fly has refused a create."""
+        """Note that Fly refused a create."""
         self._refusals += 1
         self._pause(now, jitter)
 
     def accepted(self) -> None:
-        """Fly has taken a create."""
+        """Note that Fly accepted a create."""
         self._refusals = 0
 
     def _pause(self, now: float, jitter: float) -> None:
@@ -55,10 +55,10 @@ class CircuitBreaker:
 
 class TokenBucket:
     """
-    Fly takes about one create per second and app, three at once (its documented limit per action).
+    A token bucket: `wait` returns the time until a token is there, and `take` spends it.
 
-    A token bucket in values: `wait` asks, `take` spends. `pause` closes it until a given time, for
-    when Fly has answered 429 all the same.
+    Fly's documented limit is about one create per second and app, three at once. `pause` closes the
+    bucket until a given time, for when Fly answers 429 anyway.
     """
 
     def __init__(self, rate: float, burst: int, transit: float = _TRANSIT) -> None:
@@ -71,32 +71,32 @@ class TokenBucket:
         self._closed_until = 0.0
 
     def wait(self, now: float) -> float:
-        """Seconds until a launch may go out; 0.0 if it may now."""
+        """Return the seconds until a launch may be sent."""
         return self.wait_behind(0, now)
 
     def wait_behind(self, others: int, now: float) -> float:
-        """Seconds until a launch may go out for which so many others wait already."""
+        """Return the seconds until a launch may be sent after `others` that wait already."""
         missing = 1.0 + others - self._filled(now)
         fills_in = missing / self._rate + max(0.0, self._as_of - now) if missing > 0 else 0.0
         return max(0.0, fills_in, self._closed_until - now)
 
     def take(self, now: float) -> None:
-        """Spend one launch."""
+        """Spend one token."""
         filled = self._filled(now)
-        # Fly's bucket begins to fill again when the request arrives there, so one of ours that
-        # was full must not begin before. Later requests may then come early by as much.
+        # Fly's bucket refills from when the request arrives there, so a full one of ours must not
+        # refill earlier. Later requests may then be early by as much.
         late = self._transit if filled > self._burst else 0.0
         self._tokens = min(self._burst, filled) - 1.0
         self._as_of = max(self._as_of, now + late)
 
     def release(self) -> None:
-        """A launch that was taken did not go out."""
+        """Return the token of a launch that was not sent."""
         self._tokens += 1.0
 
     def pause(self, until: float) -> None:
-        """Let nothing out before `until`."""
+        """Close the bucket until this time."""
         self._closed_until = max(self._closed_until, until)
 
     def _filled(self, now: float) -> float:
-        """The launches that have come back since, not cut to the burst."""
+        """Return the tokens, not limited to the burst."""
         return self._tokens + max(0.0, now - self._as_of) * self._rate

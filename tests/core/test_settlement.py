@@ -110,7 +110,7 @@ def test_an_event_that_is_too_large_is_told_its_limits() -> None:
     assert isinstance(settlement, Reject)
     assert settlement.rejection.reason == "too_large"
     assert "takes 7 bytes" in settlement.rejection.detail
-    assert "allowed are 3 (batch_bytes)" in settlement.rejection.detail
+    assert "the limits are 3 (batch_bytes)" in settlement.rejection.detail
 
 
 def test_a_rejected_message_keeps_its_attributes_and_gains_the_reason() -> None:
