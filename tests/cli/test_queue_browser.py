@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from lambdo_router.cli.rejected import queue_browser
-from lambdo_router.cli.rejected.queue_browser import browse, stopped_within
+from lambdo_router.cli.rejected.queue_browser import browse
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Message
 from lambdo_router.local.memory_queue import MemoryQueue
@@ -299,13 +299,3 @@ async def test_what_cannot_be_given_back_is_counted() -> None:
         queue.fail("set_visibility", QueueUnavailable("away"))
 
     assert browser.stuck == 2
-
-
-async def test_a_wait_ends_with_its_time_or_with_the_stop() -> None:
-    stop, loop = never(), asyncio.get_running_loop()
-
-    assert await stopped_within(stop, 5.0) is False
-    assert loop.time() == 5.0
-    loop.call_later(1.0, stop.set)
-    assert await stopped_within(stop, 5.0) is True
-    assert loop.time() == 6.0

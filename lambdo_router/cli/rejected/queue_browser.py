@@ -180,13 +180,8 @@ async def until_answered(
             failures += 1
             pause = backoff(failures, first=first, longest=10.0, jitter=random.random())  # noqa: S311 # no secret
             pause = max(pause, error.retry_after or 0.0)
-            if failures == TRIES or await stopped_within(stop, pause):
+            if failures == TRIES or await set_within(stop, pause):
                 raise
-
-
-async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait `seconds`, or until the stop if that comes first; return whether it has come."""
-    return stop.is_set() if seconds <= 0 else await set_within(stop, seconds)
 
 
 async def _no_reject_queue(name: str) -> MessageQueue:

@@ -22,11 +22,7 @@ from lambdo_router.adapters.sqs import SqsQueue
 from lambdo_router.adapters.sqs.failures import may_have_happened
 from lambdo_router.cli.output.layout import columns, say
 from lambdo_router.cli.output.printing import print_error
-from lambdo_router.cli.rejected.queue_browser import (
-    QueueBrowser,
-    stopped_within,
-    until_answered,
-)
+from lambdo_router.cli.rejected.queue_browser import QueueBrowser, until_answered
 from lambdo_router.cli.rejected.session import (
     KnownQueues,
     Session,
@@ -42,6 +38,7 @@ from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.rejection import Filters, NoTarget, Rejected, read_rejected, target_of
 from lambdo_router.core.routing import Queue
 from lambdo_router.core.throttle import TokenBucket
+from lambdo_router.engine.waiting import set_within
 
 MOST_PLANNED: Final = 1_000
 """Messages of one round."""
@@ -198,7 +195,7 @@ class Replay:
 
     async def _send_all(self, plan: Sequence[PlannedSend]) -> None:
         for planned in plan:
-            if await stopped_within(self.browser.stop, self._reserve()):
+            if await set_within(self.browser.stop, self._reserve()):
                 return
             await self._replay(planned)
             self._done += 1
