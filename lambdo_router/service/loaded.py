@@ -6,8 +6,7 @@ from collections.abc import Mapping
 import structlog
 
 from lambdo_router.config.explain.compare import compare
-from lambdo_router.config.explain.comparison_text import Line, lines
-from lambdo_router.config.explain.sides import side_of
+from lambdo_router.config.explain.comparison_text import MarkedLine, lines
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.core import journal
 
@@ -34,7 +33,7 @@ def _loaded_fact(before: LoadedRoutes, loaded: LoadedRoutes) -> journal.RoutesLo
 
 def _changes(before: LoadedRoutes, loaded: LoadedRoutes) -> tuple[str, ...]:
     try:
-        comparison = compare(side_of(before), side_of(loaded))
+        comparison = compare(before, loaded)
     except Exception as error:
         # A good table must not be kept from running because it cannot be compared with another.
         log.exception("routes.compare_crashed")
@@ -45,5 +44,5 @@ def _changes(before: LoadedRoutes, loaded: LoadedRoutes) -> tuple[str, ...]:
     return tuple(_text(line) for line in lines(comparison, (), names, 0) if line.text)
 
 
-def _text(line: Line) -> str:
+def _text(line: MarkedLine) -> str:
     return f"{line.indent}{line.mark} {line.text}" if line.mark else f"{line.indent}{line.text}"

@@ -364,7 +364,7 @@ def test_a_message_file_can_be_explained_and_sent(shop: Shop, tmp_path: Path) ->
         "attributes": {"n": {"type": "Number", "value": "0"}},
         "body_text": '{ "a": 1.10 }',
     }
-    assert (explained.exit_code, "takes the route `paid`" in explained.stdout) == (0, True)
+    assert (explained.exit_code, "takes route `paid`" in explained.stdout) == (0, True)
 
 
 def test_json_of_one_message_is_that_of_a_list(shop: Shop) -> None:

@@ -40,14 +40,14 @@ _TOLD = """\
 ~ queue `q`
     ~ visibility: "1m" -> "2m"
 
-~ profile `small`, of routes `two`, `one`
+~ profile `small`, used by routes `two`, `one`
     ~ image: "nginx:1" -> "nginx:2"
     ~ batch_size: 5 -> 7
 
 ~ route `one`
     ~ match.attributes.kind: ["a"] -> ["a", "bb"]
 
-+ route `three`, behind `one`
++ route `three`, after `one`
     + queue: "q"
     + match.attributes.kind: ["c"]
     + profile: "(written in the route)"
@@ -59,12 +59,12 @@ _REST = """\
 
 ~ order: route `two` now comes before `one`
 
-Messages that fare otherwise:
+Messages that are routed differently:
   ~ b.json: route `two`
       ~ image: "nginx:1" -> "nginx:2"
   ~ c.json: rejected to `r` (unmatched) -> route `three`
 
-1 added, 3 changed, 0 removed, 1 moved; 2 of 3 messages fare otherwise.
+1 added, 3 changed, 0 removed, 1 moved; 2 of 3 messages would be routed differently.
 """
 
 
@@ -107,7 +107,7 @@ def test_the_same_is_no_difference() -> None:
 
     assert (result.exit_code, result.stdout) == (
         0,
-        "No difference in meaning between old.yaml and old.yaml; all of 3 messages fare alike.\n",
+        "No difference in meaning between old.yaml and old.yaml; 3 messages routed alike.\n",
     )
 
 
@@ -149,7 +149,7 @@ def test_a_message_whose_queue_is_gone_fares_otherwise() -> None:
 
     result = diff("old.yaml", "new.yaml", "--messages", "messages")
 
-    assert "  ~ b.json: route `two` -> there is no such queue\n" in result.stdout
+    assert "  ~ b.json: route `two` -> no such queue\n" in result.stdout
 
 
 def test_secrets_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +246,7 @@ def test_errors_of_both_files_are_told() -> None:
     [
         pytest.param([], "Missing argument 'OLD'", id="nothing"),
         pytest.param(["old.yaml"], "routes.yaml:1:1: there is no such file", id="no-new-file"),
-        pytest.param(["-", "-"], "standard input can only be one of the two", id="twice-stdin"),
+        pytest.param(["-", "-"], "only one of the two can be standard input", id="twice-stdin"),
         pytest.param(
             ["old.yaml", "new.yaml", "--messages", "gone"],
             "'gone' does not exist",
@@ -254,11 +254,11 @@ def test_errors_of_both_files_are_told() -> None:
         ),
         pytest.param(
             ["nope:old.yaml", "new.yaml"],
-            "nope:old.yaml: git knows no revision 'nope' here; name a commit, a branch or a tag",
+            "nope:old.yaml: git has no revision 'nope' here; name a commit, a branch or a tag",
             id="no-revision",
         ),
         pytest.param(
-            ["--", "-x:old.yaml", "new.yaml"], "git knows no revision '-x' here", id="an-option"
+            ["--", "-x:old.yaml", "new.yaml"], "git has no revision '-x' here", id="an-option"
         ),
         pytest.param(
             ["HEAD:gone.yaml", "new.yaml"],

@@ -48,7 +48,7 @@ routes:
 """
 _REASONS = """\
 A message of 12 bytes with 1 attribute, on queue `orders`:
-  rejected, that is moved to queue `rejected`: unmatched
+  rejected (unmatched): moved to queue `rejected`
     no route matches
   gains the attribute lambdo_rejection: {"reason": "unmatched", "detail": "no route matches", \
 "route": null, "queue": "orders", "message_id": "00000000-0000-4000-8000-000000000000", \
@@ -61,9 +61,9 @@ Routes of queue `orders`; the first that matches takes the message:
 """
 _MACHINE = """\
 A message of 12 bytes with 1 attribute, on queue `orders`:
-  takes the route `paid`
+  takes route `paid`
   deleted when Fly has accepted the Machine (acknowledge: launch)
-  if that fails, tried again after a growing delay, and rejected to `rejected` after 3 receives
+  if that fails, retried with a growing delay, and rejected to `rejected` after 3 receives
 
 Routes of queue `orders`; the first that matches takes the message:
   paid        yes  (routes.yaml:13:5)
@@ -116,8 +116,8 @@ def test_a_message_that_is_taken_is_told_its_machine() -> None:
     assert "  file          /tmp/events.json, 14 bytes\n" in result.stdout
     assert result.stderr == (
         "warning: env.UNSET is ${GONE}, and that variable is not set here\n"
-        "warning: SQS's own attributes were guessed, and a route asks for them: say them with "
-        "--system\n"
+        "warning: a route matches SQS's own attributes, and default values were used; set them "
+        "with --system\n"
     )
 
 
@@ -130,7 +130,7 @@ def test_of_several_apps_all_are_named() -> None:
     assert (one["app"], one["apps"]) == ("acme", ["acme"])
     assert (several["app"], several["apps"]) == ("acme", ["acme", "acme-2"])
     text = explain(*asked).stdout
-    assert "  app           acme, acme-2: whichever is free first\n" in text
+    assert "  app           acme, acme-2: the first with a free slot\n" in text
 
 
 def test_where_a_machine_reports_is_shown_and_its_token_is_not_made_up() -> None:
@@ -190,8 +190,8 @@ def test_without_a_machine_there_is_no_request() -> None:
 
     assert (printed.exit_code, printed.stdout) == (1, "")
     assert (
-        "warning: there is no request, since the message gets into no batch (not_json: the body is "
-        "a JSON array; an event is a JSON object)\n"
+        "warning: there is no request, because the message gets into no batch (not_json: the "
+        "body is a JSON array; an event is a JSON object)\n"
     ) in printed.stderr
 
 

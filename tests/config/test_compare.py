@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdo_router.cli.loading import look_at
-from lambdo_router.config.explain.compare import Change, Comparison, Difference, compare
-from lambdo_router.config.explain.sides import side_of
+from lambdo_router.config.explain.compare import Change, Comparison, KeyChange, compare
 from lambdo_router.config.load import load_routes
 from lambdo_router.config.read.yaml_loader import read_document
+from lambdo_router.core.routing import RoutingTable
 
 _ROOT = Path(__file__).parents[2]
 _FILES = [_ROOT / "routes.example.yaml", *sorted((_ROOT / "tests/routes/valid").glob("*.yaml"))]
@@ -45,7 +45,7 @@ def compared(folder: Path, old: str, new: str, **env: str) -> Comparison:
     sides = []
     for name, text in (("old.yaml", old), ("new.yaml", new)):
         (folder / name).write_text(dedent(text))
-        sides.append(side_of(load_routes(folder / name, env, missing="warning")))
+        sides.append(load_routes(folder / name, env, missing="warning"))
     return compare(*sides)
 
 
@@ -66,8 +66,8 @@ def test_a_file_is_not_different_from_itself_nor_from_its_values_in_json(file: P
     text = re.sub('"@wide (.*?)@"', r"\1", json.dumps(value, default=lambda n: f"@wide {n.text}@"))
     other = look_at(file, text.encode())
 
-    assert not compare(side_of(loaded), side_of(loaded))
-    assert not compare(side_of(loaded), side_of(other))
+    assert not compare(loaded, loaded)
+    assert not compare(loaded, other)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_means_the_same_is_not_different(folder: Path, replacement: tuple[s
 
 def test_a_profile_that_routes_share_is_told_once(folder: Path) -> None:
     assert changed(folder, ("small: {batch_size: 5}", "small: {batch_size: 6}")).changes == (
-        Change("changed", "profile", "small", (Difference("batch_size", 5, 6),), ("one", "two")),
+        Change("changed", "profile", "small", (KeyChange("batch_size", 5, 6),), ("one", "two")),
     )
 
 
@@ -104,7 +104,7 @@ def test_a_change_of_what_a_profile_extends_is_told_where_it_is_effective(folder
             "changed",
             "route",
             "three",
-            (Difference("env.LEVEL", "info", "debug"), Difference("env.MORE", None, "x")),
+            (KeyChange("env.LEVEL", "info", "debug"), KeyChange("env.MORE", None, "x")),
         ),
     )
 
@@ -115,8 +115,8 @@ def test_a_route_with_another_profile_tells_what_that_changes(folder: Path) -> N
     ).changes
 
     assert change.differences == (
-        Difference("profile", "small", "(written in the route)"),
-        Difference("batch_size", 5, 9),
+        KeyChange("profile", "small", "(written in the route)"),
+        KeyChange("batch_size", 5, 9),
     )
 
 
@@ -130,11 +130,11 @@ def test_a_new_route_tells_its_keys_and_its_place_and_a_removed_one_its_keys(fol
     keys = (("queue", "q"), ("match.body.x", [1]), ("profile", "small"))
     assert added.changes == (
         Change(
-            "added", "route", "new", tuple(Difference(k, None, v) for k, v in keys), behind="two"
+            "added", "route", "new", tuple(KeyChange(k, None, v) for k, v in keys), behind="two"
         ),
     )
     assert removed.changes == (
-        Change("removed", "route", "new", tuple(Difference(k, v, None) for k, v in keys)),
+        Change("removed", "route", "new", tuple(KeyChange(k, v, None) for k, v in keys)),
     )
 
 
@@ -150,9 +150,9 @@ def test_queues_are_compared_key_by_key(folder: Path) -> None:
         ("added", "queue", "s"),
     ]
     assert comparison.changes[0].differences == (
-        Difference("visibility", "1m", "2m"),
-        Difference("on_unmatched", "reject", "leave"),
-        Difference("reject_to", "r", None),
+        KeyChange("visibility", "1m", "2m"),
+        KeyChange("on_unmatched", "reject", "leave"),
+        KeyChange("reject_to", "r", None),
     )
 
 
@@ -163,12 +163,12 @@ def test_the_contents_of_a_schema_count_and_not_its_name(folder: Path) -> None:
     (folder / "c.schema.json").write_text('{"type": "object"}')
 
     (change,) = compared(folder, with_a, with_b).changes
-    assert change.differences == (Difference("schema", "a.schema.json", "b.schema.json"),)
+    assert change.differences == (KeyChange("schema", "a.schema.json", "b.schema.json"),)
     assert not compared(folder, with_a, with_a.replace("a.schema", "c.schema"))
 
-    before = side_of(load_routes(folder / "old.yaml", {}))
+    before = load_routes(folder / "old.yaml", {})
     (folder / "a.schema.json").write_text('{"type": "object", "title": "new"}')
-    after = side_of(load_routes(folder / "old.yaml", {}))
+    after = load_routes(folder / "old.yaml", {})
     (change,) = compare(before, after).changes
     (difference,) = change.differences
     assert str(difference.old).startswith("a.schema.json (")
@@ -181,7 +181,7 @@ def test_secrets_are_compared_and_not_told(folder: Path) -> None:
 
     (change,) = compared(folder, old, new, OLD="s3cr3t", NEW="s3cr3t2").changes
 
-    assert change.differences == (Difference("env.KEY", "${OLD}", "${NEW}"),)
+    assert change.differences == (KeyChange("env.KEY", "${OLD}", "${NEW}"),)
     assert not compared(folder, old, new, OLD="s3cr3t", NEW="s3cr3t")
 
 
@@ -191,7 +191,7 @@ def test_variables_that_are_not_set_are_compared_as_they_are_written(folder: Pat
 
     (change,) = compared(folder, old, new).changes
 
-    assert change.differences == (Difference("size", "${OLD}", "${NEW}"),)
+    assert change.differences == (KeyChange("size", "${OLD}", "${NEW}"),)
 
 
 def test_numbers_that_no_double_stands_for_are_told_apart(folder: Path) -> None:
@@ -203,13 +203,15 @@ def test_numbers_that_no_double_stands_for_are_told_apart(folder: Path) -> None:
 
 @given(st.permutations(range(3)))
 def test_the_other_way_round_what_was_added_is_removed(order: list[int]) -> None:
-    loaded = side_of(load_routes(_ROOT / "routes.example.yaml", {}))
-    routes = [loaded.routes[1 + at] for at in order][:2]
-    part = replace(loaded, routes=[loaded.routes[0], *routes])
+    loaded = load_routes(_ROOT / "routes.example.yaml", {})
+    first, *others = loaded.table.routes
+    routes = (first, *(others[at] for at in order[:2]))
+    table = RoutingTable(loaded.generation, loaded.table.queues, routes)
+    part = replace(loaded, table=table)
 
     there, back = compare(loaded, part), compare(part, loaded)
 
     assert there.count("removed") == back.count("added")
     assert there.moved == back.moved
     names = {change.name for change in there.changes if change.kind == "route"}
-    assert names == {route.name for route in loaded.routes} - {r.name for r in part.routes}
+    assert names == {route.name for route in (first, *others)} - {route.name for route in routes}

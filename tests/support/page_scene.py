@@ -67,7 +67,7 @@ CHANGES = (
     "~ profile `thumbnailer`, of route `image-uploads`",
     "    ~ batch_size: 10 -> 25",
     "    + batch_window: 2s",
-    "+ route `audit`, behind `order-mail`",
+    "+ route `audit`, after `order-mail`",
     "",
     "1 added, 1 changed, 0 removed, 0 moved.",
 )

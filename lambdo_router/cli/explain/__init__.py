@@ -3,19 +3,17 @@
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from lambdo_router.cli.message_options import existing, message_options, messages, the_queue
 
-if TYPE_CHECKING:  # imported where they are used: a shell that completes has no use for them
-    from lambdo_router.cli.explain.explanation import Explanation
-    from lambdo_router.config.load import LoadedRoutes
-
 _MESSAGE_ID = "00000000-0000-4000-8000-000000000000"
-"""SQS chooses the id; with one that is always the same, so is what is printed."""
-_GUESSED = "SQS's own attributes were guessed, and a route asks for them: say them with --system"
+"""SQS chooses the ID; a constant one keeps the output constant."""
+_ASSUMED = (
+    "a route matches SQS's own attributes, and default values were used; set them with --system"
+)
 
 
 @click.command()
@@ -26,18 +24,18 @@ _GUESSED = "SQS's own attributes were guessed, and a route asks for them: say th
     "system",
     multiple=True,
     metavar="NAME=VALUE",
-    help="One of SQS's own attributes, like SenderId=AROAEXAMPLE:app. Repeatable; those of a "
-    "first delivery, just now, are there by themselves.",
+    help="One of SQS's own attributes, like SenderId=AROAEXAMPLE:app. Repeatable. The default is a "
+    "first delivery just now.",
 )
 @click.option(
     "--request",
     is_flag=True,
-    help="Print the body of the request that would create the Machine, and nothing else.",
+    help="Print only the body of the request that would create the Machine.",
 )
 @click.option(
     "--show-values",
     is_flag=True,
-    help="Show what variables stand for in the Machine.",
+    help="Show the values of variables in the Machine.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -52,15 +50,14 @@ def command(
     **message: Any,  # noqa: ANN401 - options of several types
 ) -> None:
     """
-    Say what the router would do with a message, by ROUTES (default: routes.yaml), and why.
+    Show what the router would do with a message by ROUTES (default: routes.yaml), and why.
 
-    Each route of the message's queue is told in its turn: the first condition that is not met,
-    what was there instead, and where the condition is written. Then what becomes of the message:
-    the batch and the Machine, or the reason why there is none. Nothing is sent, and no network is
-    needed.
+    First comes what happens to the message: its batch and Machine, or why there is none. Then each
+    route of the queue in turn, with the first condition that failed, the value found, and where the
+    condition is written. Nothing is sent, and no network is needed.
 
-    The values of variables may be secrets: they are shown as they are written, ${NAME}. With
-    --show-values, and always with --request, the Machine is shown as it would be.
+    Variables may hold secrets, so they are shown as written: ${NAME}. --show-values shows their
+    values, as --request always does.
 
     \b
       lambdo-router explain --queue uploads --attribute kind=image --body '{"key": "a.png"}'
@@ -73,10 +70,11 @@ def command(
     (sample,) = messages("explain", **message)
     of_sqs = _system(system)
     existing(routes, "explain")
-    from lambdo_router.cli.explain.explanation import as_json, explain
+    from lambdo_router.cli.explain.explanation import explain
     from lambdo_router.cli.explain.text import lines
     from lambdo_router.cli.loading import look_at
     from lambdo_router.cli.output.layout import say
+    from lambdo_router.cli.output.printing import print_warning
     from lambdo_router.core.admission import judge
     from lambdo_router.core.machine import machine_request
     from lambdo_router.core.message import Message
@@ -85,22 +83,31 @@ def command(
     source = the_queue(loaded.table, sample, routes)
     received = Message(_MESSAGE_ID, "", sample.body, sample.attributes, _delivered() | of_sqs)
     verdict = judge(loaded.table, source, received, wall=time.time(), record=True)
-    explanation = explain(loaded, source, received, verdict, show_values=show_values or request)
+    shown = show_values or request
+    explanation = explain(loaded, str(routes), source, received, verdict, show_values=shown)
     if request and verdict.batch is not None:
         deadline = (received.sent_at or 0.0) + verdict.batch.key.profile.timeout
         request_of = machine_request(verdict.batch, generation=loaded.generation, deadline=deadline)
         click.echo(request_of.body)
     elif form == "json" and not request:
-        click.echo(json.dumps(as_json(explanation, loaded, str(routes)), indent=2))
+        click.echo(json.dumps(explanation, indent=2))
     elif not request:
-        for line in lines(explanation):
+        for line in lines(explanation, source, verdict):
             say(line)
-    _warn(explanation, loaded, guessed=not of_sqs, request=request)
+    if request and explanation["machine"] is None:
+        reason, detail = verdict.refusal
+        why = f"{reason}: {detail}" if reason else "no route reads its queue"
+        print_warning(f"there is no request, because the message gets into no batch ({why})")
+    for key, written in explanation["unknown"].items():
+        print_warning(f"{key} is {written}, and that variable is not set here")
+    routes_of = loaded.table.routes_of(source.name)
+    if not of_sqs and any(route.match.system is not None for route in routes_of):
+        print_warning(_ASSUMED)
     raise SystemExit(0 if verdict.outcome == "batched" else 1)
 
 
 def _delivered() -> dict[str, str]:
-    """What SQS says of a message that it delivers for the first time, just now."""
+    """Return SQS's own attributes of a first delivery, just now."""
     now = str(int(time.time() * 1000))
     return {
         "ApproximateReceiveCount": "1",
@@ -127,20 +134,3 @@ def _system(written: tuple[str, ...]) -> dict[str, str]:
             raise click.UsageError(f"--system: SQS has no attribute {name!r}; {hint}")
         found[name] = value
     return found
-
-
-def _warn(
-    explanation: "Explanation", loaded: "LoadedRoutes", *, guessed: bool, request: bool
-) -> None:
-    """What keeps the explanation from being the whole truth."""
-    from lambdo_router.cli.output.printing import print_warning
-
-    if request and explanation.machine is None:
-        reason, detail = explanation.verdict.refusal
-        what = f"{reason}: {detail}" if reason else "no route reads its queue"
-        print_warning(f"there is no request, since the message gets into no batch ({what})")
-    for key, written in explanation.unknown.items():
-        print_warning(f"{key} is {written}, and that variable is not set here")
-    asks = [r for r in loaded.table.routes_of(explanation.queue.name) if r.match.system is not None]
-    if guessed and asks:
-        print_warning(_GUESSED)

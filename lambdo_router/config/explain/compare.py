@@ -1,34 +1,40 @@
 """
-What is different between two routing tables, in meaning.
+Compares two routes files in meaning.
 
-Tables are compared as they are compiled, so that comments, formatting and the way a value is
-written make no difference, nor do profiles that no route uses. A profile that routes share is told
-once, and not with each of them. Of routes that changed places it is told where it can matter: where
-they read the same queue, and a message could match both. Equal tables give an empty comparison.
+The compiled tables are compared, so comments, formatting and spelling make no difference, nor do
+profiles that no route uses. A change to a shared profile is reported once. A changed order of
+routes is reported where it can matter: where they read the same queue, and a message could match
+both.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from lambdo_router.config.explain.reorder import Move, moves
-from lambdo_router.config.explain.resolved import Values, profile_values, queue_values, route_values
-from lambdo_router.core.routing import Queue, Route
+from lambdo_router.config.explain.resolved import (
+    Values,
+    profile_values,
+    queue_values,
+    route_values,
+    unresolved,
+)
+from lambdo_router.config.load import LoadedRoutes
+from lambdo_router.core.routing import Route
 
 Kind = Literal["queue", "profile", "route"]
 Action = Literal["added", "removed", "changed"]
 T = TypeVar("T")
 
 INLINE = "(written in the route)"
-"""Stands for the name of a profile that has none."""
+"""Stands for the name of a profile without one."""
 _SHOWN_OF_DIGEST = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One key with its value before and after; None where the key is not there."""
+class KeyChange:
+    """One key with its value before and after; None where the key is missing."""
 
     key: str
     old: object
@@ -42,211 +48,185 @@ class Change:
     action: Action
     kind: Kind
     name: str
-    differences: tuple[Difference, ...]
-    """In the order of the reference; of what was added or removed, every key."""
+    differences: tuple[KeyChange, ...]
+    """In the order of the reference; for what was added or removed, every key."""
     routes: tuple[str, ...] = ()
-    """Of a profile: the routes that use it; of a removed one, that did."""
+    """For a profile, the routes that use it, or used it before it was removed."""
     behind: str | None = None
-    """Of an added route: the one before it that reads a queue of its own; None: it is the first."""
+    """For an added route, the last one before it that reads one of its queues, if there is any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that is different between two tables."""
+    """The differences between two tables; false if there are none."""
 
     changes: tuple[Change, ...] = ()
-    """Queues, then profiles, then routes; each kind in the new order, what was removed at last."""
+    """Queues, then profiles, then routes; each kind in the new order, with removed ones last."""
     moves: tuple[Move, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.moves)
 
     def count(self, action: Action) -> int:
-        """How many queues, profiles and routes were added, removed or changed."""
+        """Return how many queues, profiles and routes were added, removed or changed."""
         return sum(change.action == action for change in self.changes)
 
     @property
     def moved(self) -> int:
-        """How many routes have changed places with others."""
+        """The number of routes that changed places with others."""
         return len({move.route for move in self.moves})
 
 
-def _own_name(route: Route) -> str | None:
-    return None if route.profile.name == route.name else route.profile.name
+class _Side:
+    """One of the two loaded files, with what is looked up in it often."""
 
-
-def _own_values(route: Route) -> Values:
-    return profile_values(route.profile)
-
-
-def _no_file(route: Route) -> str:  # noqa: ARG001 - a default of Side.schema
-    return "schema"
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two tables, with what only its file knows."""
-
-    queues: Mapping[str, Queue]
-    routes: Sequence[Route]
-    profile_name: Callable[[Route], str | None] = field(default=_own_name)
-    """The name of a route's profile; None if it is written in the route."""
-    values: Callable[[Route], Values] = field(default=_own_values)
-    """What a route's profile says, to be compared."""
-    shown: Callable[[Route], Values] = field(default=_own_values)
-    """The same, fit to be shown: with variables in place of secrets."""
-    schema: Callable[[Route], str] = field(default=_no_file)
-    """The name of a route's schema file."""
-
-    @cached_property
-    def by_name(self) -> Mapping[str, Route]:
-        """The routes, in their order."""
-        return {route.name: route for route in self.routes}
-
-    @cached_property
-    def users(self) -> Mapping[str, Sequence[Route]]:
-        """The routes that use each profile with a name."""
-        users: dict[str, list[Route]] = {}
-        for route in self.routes:
-            name = self.profile_name(route)
-            if name is not None:
-                users.setdefault(name, []).append(route)
-        return users
-
-    @cached_property
-    def behind(self) -> Mapping[str, str | None]:
+    def __init__(self, loaded: LoadedRoutes) -> None:
+        self.queues = loaded.table.queues
+        self.routes = {route.name: route for route in loaded.table.routes}
+        self._places = loaded.places
+        self._depends_on_unset = any(one.code == "missing-variable" for one in loaded.warnings)
+        self.users: dict[str, list[Route]] = {}
+        """The routes that use each named profile."""
+        self.behind: dict[str, str | None] = {}
         """For each route the last one before it that reads a queue of its own."""
-        behind: dict[str, str | None] = {}
         last: dict[str, tuple[int, str]] = {}
-        for at, route in enumerate(self.routes):
+        for at, route in enumerate(loaded.table.routes):
+            if (name := self.profile_name(route)) is not None:
+                self.users.setdefault(name, []).append(route)
             earlier = [last[queue] for queue in route.queues if queue in last]
-            behind[route.name] = max(earlier)[1] if earlier else None
+            self.behind[route.name] = max(earlier)[1] if earlier else None
             last |= dict.fromkeys(route.queues, (at, route.name))
-        return behind
+
+    def profile_name(self, route: Route) -> str | None:
+        """Return the name of the route's profile; None if it is written in the route."""
+        name = self._places.entry(route.name).get("profile")
+        return name if isinstance(name, str) else None
+
+    def schema(self, route: Route) -> str:
+        """Return the name of the route's schema file."""
+        return str(self._places.written(route.name, "schema"))
+
+    def values(self, route: Route | None, *, shown: bool = False) -> Values:
+        """Return what a route's profile says: to compare, or to show, without secrets."""
+        if route is None:
+            return {}
+        # A variable that is not set has no value, so what is written is compared.
+        unset = unresolved(self._places.origins(route.name)) if self._depends_on_unset else {}
+        return profile_values(route.profile.told if shown else route.profile) | unset
 
 
-def compare(old: Side, new: Side) -> Comparison:
-    """What to tell somebody who knows the old table, so that he knows the new one."""
+def compare(before: LoadedRoutes, after: LoadedRoutes) -> Comparison:
+    """Return what changed from one to the other."""
+    old, new = _Side(before), _Side(after)
     changes = (*_queues(old, new), *_profiles(old, new), *_routes(old, new))
-    return Comparison(changes, tuple(moves(old.routes, new.routes)))
+    return Comparison(changes, tuple(moves(before.table.routes, after.table.routes)))
 
 
-def _queues(old: Side, new: Side) -> Iterator[Change]:
+def _queues(old: _Side, new: _Side) -> Iterator[Change]:
     for name in _names(old.queues, new.queues):
         before, after = old.queues.get(name), new.queues.get(name)
         if before != after:
-            differences = _differences(
+            key_changes = _key_changes(
                 [{} if queue is None else queue_values(queue) for queue in (before, after)],
                 [{} if queue is None else queue_values(queue.told) for queue in (before, after)],
             )
-            yield Change(_action(before, after), "queue", name, tuple(differences))
+            yield Change(_action(before, after), "queue", name, tuple(key_changes))
 
 
-def _profiles(old: Side, new: Side) -> Iterator[Change]:
+def _profiles(old: _Side, new: _Side) -> Iterator[Change]:
     for name in _names(old.users, new.users):
-        before, after = old.users.get(name, ()), new.users.get(name, ())
-        differences = tuple(_of_profiles(old, _first(before), new, _first(after)))
-        if differences:
-            action = _action(before or None, after or None)
+        before, after = old.users.get(name, []), new.users.get(name, [])
+        firsts = next(iter(before), None), next(iter(after), None)
+        if key_changes := tuple(_profile_changes(old, new, *firsts)):
             users = tuple(route.name for route in after or before)
-            yield Change(action, "profile", name, differences, users)
+            yield Change(_action(*firsts), "profile", name, key_changes, users)
 
 
-def _routes(old: Side, new: Side) -> Iterator[Change]:
-    for name in _names(old.by_name, new.by_name):
-        before, after = old.by_name.get(name), new.by_name.get(name)
-        differences = tuple(_of_routes(old, before, new, after))
-        if differences:
+def _routes(old: _Side, new: _Side) -> Iterator[Change]:
+    for name in _names(old.routes, new.routes):
+        before, after = old.routes.get(name), new.routes.get(name)
+        if key_changes := tuple(_route_changes(old, new, before, after)):
             behind = new.behind[name] if before is None else None
-            yield Change(_action(before, after), "route", name, differences, behind=behind)
+            yield Change(_action(before, after), "route", name, key_changes, behind=behind)
 
 
-def _of_routes(
-    old: Side, before: Route | None, new: Side, after: Route | None
-) -> Iterator[Difference]:
-    yield from _differences(
-        [{} if one is None else route_values(one, veiled=False) for one in (before, after)],
-        [{} if one is None else route_values(one) for one in (before, after)],
+def _route_changes(
+    old: _Side, new: _Side, before: Route | None, after: Route | None
+) -> Iterator[KeyChange]:
+    routes = (before, after)
+    yield from _key_changes(
+        [{} if route is None else route_values(route, veiled=False) for route in routes],
+        [{} if route is None else route_values(route) for route in routes],
     )
-    yield from _of_schemas(old, before, new, after)
+    digests = [None if r is None or r.schema is None else r.schema.digest for r in routes]
+    if digests[0] != digests[1]:
+        yield KeyChange("schema", *_schemas((old, new), routes, digests))
     names = [
         None if route is None else side.profile_name(route) or INLINE
-        for side, route in ((old, before), (new, after))
+        for side, route in zip((old, new), routes, strict=True)
     ]
     if names[0] != names[1]:
-        yield Difference("profile", *names)
-    # What is new with a shared profile is told with the profile.
+        yield KeyChange("profile", *names)
+    # Changes to a shared profile are reported with the profile.
     if INLINE in names or (names[0] != names[1] and None not in names):
-        yield from _of_profiles(old, before, new, after)
+        yield from _profile_changes(old, new, before, after)
 
 
-def _of_schemas(
-    old: Side, before: Route | None, new: Side, after: Route | None
-) -> Iterator[Difference]:
-    digests = [None if r is None or r.schema is None else r.schema.digest for r in (before, after)]
-    if digests[0] == digests[1]:
-        return
-    files = [
-        None if route is None or digest is None else side.schema(route)
-        for side, route, digest in ((old, before, digests[0]), (new, after, digests[1]))
-    ]
+def _schemas(
+    sides: Sequence[_Side], routes: Sequence[Route | None], digests: Sequence[str | None]
+) -> list[str | None]:
+    """Return the names of the two schema files, with part of their digest if they are equal."""
+    found = list(zip(sides, routes, digests, strict=True))
+    files = [None if r is None or digest is None else side.schema(r) for side, r, digest in found]
     if files[0] == files[1]:
-        files = [
+        return [
             f"{file} ({str(digest)[:_SHOWN_OF_DIGEST]})"
             for file, digest in zip(files, digests, strict=True)
         ]
-    yield Difference("schema", *files)
+    return files
 
 
-def _of_profiles(
-    old: Side, before: Route | None, new: Side, after: Route | None
-) -> Iterator[Difference]:
-    """Where the routes' profiles differ."""
-    values = [
-        {} if route is None else side.values(route) for side, route in ((old, before), (new, after))
-    ]
+def _profile_changes(
+    old: _Side, new: _Side, before: Route | None, after: Route | None
+) -> Iterator[KeyChange]:
+    values = [old.values(before), new.values(after)]
     if before is not None and after is not None and before.profile.guest == after.profile.guest:
         known = [v["size"] == r.profile.size for v, r in zip(values, (before, after), strict=True)]
         if all(known):
-            values[0]["size"] = values[1]["size"]  # two ways to write it
-    shown = [
-        {} if route is None else side.shown(route) for side, route in ((old, before), (new, after))
-    ]
-    yield from _differences(values, shown)
+            values[0]["size"] = values[1]["size"]  # two spellings of one size
+    shown = [old.values(before, shown=True), new.values(after, shown=True)]
+    yield from _key_changes(values, shown)
 
 
-def _differences(values: Sequence[Values], shown: Sequence[Values]) -> Iterator[Difference]:
-    """Where values differ, before and after: secrets are compared, and not told."""
+def _key_changes(values: Sequence[Values], shown: Sequence[Values]) -> Iterator[KeyChange]:
+    """Yield the keys whose values differ, with the values to show, in which secrets are hidden."""
     old, new = values
     for key in _names(old, new):
         if _meaning(key, old.get(key)) != _meaning(key, new.get(key)):
-            yield Difference(key, *(one.get(key) for one in shown))
+            yield KeyChange(key, *(one.get(key) for one in shown))
 
 
 def _meaning(key: str, value: object) -> object:
-    """The value without an order that means nothing."""
+    """Return the value with lists sorted whose order means nothing."""
     if not isinstance(value, list) or not key.startswith(("app", "queue", "match.", "overrides.")):
         return value
     return _unordered(value) if key.startswith("match.") else sorted(map(json.dumps, value))
 
 
-def _unordered(asked: object) -> object:
-    """What a pattern asks: alternatives in one order, whatever order they are written in."""
-    if isinstance(asked, dict):
+def _unordered(condition: object) -> object:
+    """Return a condition with its alternatives sorted."""
+    if isinstance(condition, dict):
         return {
-            name: inner if name == "numeric" else _unordered(inner) for name, inner in asked.items()
+            name: inner if name == "numeric" else _unordered(inner)
+            for name, inner in condition.items()
         }
-    if isinstance(asked, list):
-        return sorted(json.dumps(_unordered(item), sort_keys=True) for item in asked)
-    return asked
+    if isinstance(condition, list):
+        return sorted(json.dumps(_unordered(item), sort_keys=True) for item in condition)
+    return condition
 
 
 def _names(old: Mapping[str, T], new: Mapping[str, T]) -> list[str]:
     return [*new, *(name for name in old if name not in new)]
-
-
-def _first(routes: Sequence[Route]) -> Route | None:
-    return routes[0] if routes else None
 
 
 def _action(before: object, after: object) -> Action:

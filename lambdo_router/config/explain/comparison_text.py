@@ -1,4 +1,4 @@
-"""A comparison as people read it, in Terraform's manner, and as JSON."""
+"""A comparison as text, in the style of Terraform, and as JSON."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from lambdo_router.config.diagnostics import counted
-from lambdo_router.config.explain.compare import Change, Comparison, Difference
+from lambdo_router.config.explain.compare import Change, Comparison, KeyChange
 from lambdo_router.config.explain.reorder import MOST_OTHERS, Move
 from lambdo_router.config.explain.sample_messages import Fate, Rerouted
 
@@ -16,8 +16,8 @@ _STEP: Final = "    "
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line to say."""
+class MarkedLine:
+    """A line of text after `+`, `-` or `~`."""
 
     text: str = ""
     mark: str = ""
@@ -29,26 +29,27 @@ def lines(
     messages: Sequence[Rerouted],
     names: tuple[str, str],
     samples: int,
-) -> Iterator[Line]:
-    """What is different between the files of these names; `samples` messages were tried."""
+) -> Iterator[MarkedLine]:
+    """Yield the differences between the files of these names; `samples` messages were tried."""
     if not comparison and not messages:
-        yield Line(f"No difference in meaning between {names[0]} and {names[1]}{_tried(samples)}.")
+        tried = f"; {counted(samples, 'message')} routed alike" if samples else ""
+        yield MarkedLine(f"No difference in meaning between {names[0]} and {names[1]}{tried}.")
         return
     for change in comparison.changes:
-        yield Line(_head(change), _MARKS[change.action])
+        yield MarkedLine(_head(change), _MARKS[change.action])
         for difference in change.differences:
             yield _difference(difference)
-        yield Line()
+        yield MarkedLine()
     for move in comparison.moves:
-        yield Line(_move(move), "~")
+        yield MarkedLine(_move(move), "~")
     if comparison.moves:
-        yield Line()
+        yield MarkedLine()
     if messages:
-        yield Line("Messages that fare otherwise:")
+        yield MarkedLine("Messages that are routed differently:")
         for message in messages:
             yield from _message(message)
-        yield Line()
-    yield Line(_summary(comparison, messages, samples))
+        yield MarkedLine()
+    yield MarkedLine(_summary(comparison, messages, samples))
 
 
 def as_json(
@@ -57,7 +58,7 @@ def as_json(
     names: tuple[str, str],
     samples: int,
 ) -> dict[str, object]:
-    """The comparison as `diff --format json` prints it; docs/json-output.md describes it."""
+    """Return what `diff --format json` prints; docs/json-output.md describes it."""
     return {
         "format_version": FORMAT_VERSION,
         "old": names[0],
@@ -89,43 +90,43 @@ def _head(change: Change) -> str:
     what = f"{change.kind} `{change.name}`"
     match change.kind, change.action:
         case "route", "added":
-            place = "first of its queue" if change.behind is None else f"behind `{change.behind}`"
+            place = "first of its queue" if change.behind is None else f"after `{change.behind}`"
             return f"{what}, {place}"
         case "profile", "removed":
-            return f"{what}, which no route uses any more"
+            return f"{what}, which no route uses now"
         case "profile", _:
-            return f"{what}, of {_names('route', change.routes)}"
+            return f"{what}, used by {_names('route', change.routes)}"
         case _:
             return what
 
 
-def _difference(difference: Difference, indent: str = _STEP) -> Line:
+def _difference(difference: KeyChange, indent: str = _STEP) -> MarkedLine:
     key, old, new = difference.key, difference.old, difference.new
     if old is None:
-        return Line(f"{key}: {_value(new)}", "+", indent)
+        return MarkedLine(f"{key}: {_value(new)}", "+", indent)
     if new is None:
-        return Line(f"{key}: {_value(old)}", "-", indent)
-    return Line(f"{key}: {_value(old)} -> {_value(new)}", "~", indent)
+        return MarkedLine(f"{key}: {_value(old)}", "-", indent)
+    return MarkedLine(f"{key}: {_value(old)} -> {_value(new)}", "~", indent)
 
 
 def _move(move: Move) -> str:
     more = " and more" if len(move.others) == MOST_OTHERS else ""
     others = ", ".join(f"`{name}`" for name in move.others) + more
-    note = "" if move.certain else "; it matters to a message with several values in one field"
+    note = "" if move.certain else "; this affects messages with several values in one field"
     return f"order: route `{move.route}` now comes {move.where} {others}{note}"
 
 
-def _message(message: Rerouted) -> Iterator[Line]:
+def _message(message: Rerouted) -> Iterator[MarkedLine]:
     old, new = _fate(message.old), _fate(message.new)
     way = old if old == new else f"{old} -> {new}"
-    yield Line(f"{message.file}: {way}", "~", "  ")
+    yield MarkedLine(f"{message.file}: {way}", "~", "  ")
     for difference in _of_machines(message):
         yield _difference(difference, "  " + _STEP)
 
 
-def _of_machines(message: Rerouted) -> list[Difference]:
+def _of_machines(message: Rerouted) -> list[KeyChange]:
     old, new = message.old.shown, message.new.shown
-    return [Difference(key, old.get(key), new.get(key)) for key in message.keys]
+    return [KeyChange(key, old.get(key), new.get(key)) for key in message.keys]
 
 
 def _fate(fate: Fate) -> str:
@@ -136,7 +137,7 @@ def _fate(fate: Fate) -> str:
         case "rejected":
             return f"rejected to `{fate.to}`{by} ({fate.reason})"
         case "no_queue":
-            return "there is no such queue"
+            return "no such queue"
         case "not_read":
             return "no route reads its queue"
         case _:
@@ -154,11 +155,8 @@ def _summary(comparison: Comparison, messages: Sequence[Rerouted], samples: int)
     )
     if not samples:
         return f"{counts}."
-    return f"{counts}; {len(messages)} of {counted(samples, 'message')} fare otherwise."
-
-
-def _tried(samples: int) -> str:
-    return f"; all of {counted(samples, 'message')} fare alike" if samples else ""
+    changed = f"{len(messages)} of {counted(samples, 'message')} would be routed differently"
+    return f"{counts}; {changed}."
 
 
 def _names(noun: str, names: Sequence[str]) -> str:

@@ -1,9 +1,9 @@
 """
-Which routes have changed places, where that can matter.
+Finds routes that changed places where it can matter.
 
-The first route that matches takes a message. So it matters which of two routes comes first if they
-read the same queue and a message could match both. As few routes as possible are said to have
-moved: those outside the longest run of routes that kept their order.
+The first route that matches takes a message, so the order of two routes matters if they read the
+same queue and a message could match both. As few routes as possible are reported as moved: those
+outside the longest run of routes that kept their order.
 """
 
 from bisect import bisect_left
@@ -15,28 +15,28 @@ from lambdo_router.config.lint.overlap import Overlap, overlap
 from lambdo_router.core.routing import Route
 
 MOST_OTHERS = 10
-"""Routes that are named as passed by one."""
-_MOST_LOOKS = 100_000
-"""Pairs of routes whose patterns are looked at; further ones are said to overlap."""
+"""Routes that are listed as passed by one."""
+_MOST_COMPARED = 100_000
+"""Pairs of routes whose patterns are compared; further ones are taken to overlap."""
 
 Where = Literal["before", "after"]
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A route that has changed places with others, so that messages may go another way."""
+    """A route that changed places with others, so that it may take other messages."""
 
     route: str
     where: Where
-    """Where it stands now, seen from the others."""
+    """Its new position relative to the others."""
     others: tuple[str, ...]
     """At most `MOST_OTHERS`, in their new order."""
     certain: bool = True
-    """False if that only matters to a message with several values in a field."""
+    """False if it only affects messages with several values in one field."""
 
 
 def moves(old: Sequence[Route], new: Sequence[Route]) -> Iterator[Move]:
-    """The moves that lead from the old order to the new one, by the new order of the routes."""
+    """Yield the moves that lead from the old order to the new one, in the new order."""
     before = {route.name: (at, route) for at, route in enumerate(old)}
     common = tuple(route for route in new if route.name in before)
     places = [before[route.name][0] for route in common]
@@ -51,21 +51,21 @@ def moves(old: Sequence[Route], new: Sequence[Route]) -> Iterator[Move]:
 
 @dataclass(slots=True)
 class _Order:
-    """The routes that both tables have, in the new order, with their places in the old one."""
+    """The routes of both tables, in the new order, with their positions in the old one."""
 
     routes: tuple[Route, ...]
     before: Mapping[str, Route]
     places: Sequence[int]
-    _looks: int = field(default=0, init=False)
+    _compared: int = field(default=0, init=False)
 
     def passed_by(self, at: int, stayed: frozenset[int]) -> dict[tuple[Where, bool], list[str]]:
-        """The routes that one has passed, by where it stands now and whether that is certain."""
+        """Return the routes that one has passed, by its new position and whether it is certain."""
         passed: dict[tuple[Where, bool], list[str]] = {}
         for other in range(len(self.routes)):
-            # Of two routes that both moved, the first tells.
-            told = other < at and other not in stayed
+            # If both routes moved, the first reports it.
+            reported = other < at and other not in stayed
             kept = (self.places[at] < self.places[other]) == (at < other)
-            if other == at or told or kept:
+            if other == at or reported or kept:
                 continue
             found = self._meeting(self.routes[at], self.routes[other])
             if found == "never":
@@ -77,21 +77,21 @@ class _Order:
         return passed
 
     def _meeting(self, one: Route, other: Route) -> Overlap:
-        """Whether a message could have met both routes before, and can now."""
+        """Return whether a message could match both routes, before and now."""
         queues = set(one.queues) & set(other.queues)
         earlier = set(self.before[one.name].queues) & set(self.before[other.name].queues)
         if not queues & earlier:
             return "never"
-        self._looks += 1
-        return overlap(one.match, other.match) if self._looks <= _MOST_LOOKS else "maybe"
+        self._compared += 1
+        return overlap(one.match, other.match) if self._compared <= _MOST_COMPARED else "maybe"
 
 
 def _longest_rise(places: Sequence[int]) -> frozenset[int]:
-    """The positions of a longest run of places, with gaps, that only goes up."""
+    """Return the positions of a longest increasing subsequence of places."""
     ends: list[int] = []
-    """The lowest place that a run of each length can end with."""
+    """The lowest place at the end of a run of each length."""
     at_end: list[int] = []
-    """And its position."""
+    """The position of that place."""
     previous: list[int] = []
     for position, place in enumerate(places):
         length = bisect_left(ends, place)
