@@ -124,7 +124,7 @@ def test_what_tests_name_and_a_link_leads_out_shows_nothing(
     tests.write_text(TESTS.replace("ROUTES", routes).replace("MESSAGE", message))
 
     result = run("test", str(folder))
-    assert "leads out of the folder that the path names" in result.output
+    assert "leads out of the folder of the path" in result.output
     assert SECRET not in result.output
 
 
