@@ -217,6 +217,8 @@ def test_whatever_gets_lost_no_message_does(
     assert (shop.bodies(shop.orders), shop.bodies(shop.aside)) == there_and_here
     assert replayed.exit_code == (1 if said else 0)
     assert f"on both queues: message {shop.ids[0]}: {said}" in replayed.stdout or not said
+    ended = "error: a message is, or may be, on both queues"
+    assert (ended in replayed.stderr) is bool(said)
 
 
 def no_delay(*_: object) -> float:
@@ -267,44 +269,40 @@ def test_a_second_ctrl_c_ends_it_at_once_and_says_which_message_was_under_way(
     assert shop.bodies(shop.aside) == ["a", "b"]
 
 
-def test_no_is_taken_for_an_answer(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    async def ask(question: str, _: object) -> bool:
-        asked.append(question)
-        return False
-
-    monkeypatch.setattr("lambdo_router.cli.rejected.session.is_interactive", lambda: True)
-    monkeypatch.setattr(replay, "ask", ask)
-    shop.reject("a")
-
-    replayed = shop.run("replay", str(shop.routes))
-
-    assert asked == ["Send them?"]
-    assert (replayed.exit_code, replayed.stdout) == (1, "0 messages replayed\n")
-    assert replayed.stderr.endswith("nothing was sent; all messages are back on the queue\n")
-    assert shop.bodies(shop.aside) == ["a"]
-
-
-def test_who_has_more_than_is_held_at_once_is_asked_about_all(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("count", "question", "said"),
+    [
+        pytest.param(1, "Send them?", "0 messages replayed\n", id="no"),
+        pytest.param(
+            12,
+            "Send them, and those that follow?",
+            "12 messages replayed: 12 to orders\n",
+            id="yes-to-more-than-is-held-at-once",
+        ),
+    ],
+)
+def test_a_replay_asks_once_before_it_sends(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, count: int, question: str, said: str
 ) -> None:
     asked: list[str] = []
 
     async def ask(question: str, _: object) -> bool:
         asked.append(question)
-        return True
+        return count > 1
 
     monkeypatch.setattr("lambdo_router.cli.rejected.session.is_interactive", lambda: True)
     monkeypatch.setattr(replay, "ask", ask)
-    monkeypatch.setattr("lambdo_router.cli.rejected.replay.MOST_PLANNED", 10)
-    for n in range(12):
+    monkeypatch.setattr(replay, "MOST_PLANNED", 10)
+    for n in range(count):
         shop.reject(f"{n}")
 
     replayed = shop.run("replay", str(shop.routes))
 
-    assert asked == ["Send them, and those that follow?"]
-    assert replayed.stdout == "12 messages replayed: 12 to orders\n"
+    assert (asked, replayed.stdout) == ([question], said)
+    declined = "nothing was sent; all messages are back on the queue\n"
+    assert replayed.stderr.endswith(declined) is (count == 1)
+    assert replayed.exit_code == (1 if count == 1 else 0)
+    assert shop.bodies(shop.aside) == (["0"] if count == 1 else [])
 
 
 def test_a_replay_that_is_killed_loses_nothing(embedded: Embedded, tmp_path: Path) -> None:

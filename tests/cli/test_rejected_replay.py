@@ -109,43 +109,6 @@ async def order_of(queue: MemoryQueue) -> list[tuple[str, str | None]]:
     return found
 
 
-async def test_what_arrives_is_what_was_rejected() -> None:
-    scene = Scene()
-    originals = [f"{n % 7}" for n in range(25)]
-    scene.reject(*originals)
-
-    tally = await scene.replay()
-
-    assert scene.aside.empty
-    assert await contents(scene.source) == of(*originals)
-    assert tally == ReplayTally(replayed=Counter(orders=25))
-    assert tally.complete
-
-
-async def test_what_is_not_asked_for_or_has_no_target_is_back_at_once() -> None:
-    scene = Scene()
-    scene.reject("a", "b")
-    scene.reject("c", reason="schema_invalid")
-    scene.reject("d", reason="too_large")
-
-    tally = await scene.replay()
-
-    assert tally == ReplayTally(replayed=Counter(orders=2), skipped=Counter(nowhere=1), others=1)
-    assert not tally.complete
-    assert bodies(await contents(scene.aside)) == ["c", "d"]
-
-
-async def test_nothing_is_sent_that_was_not_agreed_to() -> None:
-    scene = Scene(agreed=False)
-    scene.reject("a")
-
-    tally = await scene.replay()
-
-    assert (tally.declined, scene.asked) == (True, [["a"]])
-    assert bodies(await contents(scene.aside)) == ["a"]
-    assert scene.source.empty
-
-
 async def test_nobody_is_asked_about_nothing() -> None:
     scene = Scene()
     scene.reject("a", reason="schema_invalid")
@@ -320,72 +283,6 @@ async def test_after_five_failures_in_a_row_the_rest_is_not_tried() -> None:
     assert bodies(await contents(scene.aside)) == [*"abcdefgh"]
 
 
-async def test_a_throttled_send_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "may_have_happened", lambda _: False)
-    monkeypatch.setattr(random, "random", lambda: 1.0)
-    scene = Scene()
-    scene.reject("a")
-    throttled = QueueUnavailable("throttled", retry_after=30.0)
-    scene.source.fail("send", QueueUnavailable("throttled"), throttled)
-
-    tally = await scene.replay()
-
-    assert tally == ReplayTally(replayed=Counter(orders=1))
-    assert [entry.at for entry in scene.source.ledger.entries] == [1.0 + 1.0 + 30.0]
-
-
-async def test_a_send_that_is_throttled_for_good_leaves_the_message(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(replay, "may_have_happened", lambda _: False)
-    scene = Scene()
-    scene.reject("a")
-    scene.source.fail("send", *[QueueUnavailable("throttled")] * queue_browser.TRIES)
-
-    tally = await scene.replay()
-
-    assert ([why for _, why in tally.failed], tally.both) == (["throttled"], [])
-    assert bodies(await contents(scene.aside)) == ["a"]
-
-
-async def test_a_send_without_an_answer_ends_the_replay_and_is_named() -> None:
-    scene = Scene()
-    scene.reject("a", "b")
-    scene.source.fail("send", QueueUnavailable("no answer"), after_effect=True)
-
-    tally = await scene.replay()
-
-    assert [why for _, why in tally.both] == ["it may have been sent: no answer"]
-    assert tally.stopped == "a message is, or may be, on both queues"
-    assert bodies(await contents(scene.source)) == ["a"]
-    assert bodies(await contents(scene.aside)) == ["a", "b"]
-
-
-async def test_a_delete_that_fails_ends_the_replay_and_is_named() -> None:
-    scene = Scene()
-    scene.reject("a", "b")
-    scene.aside.fail("delete", QueueRefused("no rights"))
-
-    tally = await scene.replay()
-
-    assert [why for _, why in tally.both] == ["sent, but not deleted: no rights"]
-    assert bodies(await contents(scene.source)) == ["a"]
-    assert bodies(await contents(scene.aside)) == ["b"]
-    await asyncio.sleep(queue_browser.LEASE)
-    assert bodies(await contents(scene.aside)) == ["a"]
-
-
-async def test_a_lost_answer_to_a_delete_does_no_harm() -> None:
-    scene = Scene()
-    scene.reject("a", "b")
-    scene.aside.fail("delete", QueueUnavailable("lost"), after_effect=True)
-
-    tally = await scene.replay()
-
-    assert (tally, scene.aside.empty) == (ReplayTally(replayed=Counter(orders=2)), True)
-    assert await contents(scene.source) == of("a", "b")
-
-
 async def test_when_the_queue_can_be_read_no_more_what_was_done_is_known() -> None:
     scene = Scene()
     scene.reject("a")
@@ -507,20 +404,6 @@ async def test_a_stop_ends_the_wait_for_the_next_turn() -> None:
     assert bodies(await contents(scene.aside)) == ["b"]
 
 
-async def test_a_stop_ends_the_wait_before_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "may_have_happened", lambda _: False)
-    scene = Scene()
-    scene.reject("a")
-    scene.source.fail("send", QueueUnavailable("throttled", retry_after=600.0))
-    asyncio.get_running_loop().call_later(10.0, scene.stop.set)
-
-    tally = await scene.replay()
-
-    assert asyncio.get_running_loop().time() == 10.0
-    assert [why for _, why in tally.failed] == ["throttled"]
-    assert bodies(await contents(scene.aside)) == ["a"]
-
-
 async def test_a_stop_while_somebody_is_asked_declines_nothing() -> None:
     scene = Scene()
     scene.reject("a")
@@ -537,26 +420,6 @@ async def test_a_stop_while_somebody_is_asked_declines_nothing() -> None:
 
 
 # FIFO queues
-
-
-def fifo_scene() -> Scene:
-    scene = Scene(place("rejected.fifo"), place("orders.fifo"))
-    for n in range(12):
-        scene.reject(f"a{n:02}", group="a")
-    scene.reject("b0", "b1", group="b")
-    return scene
-
-
-async def test_the_order_of_a_group_is_kept_though_its_messages_are_seen_ten_by_ten() -> None:
-    scene = fifo_scene()
-
-    tally = await scene.replay()
-
-    assert tally == ReplayTally(replayed=Counter({"orders.fifo": 14}))
-    assert scene.aside.empty
-    arrived = await order_of(scene.source)
-    assert [it for it in arrived if it[1] == "a"] == [(f"a{n:02}", "a") for n in range(12)]
-    assert [it for it in arrived if it[1] == "b"] == [("b0", "b"), ("b1", "b")]
 
 
 async def test_in_a_group_nothing_overtakes_a_message_that_could_not_be_sent() -> None:
@@ -581,6 +444,38 @@ async def test_a_fifo_queue_gets_a_message_once_though_the_answer_was_lost() -> 
 
     assert tally == ReplayTally(replayed=Counter({"orders.fifo": 2}))
     assert await order_of(scene.source) == [("a1", "a"), ("a2", "a")]
+
+
+@pytest.fixture
+def throttling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no failed send reach the queue, and pauses without jitter."""
+    monkeypatch.setattr(replay, "may_have_happened", lambda _: False)
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+
+
+@pytest.mark.usefixtures("throttling")
+@pytest.mark.parametrize(
+    ("pauses", "stop_at", "sent_at", "failed", "ended_at"),
+    [
+        pytest.param([0.0, 30.0], 600.0, [1.0 + 1.0 + 30.0], [], 32.0, id="sent-in-the-end"),
+        pytest.param([0.0] * queue_browser.TRIES, 600.0, [], ["throttled"], 8.0, id="for-good"),
+        pytest.param([600.0], 10.0, [], ["throttled"], 10.0, id="until-a-stop"),
+    ],
+)
+async def test_a_throttled_send_is_tried_again(
+    pauses: list[float], stop_at: float, sent_at: list[float], failed: list[str], ended_at: float
+) -> None:
+    scene = Scene()
+    scene.reject("a")
+    scene.source.fail("send", *[QueueUnavailable("throttled", retry_after=p) for p in pauses])
+    asyncio.get_running_loop().call_later(stop_at, scene.stop.set)
+
+    tally = await scene.replay()
+
+    assert asyncio.get_running_loop().time() == ended_at
+    assert [entry.at for entry in scene.source.ledger.entries] == sent_at
+    assert ([why for _, why in tally.failed], tally.both) == (failed, [])
+    assert bodies(await contents(scene.aside)) == ([] if sent_at else ["a"])
 
 
 async def test_one_lost_answer_is_enough_for_a_message_to_be_on_both_queues(
@@ -612,66 +507,60 @@ async def test_a_second_replay_completes_the_first_without_a_duplicate() -> None
     assert await order_of(scene.source) == [("a1", "a")]
 
 
-async def test_a_message_without_a_group_gets_one_of_its_own() -> None:
-    scene = Scene(place("rejected"), place("orders.fifo"))
-    scene.reject("a", "b")
+@pytest.mark.parametrize(
+    ("aside", "source", "group", "shared"),
+    [
+        pytest.param("rejected", "orders.fifo", None, False, id="a-group-of-its-own"),
+        pytest.param("rejected.fifo", "orders", "a", True, id="a-label-on-a-standard-queue"),
+    ],
+)
+async def test_between_kinds_of_queues_a_message_has_a_group(
+    aside: str, source: str, group: str | None, *, shared: bool
+) -> None:
+    scene = Scene(place(aside), place(source))
+    scene.reject("1", "2", group=group)
 
     await scene.replay()
 
-    groups = [group for _, group in await order_of(scene.source)]
-    assert None not in groups
-    assert len(set(groups)) == 2
-
-
-async def test_from_a_fifo_queue_to_a_standard_one_the_group_stays_as_a_label() -> None:
-    scene = Scene(place("rejected.fifo"), place("orders"))
-    scene.reject("a1", "a2", group="a")
-
-    await scene.replay()
-
-    assert await order_of(scene.source) == [("a1", "a"), ("a2", "a")]
+    (_, first), (_, second) = await order_of(scene.source)
+    assert None not in (first, second)
+    assert (first == second) is shared
+    assert group in (first, None)
 
 
 # Rehearsals
 
 
-async def rehearsal(scene: Scene, **options: Any) -> tuple[list[str], ReplayTally]:
-    told: list[str] = []
-    async with browse(scene.aside, scene.stop) as browser:
-        going = Replay(browser, lambda m: read_rejected(m, Sources()), scene.target, 0.0, **options)
-        await going.rehearse(lambda planned: told.append(planned.rejected.message.body))
-    return told, going.tally
-
-
+@pytest.mark.parametrize(
+    ("most", "stopped", "told"),
+    [
+        pytest.param(None, "", [f"{n:02}" for n in range(25)], id="all"),
+        pytest.param(2, "", ["00", "01"], id="a-limit"),
+        pytest.param(None, "interrupted", [], id="interrupted"),
+    ],
+)
 async def test_a_rehearsal_says_everything_and_sends_nothing(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, most: int | None, stopped: str, told: list[str]
 ) -> None:
     monkeypatch.setattr(replay, "MOST_PLANNED", 10)
     scene = Scene()
     scene.reject(*(f"{n:02}" for n in range(25)))
     scene.reject("x", reason="too_large")
+    if stopped:
+        scene.stop.set()
+    said: list[str] = []
 
-    told, tally = await rehearsal(scene)
+    async with browse(scene.aside, scene.stop) as browser:
+        going = Replay(
+            *(browser, lambda m: read_rejected(m, Sources()), scene.target, 0.0), most=most
+        )
+        await going.rehearse(lambda planned: said.append(planned.rejected.message.body))
 
-    assert told == [f"{n:02}" for n in range(25)]
-    assert tally == ReplayTally(replayed=Counter(orders=25), skipped=Counter(nowhere=1))
+    assert said == told
+    assert going.tally == ReplayTally(
+        replayed=Counter({"orders": len(told)} if told else {}),
+        skipped=Counter(nowhere=1) if len(told) == 25 else Counter(),
+        stopped=stopped,
+    )
     assert scene.source.empty
     assert len(bodies(await contents(scene.aside))) == 26
-
-
-async def test_a_rehearsal_keeps_to_the_limit() -> None:
-    scene = Scene()
-    scene.reject("a", "b", "c")
-
-    told, _ = await rehearsal(scene, most=2)
-
-    assert told == ["a", "b"]
-
-
-async def test_a_rehearsal_may_be_interrupted() -> None:
-    scene = Scene()
-    scene.stop.set()
-
-    _, tally = await rehearsal(scene)
-
-    assert tally.stopped == "interrupted"

@@ -102,18 +102,6 @@ def test_what_sqs_has_moved_from_a_reject_queue_was_the_routers_before() -> None
     assert (found.reason, found.source, found.source_arn) == ("unmatched", "orders", None)
 
 
-def test_a_message_that_nothing_is_said_of_is_unknown() -> None:
-    found = read_rejected(message("m1"), _SOURCES)
-
-    assert found == Rejected(
-        message("m1"),
-        "unknown",
-        "no lambdo_rejection attribute",
-        original_id="m1",
-        at=1_700_000_000.123,
-    )
-
-
 def without(key: str) -> dict[str, Any]:
     return {name: value for name, value in _WRITTEN.items() if name != key}
 
@@ -309,25 +297,6 @@ def test_several_filters_mean_what_each_of_them_means(rejected: Rejected, filter
     each = [alone(filters).select(rejected, 100.0) for alone in _ALONE]
 
     assert filters.select(rejected, 100.0) is all(each)
-
-
-@given(_rejected, _filters, _names)
-def test_one_more_name_in_a_filter_loses_no_message(
-    rejected: Rejected, filters: Filters, name: str
-) -> None:
-    if not filters.sources:
-        return
-    wider = replace(filters, sources={*filters.sources, name})
-
-    assert wider.select(rejected, 100.0) or not filters.select(rejected, 100.0)
-
-
-@given(_rejected, st.floats(0, 100))
-def test_every_message_is_either_old_or_new(rejected: Rejected, age: float) -> None:
-    old = Filters(older_than=age).select(rejected, 100.0)
-    new = Filters(newer_than=age).select(rejected, 100.0)
-
-    assert (old or new) is (rejected.at is not None)
 
 
 # The way back
