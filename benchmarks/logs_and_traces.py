@@ -37,8 +37,7 @@ from lambdo_router.core.journal import Level
 from lambdo_router.core.routing import Queue
 from lambdo_router.engine.router import Limits
 from lambdo_router.telemetry.logs import configure_logs
-from lambdo_router.telemetry.tracing.messages import MOST
-from lambdo_router.telemetry.tracing.spans import Spans
+from lambdo_router.telemetry.tracing.spans import MOST_MESSAGES, Spans
 
 ROUNDS = 7
 BATCH = 25
@@ -139,7 +138,7 @@ def open_spans() -> float:
     """Bytes of one message with an open span."""
     provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
     spans = Spans(provider.get_tracer("lambdo_router"))
-    received = [journal.Received("q", message(f"{n:036d}")) for n in range(MOST)]
+    received = [journal.Received("q", message(f"{n:036d}")) for n in range(MOST_MESSAGES)]
     gc.collect()
     tracemalloc.start()
     for fact in received:
@@ -149,7 +148,7 @@ def open_spans() -> float:
     gc.collect()
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return used / MOST
+    return used / MOST_MESSAGES
 
 
 def quiet_fact() -> float:

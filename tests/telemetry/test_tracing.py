@@ -25,7 +25,7 @@ from lambdo_router.core.ports import MachineEnd
 from lambdo_router.core.profile import Profile
 from lambdo_router.core.routing import Queue, Refused, Routed
 from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Rejection, Retry
-from lambdo_router.telemetry.tracing import batches, messages
+from lambdo_router.telemetry.tracing import spans as spans_module
 from lambdo_router.telemetry.tracing.spans import Spans
 
 SENDER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -445,8 +445,8 @@ def test_facts_about_what_is_not_known_are_let_go(recorder: Recorder) -> None:
 def test_what_is_never_settled_does_not_fill_the_memory(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "MOST", 5)
-    monkeypatch.setattr(batches, "MOST", 2)
+    monkeypatch.setattr(spans_module, "MOST_MESSAGES", 5)
+    monkeypatch.setattr(spans_module, "MOST_BATCHES", 2)
     for number in range(10):
         tell(recorder, journal.Received("q", message(f"m{number}")), decided(f"m{number}"))
         tell(recorder, journal.BatchClosed(batch_of(f"m{number}"), f"b{number}", 0.0))

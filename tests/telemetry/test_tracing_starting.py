@@ -26,9 +26,8 @@ from lambdo_router import __version__
 from lambdo_router.admin.serving import serve
 from lambdo_router.core import journal
 from lambdo_router.telemetry.logs import configure_logs
-from lambdo_router.telemetry.tracing import traces
+from lambdo_router.telemetry.tracing import is_asked_for, traces, unsupported
 from lambdo_router.telemetry.tracing.export import Export, resource_of
-from lambdo_router.telemetry.tracing.starting import is_asked_for, unsupported
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 
@@ -70,7 +69,7 @@ def test_traces_need_an_endpoint(environment: dict[str, str], *, expected: bool)
         pytest.param({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER", id="zipkin"),
         pytest.param({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "4318", id="grpc"),
         pytest.param(
-            {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "is no URL", id="no-scheme"
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "is not a URL", id="no-scheme"
         ),
     ],
 )

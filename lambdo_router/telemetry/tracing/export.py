@@ -1,9 +1,9 @@
 """
-The SDK: what is told of this process with every span, and how spans get to the collector.
+The SDK: the attributes of this process, and the way of spans to the collector.
 
-Everything is as the standard variables have it (OTEL_EXPORTER_OTLP_*, OTEL_BSP_*,
-OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES, ...), which the SDK reads by itself. It exports from
-a thread of its own and drops spans when its queue is full: no message ever waits for a collector.
+The SDK reads the standard variables itself (OTEL_EXPORTER_OTLP_*, OTEL_BSP_*, OTEL_TRACES_SAMPLER,
+OTEL_RESOURCE_ATTRIBUTES, ...). It exports from its own thread and drops spans when its queue is
+full, so no message ever waits for a collector.
 """
 
 import asyncio
@@ -24,22 +24,21 @@ from lambdo_router.telemetry.tracing.spans import Spans
 log = structlog.get_logger()
 
 _PATIENCE: Final = 3.0
-"""Seconds that the last spans have to reach the collector; Fly's kill_timeout has to allow them."""
+"""Seconds for the last spans to reach the collector; Fly's kill_timeout has to allow for them."""
 
 
 class Export:
-    """The SDK of this process. Raises whatever the SDK raises for what it cannot make sense of."""
+    """The SDK of this process. Raises what the SDK raises for variables that it cannot parse."""
 
     def __init__(self, environment: Mapping[str, str], patience: float = _PATIENCE) -> None:
-        # Not the SDK's global provider, nor its handler of the end of the process: both are for
-        # programs that do not know where their parts begin and end.
+        # Neither the SDK's global provider nor its exit handler: this process closes it in order.
         self._provider = TracerProvider(resource=resource_of(environment), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._patience = patience
         self.spans = Spans(self._provider.get_tracer("lambdo_router", __version__))
 
     async def aclose(self) -> None:
-        """End what is open, and send it within the patience."""
+        """End the open spans and send them, for a bounded time."""
         self.spans.end()
         loop, sent = asyncio.get_running_loop(), asyncio.Event()
 
@@ -48,7 +47,7 @@ class Export:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(sent.set)
 
-        # In a thread that nobody joins: the SDK goes on for longer than it is told to.
+        # In a thread that nobody joins, since the SDK can exceed the timeout it is given.
         threading.Thread(target=send, name="last-traces", daemon=True).start()
         try:
             async with asyncio.timeout(self._patience):
@@ -58,7 +57,7 @@ class Export:
 
 
 def resource_of(environment: Mapping[str, str]) -> Resource:
-    """What is told of this process, by Fly and the package; OTEL_* variables win."""
+    """Return the attributes of this process, from Fly and the package; OTEL_* variables win."""
     known = {
         "service.name": "lambdo-router",
         "service.version": __version__,
