@@ -24,7 +24,7 @@ from pathlib import Path
 from measuring import Column, Table, Target, cpu_seconds_of, full_or_quick, median, tell
 from real_router import APP, Services
 
-from lambdo_router.local.sqs_server.ledger import Entry
+from lambdo_router.local.sqs_server import LedgerEntry
 
 MESSAGES = full_or_quick(20_000, 500)
 ROUNDS = full_or_quick(2, 1)
@@ -71,7 +71,7 @@ class Bench:
     process: asyncio.subprocess.Process | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def note(self, entry: Entry) -> None:
+    def note(self, entry: LedgerEntry) -> None:
         """Count; the clock runs from the first receive to the last delete."""
         if entry.kind == "received" and not self.first_at and self.process is not None:
             self.first_at = time.perf_counter()

@@ -52,7 +52,7 @@ async def measure(machines: int, kilobytes: int) -> Table:
             await asyncio.sleep(1)
         await asyncio.sleep(RUNS_FOR / 2)
         gc.collect()
-        growth, level = _resident() - before, router.levels().queues[0]
+        growth, level = _resident() - before, router.snapshot().queues[0]
         await countdown.done.wait()
     lists = Counter(int(at) for at, call in fly.calls if call == "list")
     rows = [

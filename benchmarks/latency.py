@@ -15,6 +15,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -23,8 +24,7 @@ from pathlib import Path
 from measuring import Column, Table, Target, cpu_seconds_of, full_or_quick, percentile, tell
 from real_router import APP, Services, process, router
 
-from lambdo_router.local.machines_server import Calls
-from lambdo_router.local.machines_server.calls import Call
+from lambdo_router.local.machines_server import ApiCall
 
 MESSAGES = full_or_quick(100, 10)
 """In each round."""
@@ -66,20 +66,20 @@ while True:
 """
 
 
-class Watched(Calls):
-    """Tells at once when a create comes in."""
+class Watched(deque[ApiCall]):
+    """The newest calls; sets `created` as soon as a create comes in."""
 
     def __init__(self) -> None:
-        super().__init__(kept=1000)
+        super().__init__(maxlen=1000)
         self.created = asyncio.Event()
         self.at = 0.0
 
-    def note(self, call: Call) -> None:
-        """A call has come in."""
+    def append(self, call: ApiCall) -> None:
+        """Note a call that has come in."""
         if call.action == "create" and not self.created.is_set():
             self.at = time.perf_counter()
             self.created.set()
-        super().note(call)
+        super().append(call)
 
 
 @dataclass(slots=True)

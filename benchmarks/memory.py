@@ -30,7 +30,7 @@ from measuring import (
 )
 from real_router import APP, Services, router
 
-from lambdo_router.local.sqs_server import Entry
+from lambdo_router.local.sqs_server import LedgerEntry
 
 SETTLING = 3.0
 """Seconds in which a router that is ready has made all its threads and clients."""
@@ -79,7 +79,7 @@ class Account:
     enough: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when as many as wanted have been received."""
 
-    def notice(self, entry: Entry) -> None:
+    def notice(self, entry: LedgerEntry) -> None:
         """Count."""
         if entry.kind == "received":
             self.received.add(entry.message_id)

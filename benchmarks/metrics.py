@@ -18,8 +18,12 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
+
+from scripted_runner import ScriptedRunner
 from virtual import Countdown
 
 from lambdo_router.adapters.fly import FlyMachines
@@ -37,11 +41,10 @@ from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     RateLimits,
-    ScriptedRunner,
     machines_app,
 )
 from lambdo_router.local.names import LOCAL_KEYS
-from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
+from lambdo_router.local.sqs_server import NewMessage, Sqs, sqs_app
 from lambdo_router.service.running import no_changes
 from lambdo_router.telemetry.metrics import Metrics
 
@@ -76,7 +79,7 @@ async def run_servers(token: str) -> None:
         print(json.dumps([sqs_url, sqs.account, fly_url]), flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             for _ in range(MESSAGES):
-                sqs.send("q", Outgoing(BODY, {}), time.time())
+                sqs.send("q", NewMessage(BODY, {}), time.time())
             print("sent", flush=True)
 
 

@@ -88,7 +88,7 @@ class Looking:
         self.router: Router | None = None
         self.overview, self.changes = Overview(time.time), Changes()
         self.page = Page(
-            lambda: self.overview.status(self.router.levels() if self.router else NOTHING),
+            lambda: self.overview.status(self.router.snapshot() if self.router else NOTHING),
             self.changes,
         )
         self._observers = journal.all_of(self.page.observe, self.changes.observe)

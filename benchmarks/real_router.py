@@ -15,20 +15,20 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
+
 import httpx
+from scripted_runner import ScriptedRunner
 
 from lambdo_router.admin.serving import serve
 from lambdo_router.local.faults import FaultPlan
 from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
-    Platform,
     RateLimits,
-    ScriptedRunner,
     machines_app,
 )
-from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
-from lambdo_router.local.sqs_server.ledger import Ledger
+from lambdo_router.local.sqs_server import Ledger, NewMessage, Sqs, sqs_app
 
 TOKEN = "a-token"  # noqa: S105 - of the server beside
 APP = "jobs"
@@ -50,7 +50,7 @@ class Services:
     def __post_init__(self) -> None:
         limits = RateLimits(enabled=not self.unlimited)
         access = Access({TOKEN: {APP}})
-        self.machines = MachinesServer(ScriptedRunner(), access, Platform(), limits)
+        self.machines = MachinesServer(ScriptedRunner(), access, limits=limits)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -71,7 +71,7 @@ class Services:
         """Messages without attributes."""
         now = time.time()
         for _ in range(count):
-            self.sqs.send(queue, Outgoing(body, {}), now)
+            self.sqs.send(queue, NewMessage(body, {}), now)
 
     def environment(self, **more: str) -> dict[str, str]:
         """What leads a process here, and nowhere else."""

@@ -23,14 +23,13 @@ from pathlib import Path
 
 from measuring import Column, Table, Target, full_or_quick, median, tell
 from sample_routes import write_routes_file
-from virtual import ForgetfulFly
+from virtual import ForgetfulFly, MemoryQueue
 
 from lambdo_router.config.load import LoadedRoutes, load_routes
 from lambdo_router.config.watch import QUIET
 from lambdo_router.core import journal
 from lambdo_router.core.routing import Queue
 from lambdo_router.engine.router import Limits, Router
-from lambdo_router.local.memory_queue import MemoryQueue
 from lambdo_router.service.observers import Observers
 from lambdo_router.service.running import tables
 
@@ -148,7 +147,7 @@ async def routed(file: Path) -> AsyncIterator[tuple[Traffic, Swaps]]:
     also = journal.all_of(traffic.observe, swaps.observe)
     lookout = Observers(first, reload, also)
     router = Router(first.table, opened, ForgetfulFly(), lookout.observe, limits=_FAST)
-    lookout.look_at(router.levels)
+    lookout.look_at(router.snapshot)
     changes = tables(load, first, reload, lookout.observe, lookout.reloading.nothing_new)
     running = asyncio.create_task(router.run(stop, changes))
     try:

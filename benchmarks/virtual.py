@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 
 from building import profile, route, table
+from memory_queue import MemoryQueue
 from scenario import WALL, ScriptedLauncher, SpiedQueue
 from virtual_time import VirtualLoop
 
@@ -28,7 +29,6 @@ from lambdo_router.core.machine import Machine, MachineRequest
 from lambdo_router.core.message import Message
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.engine.router import Limits, Router
-from lambdo_router.local.memory_queue import MemoryQueue
 from lambdo_router.service.running import no_changes
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Countdown",
     "ForgetfulFly",
     "LightQueue",
+    "MemoryQueue",
     "on_virtual_time",
     "profile",
     "route",

@@ -127,7 +127,7 @@ async def play(
 
     # Short polls, because shutdown waits for the poll in flight.
     async with local_stack(folder, limits=_LIMITS, poll_seconds=0) as stack:
-        stack.machines.platform.observers.append(machine_event)
+        stack.machines.observers.append(machine_event)
         if view is not None:
             stack.machines.on_line = view.output
         sent = await stack.send(table, samples)

@@ -142,7 +142,7 @@ async def _dev(
             ),
         ) as stack:
             stack.create_queues(first.table)
-            stack.machines.platform.observers.append(view.machine_event)
+            stack.machines.observers.append(view.machine_event)
             stack.machines.on_line = view.output
             for what, text in _greeting(path, images, stack, first.table):
                 view.note(what, text)

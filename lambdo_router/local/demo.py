@@ -1,8 +1,9 @@
 """
-What is needed to play each message, what became of it, and whether that is what its file expects.
+What `demo` needs: the example files, what became of each message, and how that differs from what
+its file expects.
 
-`Outcomes` listens to the router's journal and to the Machines, and keeps the latest of what is
-known of each message. Pure: it asks nobody, and whoever waits for the end asks it.
+`Outcomes` observes the router's journal and the Machines, and keeps the latest state of each
+message.
 """
 
 from collections import defaultdict
@@ -25,23 +26,23 @@ _PACKAGED: Final = "example"
 
 
 class NoExample(LambdoError):
-    """The example files are not where they belong."""
+    """The example files are missing."""
 
 
 def example_folder() -> Path:
-    """The folder of routes.example.yaml, schemas/ and examples/. Raises NoExample."""
+    """Return the folder of routes.example.yaml, schemas/ and examples/. Raises NoExample."""
     package = Path(lambdo_router.__file__).parent
     for folder in (package / _PACKAGED, package.parent):
         if (folder / ROUTES_FILE).is_file():
             return folder
     raise NoExample(
         f"{ROUTES_FILE} is neither in {package / _PACKAGED} nor in {package.parent}; "
-        "this installation is not complete: install lambdo-router anew"
+        "this installation is not complete: reinstall lambdo-router"
     )
 
 
 def runtime_of(table: RoutingTable, sample: Sample) -> Runtime | None:
-    """The runtime that calls the function of the route that the sample expects to take, if one."""
+    """Return the runtime that calls the function of the route that the sample expects, if any."""
     expected = sample.expect.route if sample.expect is not None else None
     for route in table.routes:
         if route.name == expected and route.profile.command is None:
@@ -67,12 +68,12 @@ class Outcome:
 
     @property
     def is_final(self) -> bool:
-        """Settled for good, and its Machine, if it got one, has ended."""
+        """Whether it is settled for good, and its Machine, if it got one, has ended."""
         has_ended = self.machine is None or self.exit_code is not None
         return self.settlement is not None and has_ended
 
     def missing(self) -> str:
-        """What is still to come before the outcome is final; empty if nothing is."""
+        """Return what is still missing before the outcome is final; empty if nothing is."""
         if not self.received:
             return "the router has not received it"
         if self.settlement is None:
@@ -92,19 +93,19 @@ class Outcomes:
         outcome = self._of.get(message_id, Outcome())
         if outcome.machine is None:
             return outcome
-        # A quick Machine may be over before the router has heard that it was created.
+        # A quick Machine may end before the router has heard that it was created.
         return replace(outcome, exit_code=self._exit_codes.get(outcome.machine))
 
     def are_final(self, message_ids: Iterable[str]) -> bool:
-        """Whether nothing more is to come for any of these."""
+        """Return whether all of these are final."""
         return all(self[message_id].is_final for message_id in message_ids)
 
     def machine_ended(self, machine_id: str, exit_code: int) -> None:
-        """A Machine's command has ended, for good."""
+        """Note that a Machine's command has ended."""
         self._exit_codes[machine_id] = exit_code
 
     def observe(self, fact: journal.Fact) -> None:
-        """Take note of a fact of the journal: an Observer."""
+        """Note a fact of the journal: an Observer."""
         match fact:
             case journal.Received(message=message):
                 self._note((message.id,), received=True)
@@ -147,7 +148,7 @@ class Outcomes:
             case Leave(reason=reason, detail=detail):
                 changes = {"settlement": "left", "reason": reason, "detail": detail}
             case Retry(why=why):
-                changes = {"settlement": None, "detail": f"to be tried again: {why}"}
+                changes = {"settlement": None, "detail": f"will be retried: {why}"}
             case unreachable:
                 assert_never(unreachable)
         self._note((message_id,), **changes)
@@ -158,7 +159,7 @@ class Outcomes:
 
 
 def differences(expected: Expectation, outcome: Outcome) -> Iterator[str]:
-    """Where the outcome is not as expected, in words; nothing if it is."""
+    """Yield, in words, where the outcome is not as expected."""
     for name in ("route", "reason", "exit_code", "events", "settlement"):
         wanted, is_ = getattr(expected, name), getattr(outcome, name)
         if wanted is not None and wanted != is_:

@@ -15,12 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lambdo_router.admin.hosts import Hosts
 
-_HOSTS = Hosts()
-
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """An ASGI app in front of another, that only who means this very server gets to."""
+    """An ASGI app in front of another that refuses requests from foreign pages."""
 
     app: ASGIApp
 
@@ -35,7 +33,7 @@ class Door:
 
 def _refusal(headers: Headers) -> str:
     hosts, origins = headers.getlist("host"), headers.getlist("origin")
-    if len(hosts) != 1 or not _HOSTS.allow(hosts[0]):
+    if len(hosts) != 1 or not Hosts().allow(hosts[0]):
         name = ", ".join(hosts)[:100]
         return f"this server is not known as {name!r}; call it by its address, or as localhost"
     if any(origin.lower() != f"http://{hosts[0]}".lower() for origin in origins):

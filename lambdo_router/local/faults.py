@@ -1,14 +1,14 @@
 """
-What may go wrong between a client and a service, on purpose and repeatably.
+What may go wrong between a client and a service, deliberately and repeatably.
 
 A `FaultPlan` decides for each call whether it goes wrong, and how. The n-th call of an action has
 its own random numbers, drawn from the seed, the action and n: however calls interleave, the
-same seed meets the n-th call with the same fault. What was done to whom is kept in `injected`,
-so that a test can tell a duplicate that a fault explains from one that is a mistake.
+same seed gives the n-th call the same fault. `injected` records every fault, so that a test can
+tell a duplicate that a fault explains from a mistake.
 
-`FaultyApp` carries the plan out around an ASGI app that is served by `serving.serve`. Faults on
-the connection are its business alone; `Partial` concerns single entries of a batch call, and is
-left to the app, which finds it with `injected(scope)`.
+`FaultyApp` carries the plan out around an ASGI app that is served by `serving.serve`. It alone
+handles faults of the connection; `Partial` concerns single entries of a batch call, and is left to
+the app, which finds it with `injected(scope)`.
 """
 
 import asyncio
@@ -23,9 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lambdo_router.admin.serving import cut, disconnected
 
-ANY = "*"
-_BATCH = "Batch"
-"""How the names of actions end that have entries."""
+_ANY = "*"
 _INJECTED = "lambdo.injected"
 
 
@@ -38,8 +36,8 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """No effect; the answer is this status, 500 or 503, in the service's own words."""
+class ErrorAnswer:
+    """No effect; the answer has this status, with the service's own text."""
 
     status: int = 500
 
@@ -79,7 +77,7 @@ class Silence:
     """No effect and no answer: the connection stays open until the client gives up."""
 
 
-Fault = Delay | Answer | Throttle | Cut | LoseAnswer | Partial | Silence
+Fault = Delay | ErrorAnswer | Throttle | Cut | LoseAnswer | Partial | Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +86,13 @@ class Rate:
 
     fault: Fault
     share: float
-    service: str = ANY
-    action: str = ANY
+    service: str = _ANY
+    action: str = _ANY
 
     def concerns(self, service: str, action: str) -> bool:
-        if isinstance(self.fault, Partial) and not action.endswith(_BATCH):
+        if isinstance(self.fault, Partial) and not action.endswith("Batch"):
             return False
-        return self.service in (ANY, service) and self.action in (ANY, action)
+        return self.service in (_ANY, service) and self.action in (_ANY, action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +112,13 @@ class Injected:
         return type(self.fault).__name__
 
     def seconds(self) -> float:
-        """How long a Delay takes; 0.0 for every other fault."""
+        """Return how long a Delay takes; 0.0 for every other fault."""
         if not isinstance(self.fault, Delay):
             return 0.0
         return random.Random(self.seed).uniform(self.fault.least, self.fault.most)  # noqa: S311 # no secret
 
     def entries(self, count: int) -> frozenset[int]:
-        """Which positions of a batch of `count` entries fail; none unless this is a Partial."""
+        """Return which positions of a batch of `count` entries a Partial makes fail."""
         if not isinstance(self.fault, Partial) or count == 0:
             return frozenset()
         dice = random.Random(self.seed)  # noqa: S311 # no secret
@@ -133,7 +131,7 @@ class FaultPlan:
     """
     Which calls go wrong. `rates` and `latency` may be replaced at any time.
 
-    Where several rates concern one call their shares add up, in order; beyond 1 nothing is left.
+    If several rates concern one call their shares add up, in order; nothing is left beyond 1.
     """
 
     seed: int = 0
@@ -141,42 +139,30 @@ class FaultPlan:
     latency: float = 0.0
     """Seconds that every call takes longer, faulty or not."""
     injected: list[Injected] = field(default_factory=list)
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter, repr=False)
+    """How often each (service, action) was called so far."""
     _scripted: defaultdict[tuple[str, str], deque[Fault]] = field(
         default_factory=lambda: defaultdict(deque), repr=False
     )
-    _calls: Counter[tuple[str, str]] = field(default_factory=Counter, repr=False)
 
     def script(self, service: str, action: str, *faults: Fault) -> None:
-        """The next calls of this action meet these faults, one each, before any rate counts."""
+        """Let the next calls of this action meet these faults, one each, before any rate counts."""
         self._scripted[service, action].extend(faults)
 
     def decide(self, service: str, action: str, now: float) -> Injected | None:
-        """What the next call of this action meets; None: nothing. `now` is for the record only."""
-        self._calls[service, action] += 1
-        number = self._calls[service, action]
+        """Return what the next call of this action meets, if anything. `now` is only recorded."""
+        self.calls[service, action] += 1
+        number = self.calls[service, action]
         seed = f"{self.seed}/{service}/{action}/{number}"
-        fault = self._next_fault(service, action, seed)
+        scripted = self._scripted.get((service, action))
+        fault = scripted.popleft() if scripted else self._drawn(service, action, seed)
         if fault is None:
             return None
         met = Injected(service, action, number, fault, now, seed)
         self.injected.append(met)
         return met
 
-    def calls(self, service: str, action: str) -> int:
-        """How often this action was called so far."""
-        return self._calls[service, action]
-
-    def all_calls(self, service: str) -> int:
-        """How many calls a service got so far."""
-        return sum(count for (called, _), count in self._calls.items() if called == service)
-
-    def tally(self) -> Counter[tuple[str, str, str]]:
-        """How many calls met what, by (service, action, kind of fault)."""
-        return Counter((met.service, met.action, met.kind) for met in self.injected)
-
-    def _next_fault(self, service: str, action: str, seed: str) -> Fault | None:
-        if scripted := self._scripted.get((service, action)):
-            return scripted.popleft()
+    def _drawn(self, service: str, action: str, seed: str) -> Fault | None:
         rates = [rate for rate in self.rates if rate.concerns(service, action)]
         if not rates:
             return None
@@ -190,7 +176,7 @@ class FaultPlan:
 
 
 def injected(scope: MutableMapping[str, Any]) -> Injected | None:
-    """The fault that the request of this scope has met, for those that the app carries out."""
+    """Return the fault that the request of this scope has met, for the app to carry out."""
     met: Injected | None = scope.get(_INJECTED)
     return met
 
@@ -198,17 +184,17 @@ def injected(scope: MutableMapping[str, Any]) -> Injected | None:
 @dataclass(slots=True)
 class FaultyApp:
     """
-    `app` as its clients see it under a plan: an ASGI app itself, to be served by `serve`.
+    `app` under a plan: an ASGI app itself, to be served by `serve`.
 
-    `action` names the call from its scope, and `refusal` words an Answer or a Throttle as the
-    service would. With no plan in the way a request passes unchanged.
+    `action` names the call from its scope, and `refusal` words an ErrorAnswer or a Throttle as the
+    service would.
     """
 
     app: ASGIApp
     plan: FaultPlan
     service: str
     action: Callable[[Scope], str]
-    refusal: Callable[[Answer | Throttle], Response]
+    refusal: Callable[[ErrorAnswer | Throttle], Response]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -223,23 +209,26 @@ class FaultyApp:
         match met.fault if met else None:
             case None | Delay() | Partial():
                 await self.app(scope, receive, send)
-            case (Answer() | Throttle()) as refused:
+            case (ErrorAnswer() | Throttle()) as refused:
                 await self.refusal(refused)(scope, receive, send)
             case Cut():
-                cut(scope)
+                await _cut(scope, receive)
             case LoseAnswer(halfway):
                 await self.app(scope, receive, _half(send) if halfway else _nowhere)
-                cut(scope)
+                await _cut(scope, receive)
             case Silence():
                 await disconnected(receive)
             case unreachable:
                 assert_never(unreachable)
-        if met is not None and isinstance(met.fault, Cut | LoseAnswer):
-            await disconnected(receive)  # uvicorn has to hear of it before the request ends
+
+
+async def _cut(scope: Scope, receive: Receive) -> None:
+    cut(scope)
+    await disconnected(receive)  # uvicorn has to hear of it before the request ends
 
 
 async def _nowhere(message: Message) -> None:
-    """Where a lost answer goes."""
+    """Drop a part of a lost answer."""
 
 
 def _half(send: Send) -> Send:

@@ -20,10 +20,10 @@ LOCAL_REGION: Final = "us-east-1"
 
 def local_name(queue: Queue) -> str:
     """
-    The name in SQS of the queue that stands for this one here.
+    Return the name in SQS of the queue that stands in for this one here.
 
-    The last part of its URL or ARN, which is its name at AWS too. Where that depends on a variable
-    that is not set, it is the queue's name in the routes file.
+    It is the last part of its URL or ARN, as at AWS. If that depends on a variable that is not set,
+    it is the queue's name in the routes file.
     """
     address = queue.url or queue.lookup or ""
     name = re.split("[/:]", address.rstrip("/"))[-1]
@@ -34,15 +34,15 @@ def local_name(queue: Queue) -> str:
 
 def stand_in(queue: Queue, *, url: str | None = None, lookup: str | None = None) -> Queue:
     """
-    The queue at another address, on a server of this machine.
+    Return the queue at another address, on a server of this machine.
 
-    No role is assumed there, and what the routes file says of region and endpoint is AWS's.
+    No role is assumed there, and region and endpoint in the routes file are AWS's.
     """
     return replace(queue, url=url, lookup=lookup, region=None, role_arn=None, endpoint=None)
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL leads to a server on this machine."""
+    """Return whether a URL leads to a server on this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -3,8 +3,7 @@ The runtimes of `runtimes/` on this machine: what an image that is built on one 
 
 On the embedded Machines API a folder stands for an image. An image built FROM the base image of a
 runtime needs no command of its own: its CMD calls the function in /app/index.js, or whichever file
-LAMBDO_HANDLER names. So does a folder here. If a Machine has no command, and its environment or its
-folder a file that one of the runtimes takes, it runs that.
+LAMBDO_HANDLER names. So does a folder here, for a Machine without a command.
 """
 
 import shutil
@@ -28,7 +27,7 @@ class Runtime:
     interpreter: str
     file: str
     handlers: tuple[str, ...]
-    """What its file is called, if nobody says otherwise; the endings are the language's."""
+    """What the function's file is called by default; the endings are the language's."""
 
 
 RUNTIMES: Final = (
@@ -44,11 +43,11 @@ class Handled:
 
     command: tuple[str, ...]
     handler: str
-    """For LAMBDO_HANDLER: an image has it in /app, which is no folder of this machine."""
+    """For LAMBDO_HANDLER: an image has it in /app, which this machine does not."""
 
 
 def runtime_for(handler: str) -> Runtime | None:
-    """The runtime that takes a file of this name, by its ending."""
+    """Return the runtime that takes a file of this name, by its ending."""
     ending = PurePosixPath(handler).suffix
     for runtime in RUNTIMES:
         if ending in {PurePosixPath(name).suffix for name in runtime.handlers}:
@@ -58,33 +57,24 @@ def runtime_for(handler: str) -> Runtime | None:
 
 def handled_in(folder: Path, env: Mapping[str, str]) -> Handled | None:
     """
-    What a Machine with this environment runs in this folder; None if no runtime has a file there.
+    Return what a Machine with this environment runs in this folder; None if no runtime fits.
 
-    The file that LAMBDO_HANDLER names need not exist: the runtime says that best.
+    The file that LAMBDO_HANDLER names need not exist: the runtime reports that best.
     """
     named = env.get(HANDLER, "").removeprefix(_IN_IMAGES)
-    if named:
-        runtime = runtime_for(named)
-        return None if runtime is None else _handled(runtime, named)
-    for runtime in RUNTIMES:
-        for name in runtime.handlers:
-            if (folder / name).is_file():
-                return _handled(runtime, name)
-    return None
-
-
-def is_here(runtime: Runtime) -> bool:
-    """Whether its interpreter is on this machine."""
-    return shutil.which(runtime.interpreter) is not None
-
-
-def _handled(runtime: Runtime, handler: str) -> Handled:
-    file = _runtimes_folder() / runtime.name / runtime.file
+    defaults = (name for runtime in RUNTIMES for name in runtime.handlers)
+    handler = named or next((name for name in defaults if (folder / name).is_file()), "")
+    runtime = runtime_for(handler)
+    if runtime is None:
+        return None
+    # In an installed package the runtimes are inside it, in a checkout beside it.
+    package = Path(lambdo_router.__file__).parent
+    inside = package / _FOLDER
+    runtimes = inside if inside.is_dir() else package.parent / _FOLDER
+    file = runtimes / runtime.name / runtime.file
     return Handled((runtime.interpreter, str(file)), handler)
 
 
-def _runtimes_folder() -> Path:
-    """In an installed package they lie inside it, in a checkout beside it."""
-    package = Path(lambdo_router.__file__).parent
-    inside = package / _FOLDER
-    return inside if inside.is_dir() else package.parent / _FOLDER
+def is_here(runtime: Runtime) -> bool:
+    """Return whether its interpreter is on this machine."""
+    return shutil.which(runtime.interpreter) is not None

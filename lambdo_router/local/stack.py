@@ -1,14 +1,14 @@
 """
-The outside world on this machine: an SQS and a Machines API, and the adapters that lead there.
+SQS and the Machines API on this machine, and the adapters connected to them.
 
 Whatever a routes file names exists here. Each of its queues becomes a local one with the same name
 in SQS, which is the last part of its URL or ARN; every Fly app exists; and an image stands for a
-folder, in which the command of a Machine runs as a process. Nothing of the environment decides
-where messages go: addresses, keys and token are handed to the adapters, so that a test message
-never ends up in a real queue, whatever AWS_ENDPOINT_URL or AWS_PROFILE say.
+folder, in which the command of a Machine runs as a process. The environment does not decide where
+messages go: addresses, keys and token are given to the adapters, so that a test message never ends
+up in a real queue, whatever AWS_ENDPOINT_URL or AWS_PROFILE say.
 
-Both servers listen on the loopback interface only. The token is a new one for each stack, since
-whoever may create Machines here runs commands with the rights of this process.
+Both servers listen on the loopback interface only. Each stack has a new token, since whoever may
+create Machines here runs commands with the rights of this process.
 """
 
 import secrets
@@ -46,7 +46,7 @@ _REMEMBERED = 100_000
 
 
 class StackError(LambdoError):
-    """The stack cannot be what the routes file or the command line asks for; the text says why."""
+    """The stack cannot do what the routes file or the command line asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,11 @@ class Ports:
 
 @dataclass(slots=True, eq=False)
 class Stack:
-    """Both servers at work, and the way to them."""
+    """Both running servers, and the adapters connected to them."""
 
     sqs: Sqs = field(repr=False)
-    """All queues and messages; its ledger says what happened to each."""
+    """All queues and messages; its ledger has what happened to each."""
     machines: MachinesServer = field(repr=False)
-    """All Machines, what they run and what they say."""
     sqs_url: str
     """Like `http://127.0.0.1:40123`: what AWS_ENDPOINT_URL would be."""
     machines_url: str
@@ -74,7 +73,7 @@ class Stack:
     token: str = field(repr=False)
     """What FLY_API_TOKEN would be."""
     admin_url: str
-    """The router's own server: what there is to see of it, and where Machines report."""
+    """The router's own server: status and page, and where Machines report."""
     launcher: FlyMachines
     reports: FailureReports = field(repr=False)
     """Where Machines report which of their events failed; for the router that launches them."""
@@ -93,23 +92,23 @@ class Stack:
             if owner != queue.name:
                 raise StackError(
                     f"the queues `{owner}` and `{queue.name}` are both called {name} in SQS, in "
-                    "different accounts or regions; here is only one of each, so they would get "
-                    "each other's messages: give one of them another address for this machine, "
-                    "with a variable such as ${QUEUE_URL:-...}"
+                    "different accounts or regions; here each name exists once, so they would "
+                    "get each other's messages. Give one of them another address for this "
+                    "machine, with a variable such as ${QUEUE_URL:-...}"
                 )
             self._create(name)
 
     async def open_queue(self, queue: Queue) -> MessageQueue:
-        """Connect a queue of a routes file, created if need be: a QueueOpener."""
+        """Connect to a queue of a routes file, and create it if necessary: a QueueOpener."""
         name = local_name(queue)
         self._create(name)
         return await self._connector.open(stand_in(queue, url=self.queue_url(name)))
 
     async def send(self, table: RoutingTable, samples: Iterable[Sample]) -> dict[str, Sample]:
         """
-        Send messages, one after the other; they come back by their message ids.
+        Send messages, one after the other; return them by their message ids.
 
-        Raises SampleError for one whose queue the table does not have, before any is sent.
+        Raises SampleError before any is sent if the table lacks the queue of one.
         """
         samples = tuple(samples)
         for sample in samples:
@@ -124,7 +123,7 @@ class Stack:
         }
 
     def queue_url(self, name: str) -> str:
-        """The URL of the local queue with this name in SQS."""
+        """Return the URL of the local queue with this name in SQS."""
         return f"{self.sqs_url}/{self.sqs.account}/{name}"
 
     def _create(self, name: str) -> None:
@@ -143,12 +142,12 @@ async def local_stack(
     admin: Callable[[FailureReports], ASGIApp] = admin_app,
 ) -> AsyncIterator[Stack]:
     """
-    Both servers, for as long as the block runs; afterwards queues, messages and Machines are gone.
+    Run both servers while the block runs; then queues, messages and Machines are gone.
 
     `images` maps image references to the folders that stand for them; any other image stands for
-    `folder`. `limits` is the pace that the Machines API holds its callers to. `poll_seconds` is the
-    wait of one long poll, 0 to 20: a router that stops waits for its last one. `admin` makes the
-    router's own server; by default it only takes reports. Raises StackError if a port is taken.
+    `folder`. `limits` is the rate that the Machines API allows. `poll_seconds` is the wait of one
+    long poll, 0 to 20: a router that stops waits for its last one. `admin` makes the router's own
+    server; by default it only takes reports. Raises StackError if a port is taken.
     """
     sqs = Sqs(region=LOCAL_REGION, ledger=Ledger(limit=_REMEMBERED))
     token = secrets.token_urlsafe(24)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from mock_fly import TOKEN, always, launcher, outcome
+from scripted_runner import ScriptedRunner
 
 from lambdo_router.adapters.fly import FlyLauncher, FlyMachines
 from lambdo_router.adapters.fly.client import TRANSPORT_FAILURES
@@ -19,16 +20,13 @@ from lambdo_router.core.errors import (
 )
 from lambdo_router.core.machine import Machine, MachineRequest
 from lambdo_router.core.ports import MachineLauncher
-from lambdo_router.local.faults import Answer as FaultyAnswer
-from lambdo_router.local.faults import Cut, FaultPlan, LoseAnswer
+from lambdo_router.local.faults import Cut, ErrorAnswer, FaultPlan, LoseAnswer
 from lambdo_router.local.machines_server import (
     AT_ONCE,
     SERVICE,
     Access,
     MachinesServer,
-    Platform,
     RateLimits,
-    ScriptedRunner,
     machines_app,
 )
 
@@ -318,7 +316,7 @@ def a_server(**more: Any) -> MachinesServer:
     return MachinesServer(
         ScriptedRunner(seconds=lambda _: 5.0),
         Access({"good": {"jobs"}}),
-        Platform(delays=AT_ONCE),
+        AT_ONCE,
         limits=RateLimits(enabled=False),
         **more,
     )
@@ -379,7 +377,7 @@ async def test_a_408_may_have_created_the_machine() -> None:
 
 async def test_full_regions_a_wrong_app_and_a_wrong_token_are_told_apart() -> None:
     server = a_server()
-    server.platform.full_regions.add("iad")
+    server.full_regions.add("iad")
     async with embedded(server) as fly:
         full = await outcome(fly.launch(REQUEST))
         other = await outcome(fly.launch(MachineRequest("others", "a", "b", BODY)))
@@ -395,7 +393,7 @@ async def test_full_regions_a_wrong_app_and_a_wrong_token_are_told_apart() -> No
 @pytest.mark.real_time
 async def test_over_real_connections_a_lost_answer_is_unclear_and_then_found() -> None:
     server, plan = a_server(), FaultPlan()
-    plan.script(SERVICE, "create", Cut(), FaultyAnswer(502), LoseAnswer(halfway=True))
+    plan.script(SERVICE, "create", Cut(), ErrorAnswer(502), LoseAnswer(halfway=True))
     async with (
         server.running(),
         serve(machines_app(server, plan)) as base_url,

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from building import route, table
 from scenario import WALL, Scenario, running
+from scripted_runner import ScriptedRunner
 
 from lambdo_router.adapters.fly import FlyMachines
 from lambdo_router.core import journal
@@ -15,29 +16,39 @@ from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     RateLimits,
-    ScriptedRunner,
     machines_app,
-    refusals,
 )
+from lambdo_router.local.machines_server.refusals import REGION_FULL
 from lambdo_router.telemetry.status import Overview
+
+OVER_QUOTA = (
+    403,
+    (
+        'organization "jobs" is using 81920 MB of memory in dfw which is over the allowed quota. '
+        "please consider other regions"
+    ),
+)
 
 
 @pytest.mark.parametrize(
     "says",
     [
-        pytest.param(refusals.region_full, id="422-with-a-word"),
-        pytest.param(refusals.over_quota, id="403-the-organisations-memory"),
-        pytest.param(refusals.no_capacity, id="400-no-capacity"),
+        pytest.param(REGION_FULL, id="422-with-a-word"),
+        pytest.param(
+            OVER_QUOTA,
+            id="403-the-organisations-memory",
+        ),
+        pytest.param((400, "no capacity"), id="400-no-capacity"),
     ],
 )
 async def test_a_full_region_is_tried_again_and_the_router_stays_ready(
-    says: Callable[[], refusals.Refusal],
+    says: tuple[int, str],
 ) -> None:
     server = MachinesServer(
         ScriptedRunner(), Access({"good": {"jobs"}}), limits=RateLimits(enabled=False)
     )
-    server.platform.full_regions.add("iad")
-    server.platform.refuse_full = says
+    server.full_regions.add("iad")
+    server.full = says
     overview = Overview(lambda: WALL + asyncio.get_running_loop().time(), {})
     watched: Callable[[Scenario], None] = lambda made: made.onlookers.append(overview.observe)  # noqa: E731
     transport = httpx.ASGITransport(machines_app(server))
@@ -50,7 +61,7 @@ async def test_a_full_region_is_tried_again_and_the_router_stays_ready(
         await asyncio.sleep(10.0)
         failures = [fact.error.code for fact in scenario.of(journal.LaunchFailed)]
         health = overview.status(Snapshot("g1", (), ())).health
-        server.platform.full_regions.clear()
+        server.full_regions.clear()
         await asyncio.sleep(600.0)
         launched = len(scenario.launched())
 

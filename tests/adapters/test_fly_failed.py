@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import httpx
 from building import profile, route, table
 from scenario import Scenario, running
+from scripted_runner import ScriptedRunner
 
 from lambdo_router.adapters.fly import FlyMachines
 from lambdo_router.core import journal
 from lambdo_router.core.settlement import Acknowledge, Retry
-from lambdo_router.local.faults import Answer, FaultPlan
+from lambdo_router.local.faults import ErrorAnswer, FaultPlan
 from lambdo_router.local.machines_server import (
     SERVICE,
     Access,
@@ -20,7 +21,6 @@ from lambdo_router.local.machines_server import (
     MachinesServer,
     Mishaps,
     RateLimits,
-    ScriptedRunner,
     machines_app,
 )
 
@@ -83,7 +83,7 @@ async def test_a_failed_machine_takes_no_room() -> None:
 
 async def test_one_that_cannot_be_destroyed_is_settled_and_destroyed_later() -> None:
     async with staged() as stage:
-        stage.plan.script(SERVICE, "delete", Answer(500), Answer(500))
+        stage.plan.script(SERVICE, "delete", ErrorAnswer(500), ErrorAnswer(500))
         stage.scenario.put("{}")
         await asyncio.sleep(6.0)
         ends = [fact.kind for fact in stage.scenario.of(journal.MachineEnded)]
@@ -101,7 +101,7 @@ async def test_one_that_cannot_be_destroyed_is_settled_and_destroyed_later() -> 
 async def test_one_that_exited_and_is_not_destroyed_is_settled_by_its_exit() -> None:
     async with staged(acknowledge="success", max_machines=1, batch_size=1) as stage:
         stage.server.mishaps = Mishaps()
-        stage.server.platform.delays = Delays(destroy=30_000.0)
+        stage.server.delays = Delays(destroy=30_000.0)
         first, second = stage.scenario.put('{"n": 1}', '{"n": 2}')
         await asyncio.sleep(40.0)
 
@@ -112,7 +112,7 @@ async def test_one_that_exited_and_is_not_destroyed_is_settled_by_its_exit() -> 
 async def test_the_log_tells_what_a_machine_was_doing_when_its_time_was_up() -> None:
     async with staged(acknowledge="success", timeout=600.0) as stage:
         stage.server.mishaps = Mishaps()
-        stage.server.platform.delays = Delays(start=100_000.0)
+        stage.server.delays = Delays(start=100_000.0)
         stage.scenario.put("{}")
         await asyncio.sleep(700.0)
         first = stage.scenario.of(journal.MachineOverdue)[0]

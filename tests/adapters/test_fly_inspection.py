@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from scripted_runner import ScriptedRunner
 
 from lambdo_router.adapters.fly import FlyInspector
 from lambdo_router.adapters.fly.inspection import FlyFacts, RegionFacts, TokenFacts
@@ -15,10 +16,9 @@ from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     RateLimits,
-    ScriptedRunner,
     machines_app,
 )
-from lambdo_router.local.machines_server.regions import REGIONS
+from lambdo_router.local.machines_server.create import REGIONS
 
 TOKEN = "fm2_planted-token"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from scripted_runner import NEVER, ScriptedRunner
 
 from lambdo_router.adapters.fly import FlyMachines
 from lambdo_router.core.errors import LaunchError, LaunchRejected, LaunchUnavailable, MachineGone
@@ -14,21 +15,18 @@ from lambdo_router.core.machine import Machine, MachineRequest
 from lambdo_router.core.ports import MachineEnd, MachineLauncher, MachineSummary, MachineWatcher
 from lambdo_router.local.machines_server import (
     AT_ONCE,
-    NEVER,
-    OUT_OF_MEMORY,
     Access,
     Delays,
     Exit,
     MachinesServer,
     Mishap,
-    Platform,
     RateLimits,
-    ScriptedRunner,
     machines_app,
 )
+from lambdo_router.local.machines_server.machine import OUT_OF_MEMORY
 
 MACHINES = "/v1/apps/jobs/machines"
-SLOW = Delays(start=2.0, restart=1.0, destroy=4.0, gone=2.0)
+SLOW = Delays(start=2.0, destroy=4.0, gone=2.0)
 QueueBrowser = Callable[[FlyMachines], Awaitable[object]]
 
 
@@ -55,7 +53,7 @@ def a_server(
     return MachinesServer(
         runner or ScriptedRunner(seconds=lambda _: 5.0),
         Access({"good": {"jobs"}}),
-        Platform(delays=delays),
+        delays,
         limits or RateLimits(enabled=False),
     )
 
@@ -323,8 +321,9 @@ async def test_however_many_ask_lists_go_out_at_flys_pace() -> None:
         )
         took = asyncio.get_running_loop().time()
 
-    assert server.calls.totals() == {("jobs", "list"): 16}
-    assert server.calls.too_many() == []
+    assert [(call.app, call.action) for call in server.calls] == [("jobs", "list")] * 16
+    fresh = RateLimits()
+    assert all(fresh.admits(call) for call in server.calls)
     # Sixteen, of which three at once, and a moment for the first to arrive.
     assert took == 13.25
 
@@ -360,37 +359,27 @@ async def test_lists_of_another_app_do_not_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "config", "mishaps", "expected"),
+    ("end", "mishaps", "expected"),
     [
-        pytest.param(Exit(0), {}, [], MachineEnd(0, seconds=7.5), id="success"),
-        pytest.param(Exit(3), {}, [], MachineEnd(3, seconds=7.5), id="failure"),
+        pytest.param(Exit(0), [], MachineEnd(0, seconds=7.5), id="success"),
+        pytest.param(Exit(3), [], MachineEnd(3, seconds=7.5), id="failure"),
         pytest.param(
             OUT_OF_MEMORY,
-            {},
             [],
             MachineEnd(137, oom_killed=True, seconds=7.5),
             id="killed-for-its-memory",
         ),
         pytest.param(
             Exit(127, error="exec: \x1b[31mnot\nfound"),
-            {},
             [],
             MachineEnd(127, error="exec: \\x1b[31mnot found", seconds=7.5),
             id="with-an-error-in-one-harmless-line",
         ),
-        pytest.param(Exit(0), {}, ["never_runs"], MachineEnd(None), id="never-ran"),
-        pytest.param(
-            Exit(1),
-            {"restart": {"policy": "on-failure", "max_retries": 2}},
-            [],
-            MachineEnd(1, seconds=7.5),
-            id="after-restarts",
-        ),
+        pytest.param(Exit(0), ["never_runs"], MachineEnd(None), id="never-ran"),
     ],
 )
 async def test_how_a_machine_ended(
     end: Exit,
-    config: dict[str, Any],
     mishaps: list[Mishap],
     expected: MachineEnd,
     monkeypatch: pytest.MonkeyPatch,
@@ -399,7 +388,7 @@ async def test_how_a_machine_ended(
     server = a_server(ScriptedRunner(lambda _: end, lambda _: 7.5))
     server.mishaps.script(*mishaps)
     async with embedded(server) as fly:
-        machine = await fly.launch(request(**config))
+        machine = await fly.launch(request())
         await asyncio.sleep(60.0)
         assert await fly.end_of("jobs", machine.id) == expected
 

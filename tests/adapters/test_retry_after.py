@@ -7,6 +7,7 @@ import httpx
 import pytest
 from building import route, table
 from scenario import now, running
+from scripted_runner import ScriptedRunner
 
 from lambdo_router.adapters.fly import FlyMachines
 from lambdo_router.adapters.retry_after import LONGEST, seconds_of
@@ -14,9 +15,7 @@ from lambdo_router.core import journal
 from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
-    Platform,
     RateLimits,
-    ScriptedRunner,
     machines_app,
 )
 
@@ -72,8 +71,7 @@ async def test_one_429_that_asks_for_a_day_closes_an_app_for_minutes(after: str)
     server = MachinesServer(
         ScriptedRunner(),
         Access({"good": {"jobs"}}),
-        Platform(),
-        RateLimits(enabled=False),
+        limits=RateLimits(enabled=False),
     )
     api = httpx.ASGITransport(machines_app(server))
     refused: list[float] = []

@@ -30,8 +30,16 @@ from lambdo_router.adapters.sqs.threads import Threads
 from lambdo_router.core.errors import QueueError, QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Attribute, Message
 from lambdo_router.core.routing import Queue
-from lambdo_router.local.faults import Answer, Cut, Fault, LoseAnswer, Partial, Silence, Throttle
-from lambdo_router.local.sqs_server import Entry
+from lambdo_router.local.faults import (
+    Cut,
+    ErrorAnswer,
+    Fault,
+    LoseAnswer,
+    Partial,
+    Silence,
+    Throttle,
+)
+from lambdo_router.local.sqs_server import LedgerEntry
 
 pytest_plugins = ["sqs_backends"]
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -504,8 +512,8 @@ def left(server: Embedded, queue: SqsQueue) -> int:
 @pytest.mark.parametrize(
     ("fault", "code", "retry_after"),
     [
-        pytest.param(Answer(500), "InternalFailure", None, id="500"),
-        pytest.param(Answer(503), "ServiceUnavailable", None, id="503"),
+        pytest.param(ErrorAnswer(500), "InternalFailure", None, id="500"),
+        pytest.param(ErrorAnswer(503), "ServiceUnavailable", None, id="503"),
         pytest.param(Throttle(), "RequestThrottled", None, id="throttled"),
         pytest.param(Throttle(7), "RequestThrottled", 7.0, id="throttled-with-a-wish"),
         pytest.param(Cut(), "", None, id="cut"),
@@ -517,13 +525,13 @@ async def test_a_poll_that_fails_is_not_repeated(
     embedded: Embedded, opened: Opened, fault: Fault, code: str, retry_after: float | None
 ) -> None:
     queue, _ = await opened()
-    before = embedded.plan.calls("sqs", "ReceiveMessage")
+    before = embedded.plan.calls["sqs", "ReceiveMessage"]
     embedded.plan.script("sqs", "ReceiveMessage", fault)
     await queue.send("{}", {})
     with pytest.raises(QueueUnavailable) as unavailable:
         await queue.receive(10, 60.0)
     assert (unavailable.value.code, unavailable.value.retry_after) == (code, retry_after)
-    assert embedded.plan.calls("sqs", "ReceiveMessage") == before + 1
+    assert embedded.plan.calls["sqs", "ReceiveMessage"] == before + 1
     assert len(await queue.receive(10, 60.0)) == (0 if isinstance(fault, LoseAnswer) else 1)
 
 
@@ -564,7 +572,7 @@ async def test_a_server_that_never_answers_a_poll_is_given_up(
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(Answer(500), id="500"),
+        pytest.param(ErrorAnswer(500), id="500"),
         pytest.param(Throttle(), id="throttled"),
         pytest.param(Cut(), id="cut"),
         pytest.param(LoseAnswer(), id="answer-lost"),
@@ -604,14 +612,14 @@ async def test_entries_that_sqs_failed_are_tried_again_and_only_those(
     receipts = [message.receipt for message in held]
     embedded.plan.script("sqs", action, Partial(0.5))
     failing = embedded.plan.injected
-    before = embedded.plan.calls("sqs", action)
+    before = embedded.plan.calls["sqs", action]
     refused = await (
         queue.delete(receipts)
         if action == "DeleteMessageBatch"
         else queue.set_visibility(dict.fromkeys(receipts, 0))
     )
     assert refused == {}
-    assert embedded.plan.calls("sqs", action) == before + 2
+    assert embedded.plan.calls["sqs", action] == before + 2
     failed = failing[-1].entries(10)
     kind = "deleted" if action == "DeleteMessageBatch" else "visibility"
     effects = [e.receipt for e in embedded.sqs.ledger.entries if e.kind == kind][-10:]
@@ -787,7 +795,7 @@ async def test_an_entry_that_the_answer_does_not_mention_has_not_succeeded() -> 
 
 async def polled(server: Embedded, before: int) -> None:
     """Return when the server has heard of another poll."""
-    while server.plan.calls("sqs", "ReceiveMessage") == before:  # noqa: ASYNC110 # it is in another thread
+    while server.plan.calls["sqs", "ReceiveMessage"] == before:  # noqa: ASYNC110 # it is in another thread
         await asyncio.sleep(0.001)
 
 
@@ -796,7 +804,7 @@ async def test_polls_of_many_queues_hold_up_no_other_call(
     embedded: Embedded, opened: Opened
 ) -> None:
     queue, (message,) = await opened(wait_seconds=20, messages=1)
-    before = embedded.plan.calls("sqs", "ReceiveMessage")
+    before = embedded.plan.calls["sqs", "ReceiveMessage"]
     polls = [asyncio.create_task(queue.receive(10, 60.0))]
     await polled(embedded, before)
     async with asyncio.timeout(10):
@@ -812,9 +820,9 @@ def given_back(server: Embedded) -> Iterator[Callable[[], list[tuple[str, float 
     the message: each effect, and for how many seconds it hides the message.
     """
     changed = threading.Event()
-    entries: list[Entry] = []
+    entries: list[LedgerEntry] = []
 
-    def listen(entry: Entry) -> None:
+    def listen(entry: LedgerEntry) -> None:
         entries.append(entry)
         if entry.kind == "visibility":
             changed.set()
@@ -830,7 +838,7 @@ def given_back(server: Embedded) -> Iterator[Callable[[], list[tuple[str, float 
 
 async def abandoned_poll(server: Embedded, queue: SqsQueue) -> None:
     """Begin a poll that hides what it brings for an hour, and wait for it no more."""
-    before = server.plan.calls("sqs", "ReceiveMessage")
+    before = server.plan.calls["sqs", "ReceiveMessage"]
     poll = asyncio.create_task(queue.receive(10, 3600.0))
     await polled(server, before)
     poll.cancel()

@@ -18,8 +18,8 @@ from sqs_backends import Backend, Embedded, counts, receive
 
 from lambdo_router.adapters.sqs import SqsQueue
 from lambdo_router.cli.rejected import replay
-from lambdo_router.local.faults import Answer, Fault, LoseAnswer
-from lambdo_router.local.sqs_server import Entry
+from lambdo_router.local.faults import ErrorAnswer, Fault, LoseAnswer
+from lambdo_router.local.sqs_server import LedgerEntry
 
 pytest_plugins = ["sqs_backends", "rejected_shop"]
 pytestmark = pytest.mark.usefixtures("nobody_waits")
@@ -180,7 +180,9 @@ def test_a_fifo_replay_keeps_the_order_of_each_group(embedded: Embedded, tmp_pat
     [
         pytest.param("SendMessage", [LoseAnswer()], (["a", "a", "b"], []), "", id="lost-send"),
         pytest.param("DeleteMessageBatch", [LoseAnswer()], (["a", "b"], []), "", id="lost-delete"),
-        pytest.param("ReceiveMessage", [Answer(503)], (["a", "b"], []), "", id="failed-receive"),
+        pytest.param(
+            "ReceiveMessage", [ErrorAnswer(503)], (["a", "b"], []), "", id="failed-receive"
+        ),
         pytest.param(
             "SendMessage",
             [LoseAnswer()] * 3,
@@ -190,7 +192,7 @@ def test_a_fifo_replay_keeps_the_order_of_each_group(embedded: Embedded, tmp_pat
         ),
         pytest.param(
             "DeleteMessageBatch",
-            [Answer(500)] * 12,
+            [ErrorAnswer(500)] * 12,
             (["a"], ["b"]),
             "sent, but not deleted",
             id="delete-never-done",
@@ -314,7 +316,7 @@ def test_a_replay_that_is_killed_loses_nothing(embedded: Embedded, tmp_path: Pat
     command += ["--yes", "--rate", "20", "--endpoint-url", embedded.url]
     arrived = threading.Semaphore(0)
 
-    def listen(entry: Entry) -> None:
+    def listen(entry: LedgerEntry) -> None:
         if (entry.kind, entry.queue) == ("sent", shop.orders):
             arrived.release()
 

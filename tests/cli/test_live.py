@@ -178,7 +178,6 @@ def test_a_refused_routes_file_shows_each_problem_on_its_line() -> None:
 
 def record(*events: tuple[str, str, float], end: Exit | None = None) -> MachineRecord:
     return MachineRecord(
-        number=1,
         id=_MACHINE.id,
         app="jobs",
         name=_MACHINE.name,

@@ -5,13 +5,13 @@ import random
 from collections.abc import Mapping, Sequence
 
 import pytest
+from memory_queue import MemoryQueue
 
 from lambdo_router.cli.rejected import queue_browser
 from lambdo_router.cli.rejected.queue_browser import browse
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Message
-from lambdo_router.local.memory_queue import MemoryQueue
-from lambdo_router.local.sqs_server import Entry
+from lambdo_router.local.sqs_server import LedgerEntry
 
 
 def queue_of(bodies: Sequence[str], name: str = "rejected") -> MemoryQueue:
@@ -25,7 +25,7 @@ def never() -> asyncio.Event:
     return asyncio.Event()
 
 
-def entries(queue: MemoryQueue, kind: str) -> list[Entry]:
+def entries(queue: MemoryQueue, kind: str) -> list[LedgerEntry]:
     return [entry for entry in queue.ledger.entries if entry.kind == kind]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from memory_queue import MemoryQueue
 
 from lambdo_router.cli.rejected import queue_browser, replay
 from lambdo_router.cli.rejected.queue_browser import QueueBrowser, browse
@@ -17,7 +18,6 @@ from lambdo_router.core.message import Attribute, Message
 from lambdo_router.core.rejection import NoTarget, Rejected, Sources, read_rejected
 from lambdo_router.core.settlement import REJECTION_ATTRIBUTE, Rejection
 from lambdo_router.core.throttle import TokenBucket
-from lambdo_router.local.memory_queue import MemoryQueue
 
 Content = tuple[str, tuple[tuple[str, Attribute], ...]]
 

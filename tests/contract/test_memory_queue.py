@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from memory_queue import MemoryQueue
 from sqs_backends import Backend, Connect
 
 from lambdo_router.adapters.sqs import SqsQueue
@@ -16,7 +17,6 @@ from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Attribute, Message
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.routing import Queue
-from lambdo_router.local.memory_queue import MemoryQueue
 from lambdo_router.local.sqs_server import SqsError
 
 pytest_plugins = ["sqs_backends"]

@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from lambdo_router.local.sqs_server import Delivery, Outgoing, Sqs, SqsError
+from lambdo_router.local.sqs_server import Delivery, NewMessage, Sqs, SqsError
 
 QUEUE = "q.fifo"
 GROUPS = ("a", "b")
@@ -75,7 +75,7 @@ class FifoQueue(RuleBasedStateMachine):
     @rule(group=st.sampled_from(GROUPS), number=st.integers(1, 5))
     def send(self, group: str, number: int) -> None:
         for _ in range(number):
-            content = Outgoing("x", group=group, deduplication=str(next(self.unique)))
+            content = NewMessage("x", group=group, deduplication=str(next(self.unique)))
             self.groups[group].append(Kept(self.sqs.send(QUEUE, content, self.now), group))
 
     @rule(seconds=st.sampled_from((1, 10)))

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from memory_queue import MemoryQueue
 
 from lambdo_router.core import journal
 from lambdo_router.core.errors import QueueUnavailable
 from lambdo_router.core.message import Message
 from lambdo_router.core.settlement import Retry
 from lambdo_router.engine.held_messages import HeldMessages
-from lambdo_router.local.memory_queue import MemoryQueue
 
 LONG = 43_200.0
 

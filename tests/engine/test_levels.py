@@ -5,6 +5,7 @@ import gc
 
 import pytest
 from building import profile, route, table
+from memory_queue import MemoryQueue
 from scenario import ScriptedLauncher, now, running
 
 from lambdo_router.core import journal
@@ -14,7 +15,6 @@ from lambdo_router.core.ports import QueueOpener
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.core.snapshot import MachinesSnapshot, QueueSnapshot, Snapshot
 from lambdo_router.engine.router import Limits, Router
-from lambdo_router.local.memory_queue import MemoryQueue
 from lambdo_router.service.running import no_changes
 
 FAST = Limits(launch_rate=1000.0, launch_burst=1000)

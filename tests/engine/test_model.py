@@ -18,6 +18,7 @@ import pytest
 from building import profile, route, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from memory_queue import MemoryQueue
 from scenario import WALL, Scenario, ScriptedLauncher, SpiedQueue, running, unavailable
 from virtual_time import VirtualLoop
 
@@ -28,7 +29,6 @@ from lambdo_router.core.ports import MachineEnd
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.engine.failure_reports import ReportRefused
 from lambdo_router.engine.router import Limits
-from lambdo_router.local.memory_queue import MemoryQueue
 
 LOST = LaunchUnavailable("no answer", code="connection", ambiguous=True)
 BUSY = LaunchUnavailable("busy", code="host_capacity")

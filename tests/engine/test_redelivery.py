@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from building import entry, key, profile, route, table
+from memory_queue import MemoryQueue
 from scenario import WALL, Scenario, ScriptedLauncher, SpiedQueue, now, running
 
 from lambdo_router.core import journal
@@ -22,7 +23,6 @@ from lambdo_router.core.routing import Queue, Route, RoutingTable
 from lambdo_router.core.settlement import Acknowledge, Retry
 from lambdo_router.engine.previous_launches import PreviousLaunches
 from lambdo_router.engine.router import Limits
-from lambdo_router.local.memory_queue import MemoryQueue
 
 FAST = Limits(launch_rate=1000.0, launch_burst=1000)
 

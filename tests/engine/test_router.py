@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from building import profile, route, table
+from memory_queue import MemoryQueue
 from scenario import Scenario, ScriptedLauncher, SpiedQueue, now, running, unavailable
 
 from lambdo_router.core import journal
@@ -19,7 +20,6 @@ from lambdo_router.core.ports import MachineSummary, MessageQueue
 from lambdo_router.core.routing import Match, Queue, RoutingTable
 from lambdo_router.core.settlement import Acknowledge
 from lambdo_router.engine.router import Limits
-from lambdo_router.local.memory_queue import MemoryQueue
 
 BUSY = LaunchUnavailable("Machines API: 503", code="unavailable")
 A, B = Queue("a", url="a"), Queue("b", url="b")

@@ -4,7 +4,12 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from lambdo_router.local.machines_server import Access, MachinesServer, ProcessRunner, machines_app
+from lambdo_router.local.machines_server import (
+    Access,
+    MachinesServer,
+    ProcessRunner,
+    machines_app,
+)
 from lambdo_router.local.sqs_server import Sqs, sqs_app
 
 _SQS_HEADERS = {"authorization": "x", "x-amz-target": "AmazonSQS.SendMessage"}

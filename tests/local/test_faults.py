@@ -15,9 +15,9 @@ from starlette.types import Scope
 
 from lambdo_router.admin.serving import cut, serve
 from lambdo_router.local.faults import (
-    Answer,
     Cut,
     Delay,
+    ErrorAnswer,
     Fault,
     FaultPlan,
     FaultyApp,
@@ -79,9 +79,9 @@ def test_a_rate_of_one_service_spares_the_others() -> None:
 
 def test_scripted_faults_come_first_and_once_each() -> None:
     plan = FaultPlan(1)
-    plan.script("sqs", "Delete", Cut(), Answer(503))
+    plan.script("sqs", "Delete", Cut(), ErrorAnswer(503))
     assert kinds(plan, "Receive", 1) == [None]
-    assert kinds(plan, "Delete", 3) == ["Cut", "Answer", None]
+    assert kinds(plan, "Delete", 3) == ["Cut", "ErrorAnswer", None]
 
 
 def test_every_fault_is_on_record_with_its_call_number_and_time() -> None:
@@ -94,8 +94,7 @@ def test_every_fault_is_on_record_with_its_call_number_and_time() -> None:
         (2, "Cut", 2.0),
         (3, "LoseAnswer", 3.5),
     ]
-    assert plan.tally() == {("sqs", "Delete", "Cut"): 1, ("sqs", "Delete", "LoseAnswer"): 1}
-    assert plan.calls("sqs", "Delete") == 3
+    assert plan.calls["sqs", "Delete"] == 3
 
 
 def met_with(fault: Fault, seed: str = "s") -> Injected:
@@ -141,9 +140,9 @@ class Service:
         return PlainTextResponse(f"effect {self.effects}, {met.kind if met else 'no fault'}")
 
 
-def refusal(fault: Answer | Throttle) -> Response:
+def refusal(fault: ErrorAnswer | Throttle) -> Response:
     match fault:
-        case Answer(status):
+        case ErrorAnswer(status):
             return PlainTextResponse("broken", status)
         case Throttle(retry_after):
             headers = {} if retry_after is None else {"retry-after": str(retry_after)}
@@ -178,7 +177,7 @@ async def test_without_a_fault_nothing_changes() -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "retry_after"),
     [
-        pytest.param(Answer(503), 503, None, id="broken"),
+        pytest.param(ErrorAnswer(503), 503, None, id="broken"),
         pytest.param(Throttle(), 429, None, id="throttled"),
         pytest.param(Throttle(7), 429, "7", id="throttled-with-a-wish"),
     ],

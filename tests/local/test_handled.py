@@ -1,4 +1,4 @@
-"""dev/runtimes.py: what stands here for the CMD of an image that is built on a runtime."""
+"""What stands in for the CMD of an image that is built on a runtime."""
 
 import json
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import lambdo_router
-from lambdo_router.local.machines_server import Exit, ProcessRunner
-from lambdo_router.local.machines_server.runners import GuestFile, Job
+from lambdo_router.local.machines_server import Exit, Job, ProcessRunner
+from lambdo_router.local.machines_server.processes import GuestFile
 from lambdo_router.local.runtimes import RUNTIMES, Handled, handled_in, runtime_for
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -91,8 +91,6 @@ async def test_a_machine_without_a_command_calls_the_function_in_its_folder(tmp_
     lines: list[str] = []
     job = Job(
         machine_id="3d8d7000c52d78",
-        app="jobs",
-        region="iad",
         image="registry.fly.io/jobs:1",
         entrypoint=(),
         command=None,

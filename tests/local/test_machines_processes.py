@@ -11,12 +11,13 @@ from lambdo_router.local.machines_server import (
     AT_ONCE,
     Access,
     Exit,
+    Job,
     MachinesServer,
-    Platform,
     ProcessRunner,
 )
-from lambdo_router.local.machines_server.requests import CreateRequest
-from lambdo_router.local.machines_server.runners import GuestFile, Job, job_of
+from lambdo_router.local.machines_server.create import CreateRequest
+from lambdo_router.local.machines_server.machine import MachineRecord
+from lambdo_router.local.machines_server.processes import GuestFile, job_of
 
 IMAGE = "registry.fly.io/jobs:one"
 
@@ -40,8 +41,6 @@ def job(
 ) -> Job:
     return Job(
         machine_id="3d8d7000c52d78",
-        app="jobs",
-        region="iad",
         image=IMAGE,
         entrypoint=entrypoint,
         command=command or None,
@@ -50,64 +49,61 @@ def job(
     )
 
 
-def record_of(**config: object) -> Job:
-    platform = Platform()
+def job_from(**config: object) -> Job:
     guest = {"cpu_kind": "shared", "cpus": 1, "memory_mb": 256}
-    request = CreateRequest("job-1", "", {"image": IMAGE, "guest": guest, **config})
-    return job_of(platform.create("jobs", request, 1_790_000_000.0))
+    record = MachineRecord(
+        id="3d8d7000c52d78",
+        app="jobs",
+        name="job-1",
+        region="iad",
+        version="01",
+        private_ip="fdaa::2",
+        created_at=0.0,
+        updated_at=0.0,
+        config={"image": IMAGE, "guest": guest, **config},
+    )
+    return job_of(record)
 
 
 # From a Machine's config to a job.
 
 
 @pytest.mark.parametrize(
-    ("config", "entrypoint", "command"),
+    ("init", "entrypoint", "command"),
     [
         pytest.param({}, (), None, id="the-images-own"),
-        pytest.param({"init": {"cmd": ["a", "b"]}}, (), ("a", "b"), id="cmd"),
-        pytest.param({"init": {"entrypoint": ["e"]}}, ("e",), None, id="entrypoint"),
-        pytest.param(
-            {"init": {"exec": ["x"], "entrypoint": ["e"], "cmd": ["c"]}}, (), ("x",), id="exec-wins"
-        ),
-        pytest.param({"processes": [{"cmd": ["p"]}]}, (), ("p",), id="one-process"),
+        pytest.param({"cmd": ["a", "b"]}, (), ("a", "b"), id="cmd"),
+        pytest.param({"entrypoint": ["e"]}, ("e",), None, id="entrypoint"),
+        pytest.param({"entrypoint": ["e"], "cmd": ["c"]}, ("e",), ("c",), id="both"),
     ],
 )
 def test_what_is_run(
-    config: dict[str, Any], entrypoint: tuple[str, ...], command: tuple[str, ...] | None
+    init: dict[str, Any], entrypoint: tuple[str, ...], command: tuple[str, ...] | None
 ) -> None:
-    made = record_of(**config)
+    made = job_from(init=init)
 
     assert (made.entrypoint, made.command) == (entrypoint, command)
 
 
-def test_a_job_has_the_configs_environment_and_flys_own() -> None:
-    process = {"cmd": ["p"], "env": {"B": "2"}}
-    made = record_of(env={"A": "1", "FLY_REGION": "mine"}, processes=[process])
-
-    assert made.env == {
-        "A": "1",
-        "B": "2",
-        "FLY_APP_NAME": "jobs",
-        "FLY_MACHINE_ID": made.machine_id,
-        "FLY_ALLOC_ID": made.machine_id,
-        "FLY_MACHINE_VERSION": made.env["FLY_MACHINE_VERSION"],
-        "FLY_REGION": "iad",
-        "FLY_PRIVATE_IP": made.env["FLY_PRIVATE_IP"],
-        "FLY_IMAGE_REF": IMAGE,
-        "FLY_VM_MEMORY_MB": "256",
-    }
-
-
-def test_a_jobs_files_are_decoded() -> None:
+def test_a_job_has_the_configs_environment_and_flys_own_and_its_files_decoded() -> None:
     files = [
         {"guest_path": "/tmp/a", "raw_value": "W10=", "mode": 0o600},
         {"guest_path": "/tmp/b", "raw_value": ""},
     ]
+    made = job_from(env={"A": "1", "FLY_REGION": "mine"}, files=files)
 
-    assert record_of(files=files).files == (
-        GuestFile("/tmp/a", b"[]", 0o600),
-        GuestFile("/tmp/b", b"", 0o644),
-    )
+    assert made.env == {
+        "A": "1",
+        "FLY_APP_NAME": "jobs",
+        "FLY_MACHINE_ID": "3d8d7000c52d78",
+        "FLY_ALLOC_ID": "3d8d7000c52d78",
+        "FLY_MACHINE_VERSION": "01",
+        "FLY_REGION": "iad",
+        "FLY_PRIVATE_IP": "fdaa::2",
+        "FLY_IMAGE_REF": IMAGE,
+        "FLY_VM_MEMORY_MB": "256",
+    }
+    assert made.files == (GuestFile("/tmp/a", b"[]", 0o600), GuestFile("/tmp/b", b"", 0o644))
 
 
 # Real processes.
@@ -160,10 +156,10 @@ async def test_a_command_runs_with_its_files_and_environment_and_nothing_else(
 
 
 @pytest.mark.real_time
-async def test_entrypoint_and_the_images_own_command_make_the_whole(tmp_path: Path) -> None:
+async def test_an_entrypoint_comes_before_the_command(tmp_path: Path) -> None:
     output = Output()
-    runner = ProcessRunner({}, tmp_path, {IMAGE: ("-c", "print('own')")})
-    end = await runner.run(job(entrypoint=("python",)), output)
+    runner = ProcessRunner(default_folder=tmp_path)
+    end = await runner.run(job("-c", "print('own')", entrypoint=("python",)), output)
 
     assert (output.lines, end) == ([("stdout", "own")], Exit(0))
 
@@ -221,19 +217,10 @@ def test_without_a_default_folder_only_the_listed_images_exist(tmp_path: Path) -
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize(
-    ("signals", "expected"),
-    [
-        pytest.param(("SIGTERM",), Exit(143, signal=15), id="by-its-signal"),
-        pytest.param(("SIGUSR1", "SIGKILL"), Exit(137, signal=9), id="killed"),
-    ],
-)
-async def test_a_signalled_command_ends_and_takes_its_children_along(
-    signals: tuple[str, ...], expected: Exit, tmp_path: Path
-) -> None:
+async def test_a_cancelled_command_takes_its_children_along(tmp_path: Path) -> None:
     script = """
 import signal, subprocess, sys, time
-signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print(child.pid, flush=True)
 time.sleep(600)
@@ -241,21 +228,33 @@ time.sleep(600)
     runner, output = ProcessRunner(default_folder=tmp_path), Output()
     running = asyncio.create_task(runner.run(job("python", "-c", script), output))
     await output.first.wait()
-    for name in signals:
-        runner.signal("3d8d7000c52d78", name)
+    running.cancel()
+    await asyncio.wait({running})
 
-    assert await running == expected
+    assert running.cancelled()
     assert is_gone(int(output.lines[0][1]))
-    runner.signal("3d8d7000c52d78", "SIGTERM")
 
 
 @pytest.mark.real_time
-async def test_a_signal_that_comes_before_the_process_is_not_lost(tmp_path: Path) -> None:
-    runner, output = ProcessRunner(default_folder=tmp_path), Output()
-    running = asyncio.create_task(runner.run(job("sleep", "600"), output))
-    runner.signal("3d8d7000c52d78", "SIGKILL")
+async def test_a_command_that_is_cancelled_while_it_starts_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    runner = ProcessRunner(default_folder=tmp_path)
+    running = asyncio.create_task(runner.run(job("sleep", "600"), Output()))
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait({running})
 
-    assert await running == Exit(137, signal=9)
+    assert running.cancelled()
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.real_time
+async def test_a_command_that_ends_by_a_signal_has_its_number(tmp_path: Path) -> None:
+    runner = ProcessRunner(default_folder=tmp_path)
+
+    assert await runner.run(job("sh", "-c", "kill -TERM $$"), Output()) == Exit(143, signal=15)
 
 
 @pytest.mark.real_time
@@ -279,7 +278,7 @@ async def test_when_the_server_ends_nothing_of_its_machines_is_left(
     server = MachinesServer(
         ProcessRunner(default_folder=tmp_path),
         Access({}),
-        Platform(delays=AT_ONCE),
+        AT_ONCE,
         on_line=lambda _, __, line: said.set_result(line),
     )
     script = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"

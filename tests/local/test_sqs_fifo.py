@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from lambdo_router.local.faults import FaultPlan, Partial
-from lambdo_router.local.sqs_server import Delivery, Entry, Outgoing, Sqs, SqsError, sqs_app
+from lambdo_router.local.sqs_server import Delivery, LedgerEntry, NewMessage, Sqs, SqsError, sqs_app
 
 T = 1_700_000_000.0
 FIFO = {"FifoQueue": "true"}
@@ -32,7 +32,7 @@ def server(attributes: Mapping[str, str] | None = None, limit_in_flight: int = 1
 def send(sqs: Sqs, *bodies: str, now: float = T) -> None:
     """Send messages whose group is the first letter of their body."""
     for body in bodies:
-        sqs.send("q.fifo", Outgoing(body, group=body[0], deduplication=body), now)
+        sqs.send("q.fifo", NewMessage(body, group=body[0], deduplication=body), now)
 
 
 def receive(
@@ -274,7 +274,7 @@ def test_what_is_no_attempt_id_is_refused(attempt: str) -> None:
 def test_a_duplicate_is_one_for_five_minutes(at: float, received: int) -> None:
     sqs = server()
     sent = [
-        sqs.accept("q.fifo", Outgoing("a", group="a", deduplication="id"), T + then)
+        sqs.accept("q.fifo", NewMessage("a", group="a", deduplication="id"), T + then)
         for then in (0, at)
     ]
     assert len(receive(sqs, T + at)) == received
@@ -292,16 +292,16 @@ def test_a_duplicate_does_not_start_the_five_minutes_anew() -> None:
 def test_the_content_is_the_body_alone() -> None:
     sqs = server({"ContentBasedDeduplication": "true"})
     for trace in ("Root=1-1-1", "Root=1-2-2"):
-        sqs.send("q.fifo", Outgoing("é", trace_header=trace, group="a"), T)
+        sqs.send("q.fifo", NewMessage("é", trace_header=trace, group="a"), T)
     (message,) = receive(sqs, T)
     assert message.system["MessageDeduplicationId"] == hashlib.sha256("é".encode()).hexdigest()
 
 
 def test_an_id_that_is_the_digest_of_another_body_makes_a_duplicate() -> None:
     sqs = server({"ContentBasedDeduplication": "true"})
-    sqs.send("q.fifo", Outgoing("x", group="a"), T)
+    sqs.send("q.fifo", NewMessage("x", group="a"), T)
     digest = hashlib.sha256(b"x").hexdigest()
-    sqs.send("q.fifo", Outgoing("y", group="a", deduplication=digest), T)
+    sqs.send("q.fifo", NewMessage("y", group="a", deduplication=digest), T)
     assert bodies(receive(sqs, T)) == ["x"]
 
 
@@ -390,11 +390,11 @@ def test_the_ledger_tells_the_group() -> None:
     sqs.change_visibility("q.fifo", held.receipt, 40, T + 2)
     sqs.delete("q.fifo", held.receipt, T + 3)
     assert list(sqs.ledger.entries) == [
-        Entry(T, "sent", "q.fifo", "m1", seconds=0, group="a"),
-        Entry(T, "deduplicated", "q.fifo", "m1", group="a"),
-        Entry(T + 1, "received", "q.fifo", "m1", held.receipt, 1, 20, group="a"),
-        Entry(T + 2, "visibility", "q.fifo", "m1", held.receipt, 1, 40, group="a"),
-        Entry(T + 3, "deleted", "q.fifo", "m1", held.receipt, 1, group="a"),
+        LedgerEntry(T, "sent", "q.fifo", "m1", seconds=0, group="a"),
+        LedgerEntry(T, "deduplicated", "q.fifo", "m1", group="a"),
+        LedgerEntry(T + 1, "received", "q.fifo", "m1", held.receipt, 1, 20, group="a"),
+        LedgerEntry(T + 2, "visibility", "q.fifo", "m1", held.receipt, 1, 40, group="a"),
+        LedgerEntry(T + 3, "deleted", "q.fifo", "m1", held.receipt, 1, group="a"),
     ]
 
 

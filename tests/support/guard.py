@@ -27,6 +27,7 @@ from typing import Any, Final
 from unittest import mock
 
 from building import message, profile, route, table, text
+from memory_queue import MemoryQueue
 from scenario import Scenario, ScriptedLauncher, SpiedQueue, running
 from virtual_time import VirtualLoop
 
@@ -37,7 +38,6 @@ from lambdo_router.core.message import Message
 from lambdo_router.core.patterns import compile_pattern
 from lambdo_router.core.routing import Match, Queue, Routed, RoutingTable, decide
 from lambdo_router.core.schemas import compile_schema
-from lambdo_router.local.memory_queue import MemoryQueue
 
 BASELINE: Final = Path(__file__).with_name("guard.json")
 THIS_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"

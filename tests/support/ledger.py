@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from building import profile, route, table
+from scripted_runner import ScriptedRunner
 
 from lambdo_router.adapters.fly import FlyMachines
 from lambdo_router.adapters.sqs import Keys, SqsConnector, SqsSettings
@@ -29,9 +30,9 @@ from lambdo_router.core.routing import Match, Queue, RoutingTable
 from lambdo_router.core.settlement import REJECTION_ATTRIBUTE
 from lambdo_router.engine.router import Limits, Router
 from lambdo_router.local.faults import (
-    Answer,
     Cut,
     Delay,
+    ErrorAnswer,
     FaultPlan,
     LoseAnswer,
     Partial,
@@ -42,31 +43,28 @@ from lambdo_router.local.machines_server import (
     AT_ONCE,
     Access,
     MachinesServer,
-    Platform,
     RateLimits,
-    ScriptedRunner,
     machines_app,
 )
-from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
-from lambdo_router.local.sqs_server.ledger import Entry
+from lambdo_router.local.sqs_server import LedgerEntry, NewMessage, Sqs, sqs_app
 
 RATES = (
     Rate(LoseAnswer(), 0.015, "sqs", "ReceiveMessage"),
     Rate(Cut(), 0.01, "sqs", "ReceiveMessage"),
-    Rate(Answer(500), 0.005, "sqs", "ReceiveMessage"),
+    Rate(ErrorAnswer(500), 0.005, "sqs", "ReceiveMessage"),
     Rate(Throttle(), 0.005, "sqs", "ReceiveMessage"),
     Rate(LoseAnswer(), 0.05, "sqs", "DeleteMessageBatch"),
     Rate(Partial(0.5), 0.10, "sqs", "DeleteMessageBatch"),
-    Rate(Answer(503), 0.05, "sqs", "DeleteMessageBatch"),
+    Rate(ErrorAnswer(503), 0.05, "sqs", "DeleteMessageBatch"),
     Rate(LoseAnswer(), 0.05, "sqs", "ChangeMessageVisibilityBatch"),
     Rate(Partial(0.5), 0.05, "sqs", "ChangeMessageVisibilityBatch"),
-    Rate(Answer(500), 0.05, "sqs", "SendMessage"),
+    Rate(ErrorAnswer(500), 0.05, "sqs", "SendMessage"),
     Rate(Delay(0.0, 0.05), 0.10, "sqs"),
     Rate(LoseAnswer(), 0.10, "machines", "create"),
-    Rate(Answer(503), 0.08, "machines", "create"),
+    Rate(ErrorAnswer(503), 0.08, "machines", "create"),
     Rate(Throttle(), 0.03, "machines", "create"),
     Rate(Cut(), 0.05, "machines", "create"),
-    Rate(Answer(500), 0.10, "machines", "list"),
+    Rate(ErrorAnswer(500), 0.10, "machines", "list"),
     Rate(Cut(), 0.05, "machines", "metadata"),
 )
 """Of every kind: lost answers, 5xx, throttling, partial failures, cut polls."""
@@ -125,7 +123,7 @@ class Countdown:
     left: int
     done: asyncio.Event
 
-    def note(self, entry: Entry) -> None:
+    def note(self, entry: LedgerEntry) -> None:
         if entry.kind == "deleted" and entry.queue == "q":
             self.left -= 1
         if self.left == 0:
@@ -147,13 +145,13 @@ def _table() -> RoutingTable:
     )
 
 
-def _outgoing(number: int) -> tuple[Outgoing, bool]:
+def _outgoing(number: int) -> tuple[NewMessage, bool]:
     """The n-th message, and whether it is to be launched."""
     kinds = ("small", "large", "large", "large", "unknown" if number % 40 == 4 else "small")
     kind = kinds[number % 5]
     body = json.dumps({"n": number}) if number % 50 != 7 else "not json"
     good = kind != "unknown" and body != "not json"
-    return Outgoing(body, {"kind": Attribute("String", kind)}), good
+    return NewMessage(body, {"kind": Attribute("String", kind)}), good
 
 
 async def account_of(seed: int, messages: int) -> Account:
@@ -164,7 +162,7 @@ async def account_of(seed: int, messages: int) -> Account:
     for name in ("q", "rejected"):
         sqs.create_queue(name, {}, time.time())
     machines = MachinesServer(
-        ScriptedRunner(), Access({"t": None}), Platform(delays=AT_ONCE), RateLimits(enabled=False)
+        ScriptedRunner(), Access({"t": None}), AT_ONCE, RateLimits(enabled=False)
     )
     good: set[str] = set()
     stop, settled = asyncio.Event(), asyncio.Event()
@@ -244,7 +242,7 @@ def _close(
     account.redelivered = sum(1 for count in receives.values() if count > 1)
     account.leases_lost = len(lost_lease)
     account.least_margin = min(f.lease_margin for f in facts if isinstance(f, journal.Launched))
-    account.faults = plan.tally()
+    account.faults = Counter((met.service, met.action, met.kind) for met in plan.injected)
 
 
 def _rejected(sqs: Sqs) -> set[str]:

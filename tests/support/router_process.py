@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scripted_runner import ScriptedRunner
+
 from lambdo_router.admin.serving import serve
 from lambdo_router.core.machine import EVENTS_PATH
 from lambdo_router.core.message import Attribute
@@ -19,10 +21,9 @@ from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     RateLimits,
-    ScriptedRunner,
     machines_app,
 )
-from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
+from lambdo_router.local.sqs_server import NewMessage, Sqs, sqs_app
 
 if TYPE_CHECKING:
     pass
@@ -60,7 +61,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.sqs.ledger.listeners.append(lambda _: self.changed.set())
-        self.machines.platform.observers.append(lambda *_: self.changed.set())
+        self.machines.observers.append(lambda *_: self.changed.set())
 
     async def start(self, *arguments: str, **changes: str) -> asyncio.subprocess.Process:
         environment = {k: v for k, v in {**self.environment, **changes}.items() if v}
@@ -87,7 +88,7 @@ class World:
 
     def send(self, body: str, **attributes: str) -> str:
         typed = {name: Attribute("String", value) for name, value in attributes.items()}
-        return self.sqs.send("work", Outgoing(body, typed), time.time())
+        return self.sqs.send("work", NewMessage(body, typed), time.time())
 
     async def until(self, wanted: Callable[[], bool]) -> None:
         async with asyncio.timeout(30):

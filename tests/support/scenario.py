@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from memory_queue import MemoryQueue
+
 from lambdo_router.core import journal
 from lambdo_router.core.errors import (
     LaunchError,
@@ -22,7 +24,6 @@ from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.core.trace_context import TraceContext
 from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.router import Limits, Router
-from lambdo_router.local.memory_queue import MemoryQueue
 
 _F = TypeVar("_F", bound=journal.Fact)
 

@@ -12,6 +12,7 @@ its number. Ends with 1 if a message was lost, or run twice without a cause in t
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import signal
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import httpx
 from processes import free_ports, peak_rss
+from scripted_runner import ScriptedRunner
 from soak_books import HEAD, Account, Books
 from soak_evidence import Evidence, Freeze
 
@@ -33,9 +35,9 @@ from lambdo_router.core.machine import BATCH_PATH
 from lambdo_router.core.message import Attribute
 from lambdo_router.core.settlement import REJECTION_ATTRIBUTE
 from lambdo_router.local.faults import (
-    Answer,
     Cut,
     Delay,
+    ErrorAnswer,
     FaultPlan,
     LoseAnswer,
     Partial,
@@ -44,20 +46,15 @@ from lambdo_router.local.faults import (
     Throttle,
 )
 from lambdo_router.local.machines_server import (
-    QUICK,
     Access,
     Exit,
     Job,
     MachinesServer,
     Mishaps,
-    Platform,
     RateLimits,
-    ScriptedRunner,
-    SeededSeconds,
     machines_app,
 )
-from lambdo_router.local.sqs_server import Outgoing, Sqs, sqs_app
-from lambdo_router.local.sqs_server.ledger import Entry
+from lambdo_router.local.sqs_server import LedgerEntry, NewMessage, Sqs, sqs_app
 
 VISIBILITY = 4
 CHAOS = 12.0
@@ -88,7 +85,7 @@ routes:
 RATES = (
     Rate(LoseAnswer(), 0.02, "sqs", "ReceiveMessage"),
     Rate(Cut(), 0.02, "sqs", "ReceiveMessage"),
-    Rate(Answer(500), 0.01, "sqs", "ReceiveMessage"),
+    Rate(ErrorAnswer(500), 0.01, "sqs", "ReceiveMessage"),
     Rate(Throttle(), 0.01, "sqs", "ReceiveMessage"),
     Rate(Silence(), 0.002, "sqs", "ReceiveMessage"),
     Rate(LoseAnswer(), 0.05, "sqs", "DeleteMessageBatch"),
@@ -96,15 +93,15 @@ RATES = (
     Rate(LoseAnswer(halfway=True), 0.03, "sqs", "DeleteMessageBatch"),
     Rate(LoseAnswer(), 0.03, "sqs", "ChangeMessageVisibilityBatch"),
     Rate(Partial(0.5), 0.03, "sqs", "ChangeMessageVisibilityBatch"),
-    Rate(Answer(500), 0.05, "sqs", "SendMessage"),
+    Rate(ErrorAnswer(500), 0.05, "sqs", "SendMessage"),
     Rate(Delay(0.0, 0.2), 0.05, "sqs"),
     Rate(LoseAnswer(), 0.06, "machines", "create"),
-    Rate(Answer(503), 0.05, "machines", "create"),
-    Rate(Answer(409), 0.03, "machines", "create"),
+    Rate(ErrorAnswer(503), 0.05, "machines", "create"),
+    Rate(ErrorAnswer(409), 0.03, "machines", "create"),
     Rate(Throttle(), 0.02, "machines", "create"),
     Rate(Cut(), 0.03, "machines", "create"),
-    Rate(Answer(500), 0.05, "machines", "list"),
-    Rate(Answer(500), 0.05, "machines", "events"),
+    Rate(ErrorAnswer(500), 0.05, "machines", "list"),
+    Rate(ErrorAnswer(500), 0.05, "machines", "events"),
     Rate(Cut(), 0.05, "machines", "metadata"),
     Rate(Delay(0.0, 0.2), 0.05, "machines"),
 )
@@ -195,13 +192,12 @@ class Soak:
         self.plan = FaultPlan(self.seed, RATES)
         self.mishaps = Mishaps(self.seed, MISHAPS, stale_by=2.0)  # type: ignore[arg-type]
         self.account = Account(self.seed)
-        seconds = SeededSeconds(0.8, 8.0, seed=self.seed)
+
         self.machines = MachinesServer(
-            ScriptedRunner(outcome=lambda _: Exit(0), seconds=seconds, act=self.act),
+            ScriptedRunner(seconds=self.seconds, act=self.act),
             Access({TOKEN: {"jobs"}}),
-            Platform(delays=QUICK),
-            RateLimits(enabled=False),
-            self.mishaps,
+            limits=RateLimits(enabled=False),
+            mishaps=self.mishaps,
         )
         self.sqs.create_queue("work", {}, time.time())
         self.sqs.create_queue("rejected", {}, time.time())
@@ -209,11 +205,16 @@ class Soak:
         self.sqs.create_queue("orders.fifo", fifo, time.time())
         self.sqs.ledger.listeners.append(self.note)
 
-    def note(self, entry: Entry) -> None:
+    def note(self, entry: LedgerEntry) -> None:
         if entry.queue in SOURCES:
             self.unsettled += {"sent": 1, "deleted": -1}.get(entry.kind, 0)
             if self.unsettled == 0:
                 self.quiet.set()
+
+    def seconds(self, job: Job) -> float:
+        """Half of the jobs take less than 0.8 seconds, a few far longer, none more than 8."""
+        dice = random.Random(f"{self.seed}/{job.machine_id}")  # noqa: S311 - as above
+        return min(8.0, dice.lognormvariate(math.log(0.8), 0.5))
 
     async def act(self, job: Job) -> Exit:
         """What the code in a Machine does: mostly well, at times badly, at times in part."""
@@ -270,11 +271,11 @@ class Soak:
         self.quiet.clear()
         if kind == "fifo":
             group = f"g{self.dice.randrange(5)}"
-            outgoing = Outgoing(body, attributes, group=group)
+            outgoing = NewMessage(body, attributes, group=group)
             message_id = self.sqs.send("orders.fifo", outgoing, time.time())
             self.groups[group].append(message_id)
         else:
-            message_id = self.sqs.send("work", Outgoing(body, attributes), time.time())
+            message_id = self.sqs.send("work", NewMessage(body, attributes), time.time())
         self.kinds[message_id] = kind
 
     async def torment(self, routers: list[Router]) -> None:
@@ -323,8 +324,7 @@ class Soak:
         """All that is known now, to be judged."""
         account = self.account
         account.faults = len(self.plan.injected) + len(self.mishaps.happened)
-        calls = self.plan.all_calls("sqs") + self.plan.all_calls("machines")
-        account.calls = calls / max(1, len(self.kinds))
+        account.calls = self.plan.calls.total() / max(1, len(self.kinds))
         for router in routers:
             forbidden = ("Traceback", TOKEN, "unit.failed")
             self.evidence.read(router.number, router.log, forbidden)

@@ -16,7 +16,7 @@ from soak_evidence import Evidence
 from lambdo_router.core.machine import BATCH_PATH, message_digest
 from lambdo_router.local.machines_server import MachineRecord
 from lambdo_router.local.machines_server.mishaps import Happened
-from lambdo_router.local.sqs_server.ledger import Entry
+from lambdo_router.local.sqs_server import LedgerEntry
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Books:
     """What was sent: the kind of each message."""
     groups: dict[str, list[str]]
     """The messages of each group, in the order of sending."""
-    entries: list[Entry]
+    entries: list[LedgerEntry]
     machines: Sequence[MachineRecord]
     mishaps: list[Happened]
     rejected: set[str]
@@ -249,9 +249,9 @@ class Books:
                 if again is not None and again <= lost_at:
                     yield message_id
 
-    def _hidden_again(self, known: list[Entry]) -> Iterable[str]:
+    def _hidden_again(self, known: list[LedgerEntry]) -> Iterable[str]:
         """What was given back with a delay is not touched by a renewal that comes after it."""
-        changes: dict[str, list[Entry]] = defaultdict(list)
+        changes: dict[str, list[LedgerEntry]] = defaultdict(list)
         for entry in known:
             if entry.kind == "visibility":
                 changes[entry.message_id].append(entry)

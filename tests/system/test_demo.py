@@ -56,7 +56,7 @@ def outcome_of(facts: Iterable[journal.Fact]) -> Outcome:
         pytest.param([_RECEIVED, _ROUTED, _TIRED], "it is not settled (no room)", id="no-launch"),
         pytest.param(
             [_RECEIVED, _ROUTED, _TIRED, settled(Retry(5.0, "no room"))],
-            "it is not settled (to be tried again: no room)",
+            "it is not settled (will be retried: no room)",
             id="retried",
         ),
         pytest.param(

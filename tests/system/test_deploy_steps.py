@@ -29,7 +29,12 @@ from processes import free_port
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lambdo_router.admin.serving import serve
-from lambdo_router.local.machines_server import Access, MachinesServer, ProcessRunner, machines_app
+from lambdo_router.local.machines_server import (
+    Access,
+    MachinesServer,
+    ProcessRunner,
+    machines_app,
+)
 from lambdo_router.local.sqs_server import Sqs, sqs_app
 
 pytestmark = pytest.mark.real_time

@@ -14,7 +14,7 @@ from router_process import ROUTES, World, world
 
 from lambdo_router.core.message import Attribute
 from lambdo_router.core.settlement import REJECTION_ATTRIBUTE
-from lambdo_router.local.sqs_server import Outgoing
+from lambdo_router.local.sqs_server import NewMessage
 
 pytestmark = pytest.mark.real_time
 
@@ -110,7 +110,7 @@ async def test_a_report_of_100_megabytes_is_cut_short(tmp_path: Path) -> None:
 
 
 def send(here: World, body: str) -> str:
-    return here.sqs.send("work", Outgoing(body, dict(ATTRIBUTES)), time.time())
+    return here.sqs.send("work", NewMessage(body, dict(ATTRIBUTES)), time.time())
 
 
 def rejected(here: World) -> Iterator[str]:

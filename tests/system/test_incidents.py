@@ -22,9 +22,9 @@ from admin_process import Running, started
 from cloud_shell import CloudShell
 from router_process import ROUTES, TOKEN, World
 from runbook import sections
+from scripted_runner import NEVER, ScriptedRunner
 
-from lambdo_router.local.machines_server import NEVER, ScriptedRunner
-from lambdo_router.local.sqs_server import Outgoing
+from lambdo_router.local.sqs_server import NewMessage
 
 pytestmark = pytest.mark.real_time
 
@@ -254,7 +254,7 @@ async def test_a_full_region_is_tried_again_and_then_named_with_its_route(tmp_pa
         "max_attempts: 5", "max_attempts: 1"
     )
     async with night(tmp_path, routes) as it:
-        it.here.machines.platform.full_regions.add("iad")
+        it.here.machines.full_regions.add("iad")
         it.here.send("{}", kind="a")
         first = await it.said("machine.launch_failed")
         status = await it.status(lambda now: now["routes"][0]["state"] == "failing")
@@ -326,7 +326,7 @@ async def test_a_dead_queue_makes_the_router_not_ready_and_stops_no_other(tmp_pa
     async with night(tmp_path, TWO_QUEUES) as it:
         it.here.sqs.delete_queue("work", time.time())
         failed = await it.said("queue.failed")
-        it.here.sqs.send("rejected", Outgoing("{}", {}), time.time())
+        it.here.sqs.send("rejected", NewMessage("{}", {}), time.time())
         await it.said("machine.launched", queue="spare")
         ready, status = await it.ready(), await it.status()
         metrics, page = await it.metrics(), await it.page()

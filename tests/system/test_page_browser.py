@@ -19,6 +19,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from building import profile, route, table
 from in_thread import InThread, in_thread
+from memory_queue import MemoryQueue
 from page_scene import BAD_IMAGE, HOSTILE, IMAGES, VIDEOS, Scene, failing, working
 from pages import ROOT
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -33,7 +34,6 @@ from lambdo_router.core.routing import Match
 from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.router import Limits
-from lambdo_router.local.memory_queue import MemoryQueue
 from lambdo_router.telemetry.status import Overview
 
 CHROMIUM = shutil.which("chromium")

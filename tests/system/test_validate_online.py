@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from scripted_runner import ScriptedRunner
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sts_server import Sts, sts_app
 
@@ -20,7 +21,6 @@ from lambdo_router.local.machines_server import (
     Access,
     MachinesServer,
     RateLimits,
-    ScriptedRunner,
     machines_app,
 )
 from lambdo_router.local.sqs_server import Sqs, sqs_app

@@ -1,19 +1,17 @@
 """
-A simulated Machines API, for `dev`, `demo` and the tests: Fly on this machine.
+A simulated Machines API for `dev`, `demo` and the tests: Fly on this machine.
 
-It speaks the Machines API to any client, keeps Machines through their whole life, and runs their
-commands as local processes. Read it in this order:
+It answers the calls that the router makes, takes Machines through their whole life, and runs their
+commands as local processes. What the router never sends has no effect here: restart policies,
+services, mounts, checks. Read it in this order:
 
-    server.py        the server at work: clock and commands            start here
-    platform.py      all Machines, and what happens to them when       pure
-    record.py        one Machine, and how the API shows it             pure
-    requests.py      what a create may ask for                         pure
-    refusals.py      the API's own words for no                        pure
-    regions.py, limits.py, access.py, identities.py, mishaps.py        pure
-    calls.py         which calls came in, and which were too many      pure
-    runners.py       what runs inside: the seam, and a pretender that follows a scenario
-    processes.py     local processes
-    http.py          the API; about.py what it says of itself
+    server.py        all Machines, and how each gets to its end        start here
+    machine.py       one Machine, and how the API shows it
+    create.py        what a create may ask for
+    refusals.py      the API's error answers
+    mishaps.py       what goes wrong at Fly itself, for the tests
+    processes.py     what runs inside: local processes
+    api.py           the API over HTTP; access.py: who may call it, and how often
 
 Typical use:
 
@@ -22,38 +20,18 @@ Typical use:
         ...
 """
 
-from lambdo_router.local.machines_server.access import Access
-from lambdo_router.local.machines_server.calls import Call, Calls
-from lambdo_router.local.machines_server.http import SERVICE, action_of, machines_app
-from lambdo_router.local.machines_server.limits import RateLimits
+from lambdo_router.local.machines_server.access import Access, ApiCall, RateLimits
+from lambdo_router.local.machines_server.api import SERVICE, action_of, machines_app
+from lambdo_router.local.machines_server.machine import Exit, MachineEvent, MachineRecord
 from lambdo_router.local.machines_server.mishaps import Happened, Mishap, Mishaps
-from lambdo_router.local.machines_server.platform import AT_ONCE, QUICK, Delays, Platform
-from lambdo_router.local.machines_server.processes import ProcessRunner
-from lambdo_router.local.machines_server.record import (
-    OUT_OF_MEMORY,
-    Exit,
-    MachineEvent,
-    MachineRecord,
-)
-from lambdo_router.local.machines_server.runners import (
-    NEVER,
-    Job,
-    Runner,
-    ScriptedRunner,
-    SeededSeconds,
-    by_route,
-)
-from lambdo_router.local.machines_server.server import MachinesServer
+from lambdo_router.local.machines_server.processes import Job, ProcessRunner
+from lambdo_router.local.machines_server.server import AT_ONCE, Delays, MachinesServer, Runner
 
 __all__ = [
     "AT_ONCE",
-    "NEVER",
-    "OUT_OF_MEMORY",
-    "QUICK",
     "SERVICE",
     "Access",
-    "Call",
-    "Calls",
+    "ApiCall",
     "Delays",
     "Exit",
     "Happened",
@@ -63,13 +41,9 @@ __all__ = [
     "MachinesServer",
     "Mishap",
     "Mishaps",
-    "Platform",
     "ProcessRunner",
     "RateLimits",
     "Runner",
-    "ScriptedRunner",
-    "SeededSeconds",
     "action_of",
-    "by_route",
     "machines_app",
 ]

@@ -1,17 +1,20 @@
 """
-What the Machines API answers when it refuses, in its own words.
+What the Machines API answers when it refuses.
 
 The texts are those that users of the API have reported, since clients tell errors apart by them.
 Fly documents only the shape: `error`, and for some errors `status`.
 """
 
 from collections.abc import Mapping
+from typing import Final
+
+_Answer = tuple[int, str] | tuple[int, str, str]
 
 
 class Refusal(Exception):
     """An answer other than success: HTTP status, the body's `error`, and its `status` if any."""
 
-    def __init__(self, http: int, error: str, *, status: str = "") -> None:
+    def __init__(self, http: int, error: str, status: str = "") -> None:
         super().__init__(f"{http} {error}")
         self.http = http
         self.error = error
@@ -22,38 +25,39 @@ class Refusal(Exception):
         return {"error": self.error} | ({"status": self.status} if self.status else {})
 
 
-def bad_token() -> Refusal:
-    return Refusal(401, "Authenticate: token validation error")
+BAD_TOKEN: Final = (401, "Authenticate: token validation error")
+NOT_PERMITTED: Final = (403, "unauthorized")
+NO_SUCH_APP: Final = (404, "not_found: app not found")
+NO_SUCH_MACHINE: Final = (404, "not_found: machine not found")
+"""Fly does not distinguish between never created and destroyed 48 hours ago."""
+DEADLINE: Final = (408, "deadline_exceeded: context deadline exceeded")
+"""Time was up while the request was being handled: it may have had its effect."""
+HOST_FULL: Final = (
+    409,
+    "aborted: insufficient resources available to fulfill request: insufficient memory available",
+)
+VOLUME_FULL: Final = (
+    412,
+    "insufficient resources to create new machine with existing volume id 'vol_1'",
+    "volume_placement_capacity",
+)
+BODY_TOO_LARGE: Final = (413, "http: request body too large")
+"""The text is known; nobody has recorded the HTTP status that comes with it."""
+REGION_FULL: Final = (422, "could not find a candidate host", "insufficient_capacity")
+MACHINE_LIMIT: Final = (422, "You have reached the maximum number of machines for this app.")
+RATE_LIMITED: Final = (429, "resource_exhausted: rate limit exceeded")
 
-
-def not_permitted() -> Refusal:
-    """The token is for another app."""
-    return Refusal(403, "unauthorized")
-
-
-def no_such_app() -> Refusal:
-    return Refusal(404, "not_found: app not found")
-
-
-def no_such_machine() -> Refusal:
-    """It never existed, or was destroyed 48 hours ago: Fly makes no difference."""
-    return Refusal(404, "not_found: machine not found")
-
-
-def rate_limited() -> Refusal:
-    return Refusal(429, "resource_exhausted: rate limit exceeded")
-
-
-def no_body() -> Refusal:
-    return Refusal(400, "EOF")
-
-
-def body_too_large() -> Refusal:
-    """The text is known; the HTTP status that comes with it was not recorded by anyone."""
-    return Refusal(413, "http: request body too large")
+PLANNED: Final[Mapping[int, _Answer]] = {
+    answer[0]: answer
+    for answer in (
+        *(BAD_TOKEN, NOT_PERMITTED, NO_SUCH_APP, DEADLINE, HOST_FULL, VOLUME_FULL, REGION_FULL),
+    )
+}
+"""What a fault plan's error answer of this status says."""
 
 
 def no_such_image(image: str) -> Refusal:
+    """Return the registry's answer, which Fly passes on."""
     tag = image.rpartition(":")[2]
     return Refusal(
         400,
@@ -63,76 +67,12 @@ def no_such_image(image: str) -> Refusal:
     )
 
 
-def name_taken(machine_id: str, name: str) -> Refusal:
-    return Refusal(
-        409,
-        f"already_exists: unique machine name violation, machine ID {machine_id} "
-        f'already exists with name "{name}"',
-    )
-
-
-def host_full() -> Refusal:
-    return Refusal(
-        409,
-        "aborted: insufficient resources available to fulfill request: "
-        "insufficient memory available",
-    )
-
-
-def volume_full() -> Refusal:
-    return Refusal(
-        412,
-        "insufficient resources to create new machine with existing volume id 'vol_1'",
-        status="volume_placement_capacity",
-    )
-
-
-def region_full() -> Refusal:
-    return Refusal(422, "could not find a candidate host", status="insufficient_capacity")
-
-
-def over_quota() -> Refusal:
-    """An organisation's share of a region is used up, which Fly says like this, with 403."""
-    return Refusal(
-        403,
-        'organization "jobs" is using 81920 MB of memory in dfw which is over the allowed quota. '
-        "please consider other regions",
-    )
-
-
-def no_capacity() -> Refusal:
-    return Refusal(400, "no capacity")
-
-
-def machine_limit() -> Refusal:
-    return Refusal(422, "You have reached the maximum number of machines for this app.")
-
-
-def deadline() -> Refusal:
-    """Time was up while the request was under way: it may have had its effect."""
-    return Refusal(408, "deadline_exceeded: context deadline exceeded")
-
-
-def wait_over(wanted: str, current: str) -> Refusal:
-    return Refusal(
-        408,
-        f"deadline_exceeded: machine failed to reach desired state, {wanted}, currently {current}",
-    )
-
-
-def wait_timeout_out_of_range() -> Refusal:
-    return Refusal(
-        400,
-        "invalid_argument: invalid WaitMachineRequest.Timeout: "
-        "value must be inside range [1s, 1m0s]",
-    )
+def invalid_argument(reason: str) -> Refusal:
+    """Return the refusal of a request that makes no sense."""
+    return Refusal(400, f"invalid_argument: {reason}")
 
 
 def wrong_state(verb: str, state: str) -> Refusal:
-    return Refusal(
-        412, f"failed_precondition: unable to {verb} machine from current state: '{state}'"
-    )
-
-
-def version_moved() -> Refusal:
-    return Refusal(412, "failed_precondition: machine version does not match")
+    """Return the refusal of a call that the Machine's state does not allow."""
+    text = f"unable to {verb} machine from current state: '{state}'"
+    return Refusal(412, f"failed_precondition: {text}")

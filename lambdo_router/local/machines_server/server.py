@@ -1,189 +1,305 @@
 """
-The Machines server at work: the platform's clock, and the commands of its Machines.
+All Machines of the simulated Fly, and how each gets from its creation to its end.
 
-`platform.py` knows what should happen and when; here it does happen. One task sleeps until the
-platform's next step is due, starts what is to run, and each command's end is told to the platform.
-`http.py` puts the API in front of it.
+    created ── start ──> started ── exit ──> stopped ── destroy ──> destroying ──> destroyed
+
+A one-shot Machine (`auto_destroy`) leaves six events: pending, created, started, exit, destroying,
+destroyed. A destroyed Machine stays readable for 48 hours, while its name is free at once. A
+Machine that `failed` to start stays until somebody destroys it.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Self, assert_never
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, Protocol, Self
 
-from lambdo_router.local.machines_server import refusals
-from lambdo_router.local.machines_server.access import Access
-from lambdo_router.local.machines_server.calls import Calls
-from lambdo_router.local.machines_server.limits import RateLimits
-from lambdo_router.local.machines_server.mishaps import Mishaps
-from lambdo_router.local.machines_server.platform import Order, Platform, Run, Signal
-from lambdo_router.local.machines_server.record import (
+from lambdo_router.local.machines_server.access import Access, ApiCall, RateLimits
+from lambdo_router.local.machines_server.create import CreateRequest, candidates
+from lambdo_router.local.machines_server.machine import (
+    KILLED,
     OUT_OF_MEMORY,
+    Exit,
+    Identities,
     MachineEvent,
     MachineRecord,
     State,
+    exit_request,
 )
-from lambdo_router.local.machines_server.requests import CreateRequest
-from lambdo_router.local.machines_server.runners import LineSink, Runner, job_of
+from lambdo_router.local.machines_server.mishaps import Mishap, Mishaps
+from lambdo_router.local.machines_server.processes import Job, LineSink, job_of
+from lambdo_router.local.machines_server.refusals import (
+    DEADLINE,
+    MACHINE_LIMIT,
+    NO_SUCH_MACHINE,
+    REGION_FULL,
+    Refusal,
+    no_such_image,
+    wrong_state,
+)
 
-_SETTLED = ("started", "stopped", "failed", "destroyed")
+_CALLS_KEPT: Final = 100_000
+_READABLE_FOR: Final = 48 * 3600.0
+"""Seconds that a destroyed Machine can still be read."""
 
 
-def _unheard(machine_id: str, stream: str, line: str) -> None:
-    """Where output goes that nobody listens to."""
+class Runner(Protocol):
+    """Runs jobs. Cancelling `run` ends the job at once and leaves nothing behind."""
+
+    def knows(self, image: str) -> bool:
+        """Return whether there is such an image; a create with any other is refused."""
+        ...
+
+    async def run(self, job: Job, on_line: LineSink) -> Exit:
+        """Run the job to its end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """Seconds between the steps of a Machine's life. Fly takes about 1.8, 0.4 and 0.4."""
+
+    start: float = 0.2
+    destroy: float = 0.05
+    """From the exit to `destroying`."""
+    gone: float = 0.05
+    """From there to `destroyed`."""
+
+
+AT_ONCE: Final = Delays(0.0, 0.0, 0.0)
+MachineObserver = Callable[[MachineRecord, MachineEvent], None]
 
 
 @dataclass(slots=True, eq=False)
 class MachinesServer:
     """
-    One simulated Fly: its platform, and what runs inside its Machines.
+    One simulated Fly; `api.py` puts the API in front of it.
 
-    Nothing moves outside of `async with server.running()`. `on_line` hears every line of output;
-    every event of a Machine is heard by `platform.observers`.
+    Its methods raise Refusal for what the API would refuse. Machines live inside of `async with
+    server.running()` only.
     """
 
     runner: Runner
     access: Access
-    platform: Platform = field(default_factory=Platform)
+    delays: Delays = Delays()
     limits: RateLimits = field(default_factory=RateLimits)
     mishaps: Mishaps = field(default_factory=Mishaps)
-    calls: Calls = field(default_factory=Calls)
-    """What was asked of the API, and when."""
-    on_line: LineSink = _unheard
+    home: str = "iad"
+    """The region of a create that names none."""
+    full_regions: set[str] = field(default_factory=set)
+    """Regions without room: a create that may go nowhere else is refused."""
+    full: tuple[int, str] | tuple[int, str, str] = REGION_FULL
+    """How such a create is refused: the arguments of a Refusal."""
+    machine_limit: int | None = None
+    """How many Machines of an app may exist at a time; None: any number."""
+    on_line: LineSink = lambda *_: None
+    """Gets every line of output."""
+    observers: list[MachineObserver] = field(default_factory=list)
+    """Each gets every event of a Machine, after the record was changed."""
+    calls: deque[ApiCall] = field(default_factory=lambda: deque(maxlen=_CALLS_KEPT))
+    """The newest calls, as they arrived; also those that were refused, or that a fault lost."""
     _epoch: float = field(default=0.0, init=False)
-    _due: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _changes: dict[str, asyncio.Event] = field(default_factory=dict, init=False)
-    _jobs: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
+    _identities: Identities = field(default_factory=lambda: Identities(0), init=False)
+    _records: dict[str, MachineRecord] = field(default_factory=dict, init=False)
+    _ids: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list), init=False)
+    _names: dict[tuple[str, str], str] = field(default_factory=dict, init=False)
+    _lives: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
         """
         Let the Machines live. At the end all that runs is killed, and its files are removed.
 
-        A mistake in the server itself, which cannot be told to any client, is raised at the end.
+        A bug in the server itself, which no client would hear of, is raised at the end.
         """
         self._epoch = time.time() - asyncio.get_running_loop().time()
-        self.platform.observers.append(self._notice)
         # No TaskGroup: it would wrap the exceptions of the block into groups.
-        driver = asyncio.create_task(self._drive())
         try:
             yield self
         finally:
-            tasks = [driver, *self._jobs.values()]
-            for task in tasks:
-                task.cancel()
-            ends = await asyncio.gather(*tasks, return_exceptions=True)
-            self.platform.observers.remove(self._notice)
-            for end in ends:
+            lives = list(self._lives.values())
+            for life in lives:
+                life.cancel()
+            for end in await asyncio.gather(*lives, return_exceptions=True):
                 if isinstance(end, Exception):
                     raise end
 
     def now(self) -> float:
-        """Unix time by the loop's clock, which does not jump."""
+        """Return unix time by the loop's clock, which does not jump."""
         return self._epoch + asyncio.get_running_loop().time()
 
     def machines(self) -> tuple[MachineRecord, ...]:
-        """Every Machine there ever was, in the order of creation, with its files and its end."""
-        return self.platform.ledger()
+        """Return every Machine there ever was, of all apps, in the order of creation."""
+        return tuple(self._records.values())
 
     def create(self, app: str, request: CreateRequest) -> MachineRecord:
-        """Create a Machine, with what may go wrong. Raises Refusal."""
+        """Create a Machine, with whatever is to go wrong; it starts by itself."""
         if not self.runner.knows(request.config["image"]):
-            raise refusals.no_such_image(request.config["image"])
-        now = self.now()
-        record = self.platform.create(app, request, now)
-        mishap = self.mishaps.on_create(record)
-        if mishap == "never_runs":
-            self.platform.doom(record.id, None, now)
-        elif mishap == "fails":
-            self.platform.fail(record.id, now)
-        elif mishap == "out_of_memory":
-            self.platform.doom(record.id, OUT_OF_MEMORY, now)
-        elif mishap == "late_answer":
-            raise refusals.deadline()
+            raise no_such_image(request.config["image"])
+        record = self._new(app, request)
+        self._happens(record.id, "launch", "pending", "created", source="user")
+        record = self._happens(record.id, "launch", "created", "created")
+        mishap = self.mishaps.next("create", record.id)
+        self._spawn(record.id, self._live(record.id, mishap))
+        if mishap == "late_answer":
+            raise Refusal(*DEADLINE)
         return record
 
-    def machines_of(self, app: str) -> list[tuple[MachineRecord, State]]:
-        """The Machines of an app as a list shows them now, which may lag, each with its state."""
-        now = self.now()
-        records = self.platform.machines(app, now)
-        match self.mishaps.on_list():
+    def machine(self, app: str, machine_id: str) -> MachineRecord:
+        """Return one Machine; unknown if it was destroyed more than 48 hours ago."""
+        record = self._records.get(machine_id)
+        if record is None or record.app != app or self._is_forgotten(record):
+            raise Refusal(*NO_SUCH_MACHINE)
+        return record
+
+    def machines_of(self, app: str) -> list[MachineRecord]:
+        """Return the Machines of an app as a list shows them now, which may lag."""
+        records = (self._records[machine_id] for machine_id in self._ids.get(app, ()))
+        records = (record for record in records if not self._is_forgotten(record))
+        match self.mishaps.next("list"):
             case "empty_list":
                 return []
             case "stale_list":
-                moment = now - self.mishaps.stale_by
+                moment = self.now() - self.mishaps.stale_by
                 states = ((record, record.state_at(moment)) for record in records)
-                return [(record, state) for record, state in states if state is not None]
-            case None:
-                return [(record, record.state) for record in records]
+                return [replace(record, state=state) for record, state in states if state]
+            case _:
+                return list(records)
 
     def events_of(self, app: str, machine_id: str) -> tuple[MachineEvent, ...]:
-        """The events of a Machine as the API tells them now, which may lag. Raises Refusal."""
-        now = self.now()
-        events = self.platform.machine(app, machine_id, now).events
-        if self.mishaps.on_events(machine_id) == "stale_events":
-            moment = now - self.mishaps.stale_by
+        """Return the events of a Machine as the API shows them now, which may lag."""
+        events = self.machine(app, machine_id).events
+        if self.mishaps.next("events", machine_id) == "stale_events":
+            moment = self.now() - self.mishaps.stale_by
             events = tuple(event for event in events if event.at <= moment)
             if not events:
-                raise refusals.no_such_machine()
+                raise Refusal(*NO_SUCH_MACHINE)
         return events
 
-    async def wait(
-        self, app: str, machine_id: str, wanted: Collection[str], seconds: float, after: str = ""
-    ) -> tuple[MachineRecord, MachineEvent]:
-        """
-        Wait until a Machine is in one of the `wanted` states, passing ones included.
+    def destroy(self, app: str, machine_id: str, *, force: bool) -> None:
+        """Destroy a Machine; a running one only by `force`. Doing it twice is harmless."""
+        record = self.machine(app, machine_id)
+        if record.state in ("destroying", "destroyed"):
+            return
+        runs = record.state == "started"
+        if runs and not force:
+            raise wrong_state("destroy", record.state)
+        self._records[machine_id] = replace(record, stop_requested=runs)
+        self._happens(machine_id, "destroy", "destroying", "destroying", source="user")
+        self._spawn(machine_id, self._end(machine_id, self._lives.get(machine_id), runs=runs))
 
-        What happened up to the event with the id `after` does not count. Raises Refusal when
-        the `seconds` are over, and for an unknown Machine.
-        """
-        give_up = asyncio.get_running_loop().time() + seconds
-        record = self.platform.machine(app, machine_id, self.now())
-        ids = [event.id for event in record.events]
-        seen = ids.index(after) + 1 if after in ids else len(ids) - 1
-        while True:
-            for event in record.events[seen:]:
-                if event.state in wanted or ("settled" in wanted and event.state in _SETTLED):
-                    return record, event
-            seen = len(record.events)
-            change = self._changes.setdefault(machine_id, asyncio.Event())
-            try:
-                async with asyncio.timeout_at(give_up):
-                    await change.wait()
-            except TimeoutError:
-                raise refusals.wait_over(", ".join(wanted), record.state) from None
-            record = self.platform.machine(app, machine_id, self.now())
+    def set_metadata(self, app: str, machine_id: str, key: str, value: str) -> None:
+        """Set one metadata key; an empty text removes it. No new version, no restart."""
+        record = self.machine(app, machine_id)
+        if record.state == "destroyed":
+            raise wrong_state("update", record.state)
+        metadata = {k: v for k, v in {**record.metadata, key: value}.items() if v}
+        config = {**record.config, "metadata": metadata}
+        self._records[machine_id] = replace(record, config=config, updated_at=self.now())
 
-    def _notice(self, record: MachineRecord, _: MachineEvent) -> None:
-        self._due.set()
-        if (change := self._changes.pop(record.id, None)) is not None:
-            change.set()
+    def _new(self, app: str, request: CreateRequest) -> MachineRecord:
+        machine_id, now = self._identities.machine(), self.now()
+        name = request.name or f"machine-{machine_id}"
+        if (holder := self._names.get((app, name))) is not None:
+            raise Refusal(
+                409,
+                f"already_exists: unique machine name violation, machine ID {holder} "
+                f'already exists with name "{name}"',
+            )
+        regions = candidates(request.region, self.home)
+        region = next((code for code in regions if code not in self.full_regions), None)
+        if region is None:
+            raise Refusal(*self.full)
+        living = sum(1 for holder, _ in self._names if holder == app)
+        if self.machine_limit is not None and living >= self.machine_limit:
+            raise Refusal(*MACHINE_LIMIT)
+        record = MachineRecord(
+            id=machine_id,
+            app=app,
+            name=name,
+            region=region,
+            version=self._identities.ulid(now),
+            private_ip=f"fdaa:0:3ec2:a7b:e5:{machine_id[:4]}:{machine_id[4:8]}:2",
+            created_at=now,
+            updated_at=now,
+            config=request.config,
+        )
+        self._records[machine_id] = record
+        self._ids[app].append(machine_id)
+        self._names[app, name] = machine_id
+        return record
 
-    async def _drive(self) -> None:
-        while True:
-            self._due.clear()
-            for order in self.platform.advance(self.now()):
-                self._carry_out(order)
-            due = self.platform.next_due()
-            try:
-                async with asyncio.timeout(None if due is None else due - self.now()):
-                    await self._due.wait()
-            except TimeoutError:
-                pass
+    def _spawn(self, machine_id: str, life: Coroutine[Any, Any, None]) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            # One that failed is kept: `running` raises its exception.
+            if self._lives.get(machine_id) is task and (task.cancelled() or not task.exception()):
+                del self._lives[machine_id]
 
-    def _carry_out(self, order: Order) -> None:
-        match order:
-            case Run(record):
-                self._jobs[record.id] = asyncio.create_task(self._run(record))
-            case Signal(machine_id, name):
-                if machine_id in self._jobs:
-                    self.runner.signal(machine_id, name)
-            case unreachable:
-                assert_never(unreachable)
+        self._lives[machine_id] = task = asyncio.create_task(life)
+        task.add_done_callback(ended)
 
-    async def _run(self, record: MachineRecord) -> None:
-        end = await self.runner.run(job_of(record), self.on_line)
-        del self._jobs[record.id]
-        self.platform.ended(record.id, end, self.now())
+    async def _live(self, machine_id: str, mishap: Mishap | None) -> None:
+        if mishap == "never_runs":
+            await asyncio.sleep(self.delays.destroy)
+        else:
+            await asyncio.sleep(self.delays.start)
+            if mishap == "fails":
+                # What Fly writes into the event is not documented.
+                self._happens(machine_id, "launch", "failed", "failed")
+                return
+            record = self._happens(machine_id, "start", "started", "started", request={})
+            end = await self.runner.run(job_of(record), self.on_line)
+            self._exit(machine_id, OUT_OF_MEMORY if mishap == "out_of_memory" else end, "stopped")
+            if not record.config.get("auto_destroy"):
+                return
+            await asyncio.sleep(self.delays.destroy)
+        self._happens(machine_id, "destroy", "destroying", "destroying")
+        await self._vanish(machine_id)
+
+    async def _end(self, machine_id: str, life: asyncio.Task[None] | None, *, runs: bool) -> None:
+        """End a Machine's life on request."""
+        if life is not None:
+            life.cancel()
+            await asyncio.wait({life})
+            if not life.cancelled():
+                life.result()
+        if runs:
+            self._exit(machine_id, KILLED, "destroying")
+        await self._vanish(machine_id)
+
+    def _exit(self, machine_id: str, end: Exit, state: State) -> None:
+        record = replace(self._records[machine_id], exit=end)
+        self._records[machine_id] = record
+        request = exit_request(end, record, self.now())
+        self._happens(machine_id, "exit", "stopped", state, request=request)
+
+    async def _vanish(self, machine_id: str) -> None:
+        await asyncio.sleep(self.delays.gone)
+        record = self._records[machine_id]
+        del self._names[record.app, record.name]
+        self._records[machine_id] = replace(record, destroyed_at=self.now())
+        self._happens(machine_id, "destroy", "destroyed", "destroyed")
+
+    def _happens(
+        self,
+        machine_id: str,
+        kind: str,
+        status: str,
+        state: State,
+        *,
+        source: Literal["user", "flyd"] = "flyd",
+        request: dict[str, Any] | None = None,
+    ) -> MachineRecord:
+        now, record = self.now(), self._records[machine_id]
+        event = MachineEvent(self._identities.ulid(now), kind, status, source, now, state, request)
+        record = replace(record, state=state, updated_at=now, events=(*record.events, event))
+        self._records[machine_id] = record
+        for observe in self.observers:
+            observe(record, event)
+        return record
+
+    def _is_forgotten(self, record: MachineRecord) -> bool:
+        gone_at = record.destroyed_at
+        return gone_at is not None and gone_at + _READABLE_FOR <= self.now()

@@ -1,19 +1,18 @@
 """
 An SQS in this process, standard and FIFO queues: real boto3 in front, no account behind.
 
-    messages.py           a message as it is sent, kept and received
-    rules.py              what SQS takes as a message or a call, and how it says no
+    messages.py           a message as it is sent, kept and received; the account of each effect
+    rules.py              what SQS takes as a message or a call, and how it refuses
     queue_attributes.py   what it takes as a queue
-    orders.py             which messages may be received now: one by one, or group by group
+    order.py              which messages may be received now: one by one, or group by group
     recent.py             what a FIFO queue remembers for five minutes
     queue.py              one queue: leases and receipts
     service.py            all queues, and what passes between them
-    ledger.py             each effect, so that at the end every message can be accounted for
     actions.py, parameters.py, protocol.py    AWS's JSON protocol 1.0 over HTTP
 
 All but the last line is pure, with time as an argument.
 
-It follows AWS where AWS and the usual emulators differ. What AWS does not say is said here:
+It follows AWS where AWS and the usual emulators differ. Where AWS is silent:
 
 - A receipt that a later receive has replaced neither deletes nor changes anything (AWS: "may not").
 - On a FIFO queue the visibility of a message that is visible again cannot be changed.
@@ -23,10 +22,15 @@ It follows AWS where AWS and the usual emulators differ. What AWS does not say i
 AWS looks for free groups among the first 120,000 messages of a FIFO queue only; here, in all.
 """
 
-from lambdo_router.local.sqs_server.ledger import Entry, Ledger
-from lambdo_router.local.sqs_server.messages import Delivery, Outgoing, Sent
+from lambdo_router.local.sqs_server.messages import (
+    Delivery,
+    Ledger,
+    LedgerEntry,
+    NewMessage,
+    Sent,
+)
 from lambdo_router.local.sqs_server.protocol import sqs_app
 from lambdo_router.local.sqs_server.rules import SqsError
 from lambdo_router.local.sqs_server.service import Sqs
 
-__all__ = ["Delivery", "Entry", "Ledger", "Outgoing", "Sent", "Sqs", "SqsError", "sqs_app"]
+__all__ = ["Delivery", "Ledger", "LedgerEntry", "NewMessage", "Sent", "Sqs", "SqsError", "sqs_app"]

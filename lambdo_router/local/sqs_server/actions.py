@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 from lambdo_router.core.message import Attribute
 from lambdo_router.local.sqs_server.messages import Delivery
-from lambdo_router.local.sqs_server.parameters import Parameters, Wire, attribute_to_wire, outgoing
+from lambdo_router.local.sqs_server.parameters import (
+    Parameters,
+    Wire,
+    attribute_to_wire,
+    new_message,
+)
 from lambdo_router.local.sqs_server.rules import (
+    LARGEST_MESSAGE,
     SqsError,
-    check_batch_size,
     check_entries,
-    check_range,
     md5_of_attributes,
     md5_of_body,
     missing,
@@ -18,30 +22,30 @@ from lambdo_router.local.sqs_server.rules import (
 )
 from lambdo_router.local.sqs_server.service import Sqs
 
-_LONGEST_LIST = 1000
-_FAULT = SqsError("InternalError", "We encountered an internal error. Please try again.")
-"""What an entry of a batch fails with when it is SQS's own fault."""
-
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SqsCall:
     """One request. `failing` are the positions of batch entries that a fault makes fail."""
 
+    sqs: Sqs
     parameters: Parameters
     base_url: str
     now: float
     failing: frozenset[int] = frozenset()
 
+    def url(self, queue: str) -> str:
+        return f"{self.base_url}/{self.sqs.account}/{queue}"
 
-Action = Callable[[Sqs, Call], Wire]
+
+_FAULT = SqsError("InternalError", "We encountered an internal error. Please try again.")
 _EntryAction = Callable[[Sqs, str, Parameters, float], Wire]
 
 
-def receive(sqs: Sqs, call: Call, *, long: bool) -> Wire:
-    """ReceiveMessage, once: a long poll asks again. No `Messages` key when there are none."""
+def receive(call: SqsCall, *, long: bool) -> Wire:
+    """Do ReceiveMessage, once: a long poll repeats it. Without messages the answer is empty."""
     parameters = call.parameters
     limit = parameters.number("MaxNumberOfMessages")
-    deliveries = sqs.receive(
+    deliveries = call.sqs.receive(
         parameters.queue_name(),
         1 if limit is None else limit,
         parameters.number("VisibilityTimeout"),
@@ -55,57 +59,51 @@ def receive(sqs: Sqs, call: Call, *, long: bool) -> Wire:
     return {"Messages": messages} if messages else {}
 
 
-def _create_queue(sqs: Sqs, call: Call) -> Wire:
-    attributes = call.parameters.texts_by_name("Attributes")
-    queue = sqs.create_queue(call.parameters.text("QueueName"), attributes, call.now)
-    return {"QueueUrl": _url(sqs, call, queue.name)}
+def _create_queue(call: SqsCall) -> Wire:
+    name, attributes = (
+        call.parameters.text("QueueName"),
+        call.parameters.texts_by_name("Attributes"),
+    )
+    return {"QueueUrl": call.url(call.sqs.create_queue(name, attributes, call.now).name)}
 
 
-def _get_queue_url(sqs: Sqs, call: Call) -> Wire:
+def _get_queue_url(call: SqsCall) -> Wire:
     name = call.parameters.text("QueueName")
     owner = call.parameters.text_or_none("QueueOwnerAWSAccountId")
-    if owner not in (None, sqs.account):
+    if owner not in (None, call.sqs.account):
         raise SqsError("QueueDoesNotExist", "The specified queue does not exist.")
-    return {"QueueUrl": _url(sqs, call, sqs.queue(name).name)}
+    return {"QueueUrl": call.url(call.sqs.queue(name).name)}
 
 
-def _list_queues(sqs: Sqs, call: Call) -> Wire:
-    names = sqs.names(call.parameters.text_or_none("QueueNamePrefix") or "")
-    after = call.parameters.text_or_none("NextToken")
-    names = [name for name in names if after is None or name > after]
-    most = call.parameters.number("MaxResults")
-    check_range("MaxResults", _LONGEST_LIST if most is None else most, 1, _LONGEST_LIST)
-    page = names[: most or _LONGEST_LIST]
-    answer: Wire = {"QueueUrls": [_url(sqs, call, name) for name in page]} if page else {}
-    if most is not None and len(page) < len(names):
-        answer["NextToken"] = page[-1]
-    return answer
+def _list_queues(call: SqsCall) -> Wire:
+    names = call.sqs.names(call.parameters.text_or_none("QueueNamePrefix") or "")
+    return {"QueueUrls": [call.url(name) for name in names]} if names else {}
 
 
-def _delete_queue(sqs: Sqs, call: Call) -> Wire:
-    sqs.delete_queue(call.parameters.queue_name(), call.now)
+def _delete_queue(call: SqsCall) -> Wire:
+    call.sqs.delete_queue(call.parameters.queue_name(), call.now)
     return {}
 
 
-def _purge_queue(sqs: Sqs, call: Call) -> Wire:
-    sqs.purge(call.parameters.queue_name(), call.now)
+def _purge_queue(call: SqsCall) -> Wire:
+    call.sqs.purge(call.parameters.queue_name(), call.now)
     return {}
 
 
-def _get_queue_attributes(sqs: Sqs, call: Call) -> Wire:
+def _get_queue_attributes(call: SqsCall) -> Wire:
     wanted = call.parameters.texts("AttributeNames")
-    attributes = sqs.attributes(call.parameters.queue_name(), wanted, call.now)
+    attributes = call.sqs.attributes(call.parameters.queue_name(), wanted, call.now)
     return {"Attributes": attributes} if attributes else {}
 
 
-def _set_queue_attributes(sqs: Sqs, call: Call) -> Wire:
+def _set_queue_attributes(call: SqsCall) -> Wire:
     attributes = call.parameters.texts_by_name("Attributes")
-    sqs.set_attributes(call.parameters.queue_name(), attributes, call.now)
+    call.sqs.set_attributes(call.parameters.queue_name(), attributes, call.now)
     return {}
 
 
 def _send(sqs: Sqs, queue: str, entry: Parameters, now: float) -> Wire:
-    message = outgoing(entry)
+    message = new_message(entry)
     accepted = sqs.accept(queue, message, now)
     sent: Wire = {
         "MessageId": accepted.message_id,
@@ -134,59 +132,55 @@ def _change_visibility(sqs: Sqs, queue: str, entry: Parameters, now: float) -> W
     return {}
 
 
-def _single(act: _EntryAction) -> Action:
-    """The action that does this once."""
-
-    def action(sqs: Sqs, call: Call) -> Wire:
-        return act(sqs, call.parameters.queue_name(), call.parameters, call.now)
-
-    return action
+def _single(act: _EntryAction) -> Callable[[SqsCall], Wire]:
+    """Return the action that does this once."""
+    return lambda call: act(call.sqs, call.parameters.queue_name(), call.parameters, call.now)
 
 
-def _batch(name: str, act: _EntryAction, check: Callable[[list[Parameters]], None]) -> Action:
-    """The action that does this for each entry, and says for each how it went."""
+def _batch(name: str, act: _EntryAction) -> Callable[[SqsCall], Wire]:
+    """Return the action that does this for each entry, and reports on each."""
 
-    def action(sqs: Sqs, call: Call) -> Wire:
+    def action(call: SqsCall) -> Wire:
         queue, entries = call.parameters.queue_name(), call.parameters.entries()
-        sqs.queue(queue)
+        call.sqs.queue(queue)
         check_entries(name, [entry.text_or_none("Id") or "" for entry in entries])
-        check(entries)
-        successful: list[Wire] = []
-        failed: list[Wire] = []
+        _check_total_size(entries)
+        answer: dict[str, list[Wire]] = {"Successful": [], "Failed": []}
         for position, entry in enumerate(entries):
+            entry_id = entry.text("Id")
             if position in call.failing:
-                failed.append(_failure(entry, _FAULT))
+                answer["Failed"].append(_failed(entry_id, _FAULT, sender=False))
                 continue
             try:
-                successful.append({"Id": entry.text("Id"), **act(sqs, queue, entry, call.now)})
+                done = {"Id": entry_id, **act(call.sqs, queue, entry, call.now)}
+                answer["Successful"].append(done)
             except SqsError as error:
-                failed.append(_failure(entry, error.in_batch()))
-        answer = {"Successful": successful, "Failed": failed}
+                answer["Failed"].append(_failed(entry_id, error.in_batch()))
         return {part: entries for part, entries in answer.items() if entries}
 
     return action
 
 
-def _failure(entry: Parameters, error: SqsError) -> Wire:
+def _failed(entry_id: str, error: SqsError, *, sender: bool = True) -> Wire:
     return {
-        "Id": entry.text("Id"),
-        "SenderFault": error is not _FAULT,
+        "Id": entry_id,
+        "SenderFault": sender,
         "Code": error.code,
         "Message": error.message,
     }
 
 
-def _check_sum(entries: list[Parameters]) -> None:
-    check_batch_size(
-        sum(
-            size_of(entry.text_or_none("MessageBody") or "", entry.attributes("MessageAttributes"))
-            for entry in entries
-        )
+def _check_total_size(entries: list[Parameters]) -> None:
+    size = sum(
+        size_of(entry.text_or_none("MessageBody") or "", entry.attributes("MessageAttributes"))
+        for entry in entries
     )
-
-
-def _no_check(_: list[Parameters]) -> None:
-    """Deletes and visibility changes have no size to check."""
+    if size > LARGEST_MESSAGE:
+        raise SqsError(
+            "BatchRequestTooLong",
+            f"Batch requests cannot be longer than {LARGEST_MESSAGE} bytes. "
+            f"You have sent {size} bytes.",
+        )
 
 
 def _received(delivery: Delivery, system: set[str], wanted: list[str]) -> Wire:
@@ -196,10 +190,10 @@ def _received(delivery: Delivery, system: set[str], wanted: list[str]) -> Wire:
         "MD5OfBody": md5_of_body(delivery.body),
         "Body": delivery.body,
     }
-    told = {k: v for k, v in delivery.system.items() if "All" in system or k in system}
+    about = {k: v for k, v in delivery.system.items() if "All" in system or k in system}
     attributes = {k: v for k, v in delivery.attributes.items() if _is_wanted(k, wanted)}
-    if told:
-        message["Attributes"] = told
+    if about:
+        message["Attributes"] = about
     if attributes:
         message["MD5OfMessageAttributes"] = md5_of_attributes(attributes)
         message["MessageAttributes"] = {k: attribute_to_wire(v) for k, v in attributes.items()}
@@ -207,18 +201,14 @@ def _received(delivery: Delivery, system: set[str], wanted: list[str]) -> Wire:
 
 
 def _is_wanted(name: str, wanted: list[str]) -> bool:
-    """Whether a list of names, `All`, and prefixes such as `order.*` asks for this attribute."""
+    """Return whether names, `All`, or prefixes such as `order.*` ask for this attribute."""
     return any(
         each in ("All", name) or (each.endswith(".*") and name.startswith(each[:-2]))
         for each in wanted
     )
 
 
-def _url(sqs: Sqs, call: Call, name: str) -> str:
-    return f"{call.base_url}/{sqs.account}/{name}"
-
-
-ACTIONS: Mapping[str, Action] = {
+ACTIONS: Mapping[str, Callable[[SqsCall], Wire]] = {
     "CreateQueue": _create_queue,
     "GetQueueUrl": _get_queue_url,
     "ListQueues": _list_queues,
@@ -227,12 +217,10 @@ ACTIONS: Mapping[str, Action] = {
     "GetQueueAttributes": _get_queue_attributes,
     "SetQueueAttributes": _set_queue_attributes,
     "SendMessage": _single(_send),
-    "SendMessageBatch": _batch("SendMessageBatch", _send, _check_sum),
+    "SendMessageBatch": _batch("SendMessageBatch", _send),
     "DeleteMessage": _single(_delete),
-    "DeleteMessageBatch": _batch("DeleteMessageBatch", _delete, _no_check),
+    "DeleteMessageBatch": _batch("DeleteMessageBatch", _delete),
     "ChangeMessageVisibility": _single(_change_visibility),
-    "ChangeMessageVisibilityBatch": _batch(
-        "ChangeMessageVisibilityBatch", _change_visibility, _no_check
-    ),
+    "ChangeMessageVisibilityBatch": _batch("ChangeMessageVisibilityBatch", _change_visibility),
 }
 """Every action but ReceiveMessage, which may have to wait."""

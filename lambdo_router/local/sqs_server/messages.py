@@ -1,13 +1,16 @@
-"""A message as it is sent, as it is kept, and as it is received."""
+"""A message as it is sent, kept and received, and the account of what happened to it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from lambdo_router.core.message import Attribute
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class NewMessage:
     """A message as it is sent. `delay` in seconds; None: the queue's own."""
 
     body: str
@@ -15,9 +18,9 @@ class Outgoing:
     delay: int | None = None
     trace_header: str | None = None
     group: str | None = None
-    """On a FIFO queue the group whose order is kept; on a standard queue no more than a label."""
+    """On a FIFO queue the group whose order is kept; on a standard queue only a label."""
     deduplication: str | None = None
-    """For FIFO queues only. None: the SHA-256 of the body, where the queue says so."""
+    """For FIFO queues only. None: the SHA-256 of the body, if the queue says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Stored:
     """A message on its queue."""
 
     id: str
-    content: Outgoing
+    content: NewMessage
     sent_at: float
     visible_at: float
     sequence: str | None = None
@@ -55,4 +58,72 @@ class Stored:
     """ARN of the queue that a dead-lettered message came from."""
     changes: int = 0
     """How often its visibility was changed."""
-    placement: int = 0
+
+
+EffectKind = Literal[
+    "sent",
+    "deduplicated",  # a duplicate for a FIFO queue, by the id of the message that it repeats
+    "received",
+    "replayed",  # received again by the same ReceiveRequestAttemptId, with the same receipt
+    "deleted",
+    "delete_ignored",  # the receipt was stale or the message gone: SQS still answers 200
+    "visibility",
+    "dead_lettered",
+    "expired",
+    "purged",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One effect on one message, at `at` seconds since the epoch."""
+
+    at: float
+    kind: EffectKind
+    queue: str
+    message_id: str
+    receipt: str = ""
+    receives: int = 0
+    """How often the message had been received, the receive of this entry included."""
+    seconds: float | None = None
+    """How long the message is hidden from now on: sent, received, replayed, visibility."""
+    target: str = ""
+    """Name of the queue that a dead-lettered message went to."""
+    group: str = ""
+    """The message's MessageGroupId, if it has one."""
+    fault: str = ""
+    """Kind of the fault that the call had met, such as `LoseAnswer`; empty without one."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The entries, oldest first; with a `limit` the oldest are forgotten beyond it."""
+
+    limit: int | None = None
+    listeners: list[Callable[[LedgerEntry], None]] = field(default_factory=list)
+    """Called with each entry as it is written."""
+    entries: deque[LedgerEntry] = field(init=False)
+    _fault: str = ""
+
+    def __post_init__(self) -> None:
+        self.entries = deque(maxlen=self.limit)
+
+    @contextmanager
+    def under(self, fault: str) -> Iterator[None]:
+        """Mark entries written in this block as caused by a call that met `fault`."""
+        self._fault = fault
+        try:
+            yield
+        finally:
+            self._fault = ""
+
+    def write(self, entry: LedgerEntry) -> None:
+        """Add the entry, with the fault it happened under."""
+        entry = replace(entry, fault=self._fault) if self._fault else entry
+        self.entries.append(entry)
+        for listener in self.listeners:
+            listener(entry)
+
+    def of(self, message_id: str) -> list[LedgerEntry]:
+        """Return everything that happened to one message, oldest first."""
+        return [entry for entry in self.entries if entry.message_id == message_id]

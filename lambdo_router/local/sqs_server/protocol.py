@@ -3,7 +3,7 @@ The service on HTTP: AWS's JSON protocol 1.0.
 
 Every call is a POST that names its action in the header `X-Amz-Target`. An error is a JSON body
 with `__type`, and its older code is in the header `x-amzn-query-error`, which is the one that
-boto3 shows. A request must be signed by someone; the signature itself is not checked.
+boto3 shows. A request must be signed; the signature itself is not checked.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import uuid4
 
 from starlette.applications import Starlette
@@ -21,46 +22,46 @@ from starlette.types import ASGIApp, Receive, Scope
 
 from lambdo_router.admin.serving import disconnected
 from lambdo_router.local.door import Door
-from lambdo_router.local.faults import Answer, FaultPlan, FaultyApp, Throttle, injected
-from lambdo_router.local.sqs_server.actions import ACTIONS, Call, receive
-from lambdo_router.local.sqs_server.ledger import Entry
+from lambdo_router.local.faults import ErrorAnswer, FaultPlan, FaultyApp, Throttle, injected
+from lambdo_router.local.sqs_server.actions import ACTIONS, SqsCall, receive
+from lambdo_router.local.sqs_server.messages import LedgerEntry
 from lambdo_router.local.sqs_server.parameters import Parameters, Wire
 from lambdo_router.local.sqs_server.rules import SqsError, check_range
 from lambdo_router.local.sqs_server.service import Sqs
 
-_SERVICE = "sqs"
+SERVICE: Final = "sqs"
+"""This server's name in a fault plan; its actions have their AWS names."""
 _LONGEST_WAIT = 20
 _SHOWING = frozenset({"sent", "visibility", "dead_lettered"})
-"""Entries of the ledger after which something may be visible, or will be sooner than before."""
+"""Ledger entries after which something may be visible, or will be sooner than before."""
 
 
 def sqs_app(
     sqs: Sqs, plan: FaultPlan | None = None, clock: Callable[[], float] = time.time
 ) -> ASGIApp:
     """
-    `sqs` over HTTP, as it looks under a fault plan: an ASGI app for `serving.serve`.
+    Return `sqs` over HTTP, under a fault plan: an ASGI app for `serving.serve`.
 
-    In the plan the service is `sqs` and actions have their AWS names, like `ReceiveMessage`.
-    `clock` gives seconds since the epoch.
+    `clock` returns seconds since the epoch.
     """
     protocol = _Protocol(sqs, clock)
     sqs.ledger.listeners.append(protocol.notice)
     # boto3 posts to the root, other clients to the queue's own path.
     paths = ("/", "/{account}/{queue}")
     app = Starlette(routes=[Route(path, protocol.answer, methods=["POST"]) for path in paths])
-    return Door(FaultyApp(app, plan or FaultPlan(), _SERVICE, _action_of, _refusal))
+    return Door(FaultyApp(app, plan or FaultPlan(), SERVICE, _action_of, _planned))
 
 
 @dataclass(slots=True)
 class _Protocol:
-    """Reads requests, has them acted on, writes answers; makes long polls wait."""
+    """Reads requests, has them carried out, writes answers; makes long polls wait."""
 
     sqs: Sqs
     clock: Callable[[], float]
     _changed: dict[str, asyncio.Event] = field(default_factory=dict)
-    """Of each queue that a poll waits for: set when it is worth another look."""
+    """Of each queue that a poll waits for: set when it should look again."""
 
-    def notice(self, entry: Entry) -> None:
+    def notice(self, entry: LedgerEntry) -> None:
         """Wake the polls that wait for a queue of this entry."""
         # What is deleted from a FIFO queue no longer holds up its group.
         freeing = entry.kind == "deleted" and entry.queue.endswith(".fifo")
@@ -72,46 +73,44 @@ class _Protocol:
     async def answer(self, request: Request) -> Response:
         try:
             _check_signed(request)
-            parameters = Parameters.read(await request.body())
-            return _json(200, await self._act(request, parameters))
+            return _json(200, await self._act(request, Parameters.read(await request.body())))
         except SqsError as error:
             return _error(error.status, error.shape, error.code, error.message)
         except ClientDisconnect:
-            return Response(status_code=400)  # to nobody: the client went before it had said all
+            return Response(status_code=400)  # nobody is left to read it
 
     async def _act(self, request: Request, parameters: Parameters) -> Wire:
         action = _action_of(request.scope)
-        base_url = str(request.base_url).rstrip("/")
         if action == "ReceiveMessage":
-            return await self._poll(request, parameters, base_url)
+            return await self._poll(request, parameters)
         if action not in ACTIONS:
             raise SqsError("InvalidAction", f"The action {action} is not valid for this endpoint.")
-        met = injected(request.scope)
+        met, base_url = injected(request.scope), str(request.base_url).rstrip("/")
         failing = met.entries(len(parameters.entries())) if met else frozenset()
         with self.sqs.ledger.under(met.kind if met else ""):
-            return ACTIONS[action](self.sqs, Call(parameters, base_url, self.clock(), failing))
+            return ACTIONS[action](SqsCall(self.sqs, parameters, base_url, self.clock(), failing))
 
-    async def _poll(self, request: Request, parameters: Parameters, base_url: str) -> Wire:
+    async def _poll(self, request: Request, parameters: Parameters) -> Wire:
         """Receive at once, or as soon as there is something, or nothing after the wait."""
         met = injected(request.scope)
         queue = self.sqs.queue(parameters.queue_name())
         asked = parameters.number("WaitTimeSeconds")
         wait = queue.number("ReceiveMessageWaitTimeSeconds") if asked is None else asked
         check_range("WaitTimeSeconds", wait, 0, _LONGEST_WAIT)
-        give_up = self.clock() + wait
+        deadline = self.clock() + wait
         while True:
             now = self.clock()
             with self.sqs.ledger.under(met.kind if met else ""):
-                answer = receive(self.sqs, Call(parameters, base_url, now), long=wait > 0)
-            if answer or now >= give_up:
+                answer = receive(SqsCall(self.sqs, parameters, "", now), long=wait > 0)
+            if answer or now >= deadline:
                 return answer
             next_at = queue.next_visible_at(now)
-            look_at = give_up if next_at is None else min(give_up, next_at)
-            if not await self._worth_a_look(queue.name, look_at - now, request.receive):
+            look_at = deadline if next_at is None else min(deadline, next_at)
+            if not await self._changes(queue.name, look_at - now, request.receive):
                 return {}
 
-    async def _worth_a_look(self, queue: str, seconds: float, receive: Receive) -> bool:
-        """Wait until the queue has changed or time is up; False if the client has gone."""
+    async def _changes(self, queue: str, seconds: float, receive: Receive) -> bool:
+        """Wait until the queue has changed or time is up; return False if the client has gone."""
         changed = self._changed.setdefault(queue, asyncio.Event())
         change = asyncio.ensure_future(changed.wait())
         gone = asyncio.ensure_future(disconnected(receive))
@@ -129,23 +128,23 @@ def _check_signed(request: Request) -> None:
 
 
 def _action_of(scope: Scope) -> str:
-    """`ReceiveMessage`, from `X-Amz-Target: AmazonSQS.ReceiveMessage`."""
+    """Return `ReceiveMessage` for `X-Amz-Target: AmazonSQS.ReceiveMessage`."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     target = dict(headers).get(b"x-amz-target", b"").decode("latin-1")
     return target.rpartition(".")[2]
 
 
-def _refusal(fault: Answer | Throttle) -> Response:
-    match fault:
-        case Answer(status):
-            name = "ServiceUnavailable" if status == 503 else "InternalFailure"  # noqa: PLR2004
-            return _error(status, name, name, "The service is faulty on purpose.", "Receiver")
-        case Throttle(retry_after):
-            shape = "RequestThrottled"
-            response = _error(403, shape, shape, "The request was denied due to throttling.")
-            if retry_after is not None:
-                response.headers["retry-after"] = str(retry_after)
-            return response
+def _planned(fault: ErrorAnswer | Throttle) -> Response:
+    """Answer as SQS would where a fault plan says so."""
+    if isinstance(fault, ErrorAnswer):
+        name = "ServiceUnavailable" if fault.status == 503 else "InternalFailure"  # noqa: PLR2004
+        text = "The service is faulty on purpose."
+        return _error(fault.status, name, name, text, "Receiver")
+    shape = "RequestThrottled"
+    response = _error(403, shape, shape, "The request was denied due to throttling.")
+    if fault.retry_after is not None:
+        response.headers["retry-after"] = str(fault.retry_after)
+    return response
 
 
 def _json(status: int, content: Wire) -> Response:

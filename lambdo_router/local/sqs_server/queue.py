@@ -1,16 +1,17 @@
 """
 One queue: its messages, their leases and receipts.
 
-`orders` knows which messages may be received and when; what happens to a message as it is received,
-deleted, hidden or given up is here, and is nearly the same for both kinds of queue. Time comes in
+`order` knows which messages may be received and when; what happens to a message as it is received,
+deleted, hidden or released is here, and is nearly the same for both kinds of queue. Time comes in
 as `now`, seconds since the epoch.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lambdo_router.local.sqs_server.messages import Sent, Stored
-from lambdo_router.local.sqs_server.orders import FifoOrder, Order, StandardOrder
+from lambdo_router.local.sqs_server.order import ReceiveOrder
 from lambdo_router.local.sqs_server.recent import Recent
 from lambdo_router.local.sqs_server.rules import (
     LONGEST_VISIBILITY,
@@ -21,26 +22,8 @@ from lambdo_router.local.sqs_server.rules import (
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What one receive found: messages to hand out, to dead-letter, and too old to keep."""
-
-    received: tuple[Stored, ...]
-    exhausted: tuple[Stored, ...]
-    expired: tuple[Stored, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """The three counts of GetQueueAttributes, exact here."""
-
-    visible: int
-    in_flight: int
-    delayed: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Held:
-    """A message as a receive left it: anything that happens to it then changes a number."""
+    """A message as a receive left it: anything that happens to it afterwards changes a number."""
 
     message: Stored
     receives: int
@@ -48,7 +31,7 @@ class _Held:
 
 
 @dataclass(slots=True)
-class Queue:
+class LocalQueue:
     """Messages of one queue, and its attributes as SQS spells them."""
 
     name: str
@@ -58,13 +41,13 @@ class Queue:
     modified_at: float
     purged_at: float | None = None
     sent: Recent[str | tuple[str, str], Sent] = field(default_factory=Recent)
-    """On a FIFO queue: what was sent lately, by what duplicates are known by."""
+    """On a FIFO queue: what was sent lately, by what duplicates are recognised by."""
     _messages: dict[str, Stored] = field(default_factory=dict)
-    _order: Order = field(init=False)
+    _order: ReceiveOrder = field(init=False)
     _attempts: Recent[str, tuple[_Held, ...]] = field(default_factory=Recent)
 
     def __post_init__(self) -> None:
-        self._order = FifoOrder() if self.fifo else StandardOrder()
+        self._order = ReceiveOrder(self.fifo)
 
     @property
     def fifo(self) -> bool:
@@ -72,29 +55,27 @@ class Queue:
         return self.attributes.get("FifoQueue") == "true"
 
     def messages(self) -> tuple[Stored, ...]:
-        """All messages, visible or hidden, in the order in which they came."""
+        """Return all messages, visible or hidden, in the order in which they came."""
         return tuple(self._messages.values())
 
     def number(self, attribute: str) -> int:
-        """A numeric queue attribute."""
+        """Return a numeric queue attribute."""
         return int(self.attributes[attribute])
-
-    def group_of(self, message_id: str) -> str:
-        """The group of a message; empty if it has none or is gone."""
-        message = self._messages.get(message_id)
-        return "" if message is None else message.content.group or ""
 
     def add(self, message: Stored, now: float) -> None:
         """Put a new message on the queue, or one that comes from another."""
         self._messages[message.id] = message
         self._order.place(message, now)
 
-    def take(self, limit: int, visibility: float, most_receives: int | None, now: float) -> Taken:
+    def take(
+        self, limit: int, visibility: float, most_receives: int | None, now: float
+    ) -> tuple[list[Stored], list[Stored], list[Stored]]:
         """
         Receive up to `limit` messages and hide them for `visibility` seconds.
 
-        Messages that were received `most_receives` times already are taken off the queue
-        instead: this, and not the end of their visibility, is when SQS dead-letters.
+        Returns those, the exhausted and the expired ones. Messages that were received
+        `most_receives` times already are exhausted and leave the queue: this, and not the end of
+        their visibility, is when SQS dead-letters.
         """
         received: list[Stored] = []
         exhausted: list[Stored] = []
@@ -116,22 +97,27 @@ class Queue:
             if message.first_received_at is None:
                 message.first_received_at = now
             self._hide(message, visibility, now)
-        return Taken(tuple(received), tuple(exhausted), tuple(expired))
+        return received, exhausted, expired
 
-    def note_attempt(self, attempt: str, received: tuple[Stored, ...], now: float) -> None:
+    def note_attempt(self, attempt: str, received: Sequence[Stored], now: float) -> None:
         """Remember what the receive with this ReceiveRequestAttemptId took."""
         held = tuple(_Held(each, each.receives, each.changes) for each in received)
         self._attempts.note(attempt, held, now)
 
-    def taken_before(self, attempt: str, visibility: float, now: float) -> tuple[Stored, ...]:
+    def taken_before(self, attempt: str, visibility: float, now: float) -> list[Stored]:
         """
-        What the receive with this attempt id took less than five minutes ago, hidden anew.
+        Return what the receive with this attempt id took in the last five minutes, hidden again.
 
-        Nothing if there was none, or if its messages are visible again by themselves. An SqsError
-        if any of them was deleted, changed, or received by someone else since.
+        Nothing if there was none, or if its messages are visible again by themselves. Raises
+        SqsError if any of them was deleted, changed, or received by someone else since.
         """
         held = self._attempts.get(attempt, now) or ()
-        if not all(self._is_untouched(each) for each in held):
+        if not all(
+            self._messages.get(each.message.id) is each.message
+            and each.message.receives == each.receives
+            and each.message.changes == each.changes
+            for each in held
+        ):
             raise invalid(
                 attempt,
                 "ReceiveRequestAttemptId",
@@ -139,37 +125,35 @@ class Queue:
                 "retryable.",
             )
         if any(each.message.visible_at <= now for each in held):
-            return ()
+            return []
         for each in held:
             self._hide(each.message, visibility, now)
-        return tuple(each.message for each in held)
+        return [each.message for each in held]
 
-    def delete(self, receipt: str, now: float) -> bool:
+    def delete(self, receipt: str, now: float) -> tuple[Stored | None, bool]:
         """
-        Delete by the latest receipt; False for a stale one, or if the message is gone.
+        Delete by the latest receipt; return the message, None if gone, and whether it was deleted.
 
-        On a FIFO queue a stale receipt, or one whose message is visible again, raises
-        ReceiptExpired.
+        A stale receipt deletes nothing. On a FIFO queue a stale receipt, or one whose message is
+        visible again, raises ReceiptExpired.
         """
-        message_id, receives = self.read_receipt(receipt)
-        message = self._messages.get(message_id)
+        message, receives = self._of_receipt(receipt)
         if message is None:
-            return False
+            return None, False
         stale = message.receives != receives
         if self.fifo and (stale or message.visible_at <= now):
             raise ReceiptExpired(receipt)
         if not stale:
             self._remove(message, now)
-        return not stale
+        return message, not stale
 
     def change_visibility(self, receipt: str, seconds: float, now: float) -> Stored:
         """
         Hide the message for `seconds` from now, 0 to show it.
 
-        After its expiry too, as long as nobody has received it again; but not on a FIFO queue.
+        Works after its expiry too, until somebody receives it again; but not on a FIFO queue.
         """
-        message_id, receives = self.read_receipt(receipt)
-        message = self._messages.get(message_id)
+        message, receives = self._of_receipt(receipt)
         if (
             message is None
             or message.received_at is None
@@ -194,32 +178,33 @@ class Queue:
         self._hide(self._messages[message_id], 0, now)
 
     def purge(self, now: float) -> list[Stored]:
-        """Everything that was on the queue, in flight or not."""
+        """Remove and return everything on the queue, in flight or not."""
         removed = list(self._messages.values())
         for message in removed:
             self._remove(message, now)
         return removed
 
-    def counts(self, now: float) -> Counts:
+    def counts(self, now: float) -> tuple[int, int, int]:
+        """Return the numbers of visible, in-flight and delayed messages; exact, unlike SQS's."""
         hidden = [message for message in self._messages.values() if message.visible_at > now]
         in_flight = sum(1 for message in hidden if message.receives)
-        return Counts(len(self._messages) - len(hidden), in_flight, len(hidden) - in_flight)
+        return len(self._messages) - len(hidden), in_flight, len(hidden) - in_flight
 
     def in_flight_reaches(self, limit: int, now: float) -> bool:
         # Counting is slow on a long queue, and a shorter one cannot reach the limit.
-        return len(self._messages) >= limit and self.counts(now).in_flight >= limit
+        return len(self._messages) >= limit and self.counts(now)[1] >= limit
 
     def next_visible_at(self, now: float) -> float | None:
-        """When more messages become visible by themselves; None if none will."""
+        """Return when more messages become visible by themselves; None if none will."""
         return self._order.next_visible_at(now)
 
     def receipt_of(self, message: Stored) -> str:
-        """The receipt of its latest delivery. It names the queue: it is worth nothing elsewhere."""
+        """Return the receipt of its latest delivery, which only this queue accepts."""
         plain = f"{self.name}/{message.id}/{message.receives}"
         return urlsafe_b64encode(plain.encode()).decode()
 
     def read_receipt(self, receipt: str) -> tuple[str, int]:
-        """The message id and the receive that a receipt of this queue is of."""
+        """Return the message id, and the number of the receive, that a receipt is of."""
         try:
             queue, message_id, receives = urlsafe_b64decode(receipt.encode()).decode().split("/")
             count = int(receives)
@@ -230,13 +215,9 @@ class Queue:
             raise SqsError("ReceiptHandleIsInvalid", text)
         return message_id, count
 
-    def _is_untouched(self, held: _Held) -> bool:
-        message = held.message
-        return (
-            self._messages.get(message.id) is message
-            and message.receives == held.receives
-            and message.changes == held.changes
-        )
+    def _of_receipt(self, receipt: str) -> tuple[Stored | None, int]:
+        message_id, receives = self.read_receipt(receipt)
+        return self._messages.get(message_id), receives
 
     def _hide(self, message: Stored, seconds: float, now: float) -> None:
         message.visible_at = now + seconds

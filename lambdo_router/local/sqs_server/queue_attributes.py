@@ -1,4 +1,4 @@
-"""The names and attributes that a queue may have, and how SQS says no to others."""
+"""The names and attributes that a queue may have, and how SQS refuses others."""
 
 import json
 import re
@@ -59,7 +59,7 @@ _GIVEN = frozenset(
         "RedrivePolicy",
     }
 )
-"""What GetQueueAttributes knows besides."""
+"""What GetQueueAttributes knows in addition."""
 _DEFAULTS: Mapping[str, str] = {
     **{name: str(default) for name, (_, _, default) in _NUMBERS.items()},
     "SqsManagedSseEnabled": "true",
@@ -68,7 +68,7 @@ _FIFO_DEFAULTS: Mapping[str, str] = {name: words[0] for name, words in _FIFO_WOR
 
 
 def new_queue_attributes(name: str, attributes: Mapping[str, str]) -> dict[str, str]:
-    """All attributes of a queue to be created, defaults included; SqsError if it cannot be."""
+    """Return all attributes of a queue to be created, defaults included. Raises SqsError."""
     fifo = "FifoQueue" in attributes
     if fifo and attributes["FifoQueue"] != "true":
         raise _unknown("FifoQueue")
@@ -81,7 +81,7 @@ def new_queue_attributes(name: str, attributes: Mapping[str, str]) -> dict[str, 
 
 
 def check_changes(existing: Mapping[str, str], changes: Mapping[str, str]) -> None:
-    """Those that SetQueueAttributes takes for a queue with the attributes `existing`."""
+    """Check what SetQueueAttributes changes on a queue with the attributes `existing`."""
     if changes.get("FifoQueue", existing.get("FifoQueue")) != existing.get("FifoQueue"):
         raise _invalid_value("FifoQueue", " Reason: Modifying queue type is not supported.")
     changes = {name: value for name, value in changes.items() if name != "FifoQueue"}
@@ -89,7 +89,7 @@ def check_changes(existing: Mapping[str, str], changes: Mapping[str, str]) -> No
 
 
 def check_attribute_names(names: Iterable[str]) -> None:
-    """Those that GetQueueAttributes takes."""
+    """Check the names given to GetQueueAttributes."""
     known = {"All", *_GIVEN, *_STORED, *_NUMBERS, *_FIFO_WORDS}
     for name in names:
         if name not in known:
@@ -97,7 +97,7 @@ def check_attribute_names(names: Iterable[str]) -> None:
 
 
 def read_redrive_policy(text: str) -> tuple[str, int] | None:
-    """ARN of the dead-letter queue and maxReceiveCount (default 10); None if there is none."""
+    """Return the ARN of the dead-letter queue and maxReceiveCount (default 10), if there is one."""
     if not text:
         return None
     try:
@@ -111,7 +111,7 @@ def read_redrive_policy(text: str) -> tuple[str, int] | None:
 
 
 def _check(attributes: Mapping[str, str], merged: Mapping[str, str]) -> None:
-    """Attributes to be set, one by one; `merged` are those that the queue would have then."""
+    """Check attributes to be set; `merged` are all that the queue would have then."""
     for name, value in attributes.items():
         if name in _NUMBERS:
             least, most, _ = _NUMBERS[name]

@@ -1,9 +1,9 @@
 """
-What a FIFO queue remembers for five minutes, so that a call that is made again has no more effect.
+What a FIFO queue remembers for five minutes, so that a repeated call has no further effect.
 
-A message that is sent again is told the id it got the first time, also when the first one was
-received and deleted meanwhile. A receive that is made again gets the same messages and receipts,
-as long as none of them was touched.
+The sender of a repeated message gets the id of the first one, even if that was received and deleted
+meanwhile. A repeated receive gets the same messages and receipts, as long as none of them was
+touched.
 """
 
 from collections import deque
@@ -11,8 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-FIVE_MINUTES = 300.0
-
+_FIVE_MINUTES = 300.0
 _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
 
@@ -25,19 +24,19 @@ class Recent(Generic[_K, _V]):
     _oldest: deque[tuple[float, _K]] = field(default_factory=deque)
 
     def note(self, key: _K, value: _V, now: float) -> None:
-        """Remember this, in the place of what was remembered under the key."""
+        """Remember a value, in place of what was remembered under the key."""
         self._forget(now)
         self._values[key] = (now, value)
         self._oldest.append((now, key))
 
     def get(self, key: _K, now: float) -> _V | None:
-        """What was noted under this key less than five minutes ago."""
+        """Return what was noted under this key less than five minutes ago."""
         self._forget(now)
         found = self._values.get(key)
         return None if found is None else found[1]
 
     def _forget(self, now: float) -> None:
-        while self._oldest and self._oldest[0][0] + FIVE_MINUTES <= now:
+        while self._oldest and self._oldest[0][0] + _FIVE_MINUTES <= now:
             at, key = self._oldest.popleft()
             if key in self._values and self._values[key][0] == at:
                 del self._values[key]

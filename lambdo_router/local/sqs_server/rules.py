@@ -1,5 +1,5 @@
 """
-What SQS accepts as a message or a call, and how it says no.
+What SQS accepts as a message or a call, and how it refuses.
 
 The limits, the character sets and the checksums of the API reference. An `SqsError` carries what
 goes over the wire: the name of the error's shape, the older code that boto3 shows, the status.
@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping
 
 from lambdo_router.core.message import Attribute
-from lambdo_router.local.sqs_server.messages import Outgoing
+from lambdo_router.local.sqs_server.messages import NewMessage
 
 LARGEST_MESSAGE = 1_048_576
 LONGEST_VISIBILITY = 43_200
@@ -41,7 +41,7 @@ _LEGACY_CODES = {
 _FORBIDDEN = frozenset(
     {"RequestThrottled", "OverLimit", "PurgeQueueInProgress", "MissingAuthenticationToken"}
 )
-"""What SQS answers with status 403; the rest is 400."""
+"""What SQS answers with status 403; everything else is 400."""
 
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
@@ -56,7 +56,7 @@ _XML_SET = (
 
 
 class SqsError(Exception):
-    """SQS says no, and the sender is at fault. `shape` is the error's name in the service model."""
+    """A refusal by fault of the sender. `shape` is the error's name in the service model."""
 
     def __init__(self, shape: str, message: str) -> None:
         super().__init__(message)
@@ -74,7 +74,7 @@ class SqsError(Exception):
         return 403 if self.shape in _FORBIDDEN else 400
 
     def in_batch(self) -> "SqsError":
-        """What an entry of a batch call fails with: nearly always the same."""
+        """Return what an entry of a batch call fails with: nearly always the same."""
         return self
 
 
@@ -87,12 +87,12 @@ class ReceiptExpired(SqsError):
         super().__init__("InvalidParameterValue", text)
 
     def in_batch(self) -> SqsError:
-        """In a batch it goes by another code."""
+        """Return the error with the other code that it has in a batch."""
         return SqsError("ReceiptHandleIsInvalid", "The receipt handle has expired")
 
 
 def invalid(value: object, parameter: str, reason: str) -> SqsError:
-    """SQS's usual wording for a parameter it does not take."""
+    """Return SQS's usual refusal of a parameter."""
     text = f"Value {value} for parameter {parameter} is invalid. Reason: {reason}"
     return SqsError("InvalidParameterValue", text)
 
@@ -108,7 +108,7 @@ def check_range(parameter: str, value: int, least: int, most: int) -> None:
 
 
 def check_token(parameter: str, value: str | None) -> None:
-    """A group, a deduplication id or an attempt id, where there is one."""
+    """Check a group, a deduplication id or an attempt id, if there is one."""
     if value is not None and _TOKEN.fullmatch(value) is None:
         reason = (
             f"{parameter} can only include alphanumeric and punctuation characters. "
@@ -118,13 +118,13 @@ def check_token(parameter: str, value: str | None) -> None:
 
 
 def not_for_this_queue(parameter: str, value: object) -> SqsError:
-    """A parameter that only the other kind of queue has."""
+    """Return the refusal of a parameter that only the other kind of queue has."""
     reason = "The request include parameter that is not valid for this queue type."
     return invalid(value, parameter, reason)
 
 
-def deduplication_of(message: Outgoing, *, by_content: bool) -> str:
-    """What duplicates of a message to a FIFO queue are known by, once it may be sent there."""
+def deduplication_of(message: NewMessage, *, by_content: bool) -> str:
+    """Check that a message may be sent to a FIFO queue; return its deduplication id."""
     if message.group is None:
         raise missing("MessageGroupId")
     if message.delay:
@@ -141,7 +141,7 @@ def deduplication_of(message: Outgoing, *, by_content: bool) -> str:
 
 
 def check_content(body: str, attributes: Mapping[str, Attribute], largest: int) -> None:
-    """The body and the user attributes of one message, against a limit of `largest` bytes."""
+    """Check the body and the user attributes of one message; `largest` in bytes."""
     if not body:
         raise missing("MessageBody")
     if _NOT_XML.search(body):
@@ -162,7 +162,7 @@ def check_content(body: str, attributes: Mapping[str, Attribute], largest: int) 
 
 
 def size_of(body: str, attributes: Mapping[str, Attribute]) -> int:
-    """What counts against the size limit: body, attribute names, types and values, in bytes."""
+    """Return the bytes that count: body, attribute names, types and values."""
     return len(_utf8(body)) + sum(
         len(_utf8(name)) + len(_utf8(attribute.data_type)) + len(_bytes_of(attribute))
         for name, attribute in attributes.items()
@@ -170,7 +170,7 @@ def size_of(body: str, attributes: Mapping[str, Attribute]) -> int:
 
 
 def check_entries(action: str, ids: list[str]) -> None:
-    """The entries of a batch call, as a whole: their number and their ids."""
+    """Check the number of entries of a batch call and their ids."""
     if not ids:
         text = f"There should be at least one {action}RequestEntry in the request."
         raise SqsError("EmptyBatchRequest", text)
@@ -188,21 +188,12 @@ def check_entries(action: str, ids: list[str]) -> None:
             raise SqsError("BatchEntryIdsNotDistinct", f"Id {entry_id} repeated.")
 
 
-def check_batch_size(size: int) -> None:
-    if size > LARGEST_MESSAGE:
-        raise SqsError(
-            "BatchRequestTooLong",
-            f"Batch requests cannot be longer than {LARGEST_MESSAGE} bytes. "
-            f"You have sent {size} bytes.",
-        )
-
-
 def md5_of_body(body: str) -> str:
     return _md5(_utf8(body))
 
 
 def md5_of_attributes(attributes: Mapping[str, Attribute]) -> str | None:
-    """SQS's checksum over attributes, by name; None when there are none."""
+    """Return SQS's checksum over attributes, by name; None without attributes."""
     if not attributes:
         return None
     parts = []
@@ -253,7 +244,7 @@ def _bytes_of(attribute: Attribute) -> bytes:
 
 
 def _utf8(text: str) -> bytes:
-    # JSON can carry half a surrogate pair, which is refused, but not by an exception of Python's.
+    # JSON can carry half a surrogate pair, which must be refused in SQS's words.
     return text.encode("utf-8", "surrogatepass")
 
 

@@ -9,9 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
-from lambdo_router.local.sqs_server.ledger import Entry, Kind, Ledger
-from lambdo_router.local.sqs_server.messages import Delivery, Outgoing, Sent, Stored
-from lambdo_router.local.sqs_server.queue import Queue
+from lambdo_router.local.sqs_server.messages import (
+    Delivery,
+    EffectKind,
+    Ledger,
+    LedgerEntry,
+    NewMessage,
+    Sent,
+    Stored,
+)
+from lambdo_router.local.sqs_server.queue import LocalQueue
 from lambdo_router.local.sqs_server.queue_attributes import (
     check_attribute_names,
     check_changes,
@@ -40,18 +47,6 @@ _SEQUENCE_STEP = 256
 """The numbers of FIFO messages are large and not consecutive."""
 
 
-def _new_id() -> str:
-    return str(uuid4())
-
-
-@dataclass(frozen=True, slots=True)
-class _Redrive:
-    """Where messages go that were received `most_receives` times."""
-
-    target: Queue
-    most_receives: int
-
-
 @dataclass(slots=True)
 class Sqs:
     """The queues, by name. `limit_in_flight` is SQS's own unless an experiment needs it low."""
@@ -60,12 +55,12 @@ class Sqs:
     account: str = "000000000000"
     ledger: Ledger = field(default_factory=Ledger)
     limit_in_flight: int = MOST_IN_FLIGHT
-    new_id: Callable[[], str] = _new_id
-    _queues: dict[str, Queue] = field(default_factory=dict)
+    new_id: Callable[[], str] = lambda: str(uuid4())
+    _queues: dict[str, LocalQueue] = field(default_factory=dict)
     _deleted_at: dict[str, float] = field(default_factory=dict)
     _sequence: int = _FIRST_SEQUENCE
 
-    def create_queue(self, name: str, attributes: Mapping[str, str], now: float) -> Queue:
+    def create_queue(self, name: str, attributes: Mapping[str, str], now: float) -> LocalQueue:
         """Create a queue, or find the one of this name if its attributes are the same."""
         complete = new_queue_attributes(name, attributes)
         self._check_redrive(attributes, fifo="FifoQueue" in complete)
@@ -79,33 +74,33 @@ class Sqs:
             text = "You must wait 60 seconds after deleting a queue before you can create another "
             raise SqsError("QueueDeletedRecently", f"{text}with the same name.")
         arn = f"arn:aws:sqs:{self.region}:{self.account}:{name}"
-        queue = Queue(name, arn, complete, int(now), int(now))
-        self._queues[name] = queue
-        return queue
+        self._queues[name] = LocalQueue(name, arn, complete, int(now), int(now))
+        return self._queues[name]
 
-    def queue(self, name: str) -> Queue:
+    def queue(self, name: str) -> LocalQueue:
         if name not in self._queues:
             raise SqsError("QueueDoesNotExist", "The specified queue does not exist.")
         return self._queues[name]
 
     def names(self, prefix: str = "") -> list[str]:
-        """The queues whose names begin with `prefix`, sorted."""
+        """Return the names of the queues that begin with `prefix`, sorted."""
         return sorted(name for name in self._queues if name.startswith(prefix))
 
     def delete_queue(self, name: str, now: float) -> None:
-        self._write_all("purged", self.queue(name), self.queue(name).purge(now), now)
+        queue = self.queue(name)
+        self._write_all("purged", queue, queue.purge(now), now)
         del self._queues[name]
         self._deleted_at[name] = now
 
     def attributes(self, name: str, wanted: Sequence[str], now: float) -> dict[str, str]:
-        """Those of `wanted` that are set; `All` is all."""
+        """Return those of the `wanted` attributes that are set; `All` means every one."""
         queue = self.queue(name)
-        counts = queue.counts(now)
+        visible, in_flight, delayed = queue.counts(now)
         known = {
             "QueueArn": queue.arn,
-            "ApproximateNumberOfMessages": str(counts.visible),
-            "ApproximateNumberOfMessagesNotVisible": str(counts.in_flight),
-            "ApproximateNumberOfMessagesDelayed": str(counts.delayed),
+            "ApproximateNumberOfMessages": str(visible),
+            "ApproximateNumberOfMessagesNotVisible": str(in_flight),
+            "ApproximateNumberOfMessagesDelayed": str(delayed),
             "CreatedTimestamp": f"{queue.created_at:.0f}",
             "LastModifiedTimestamp": f"{queue.modified_at:.0f}",
             **queue.attributes,
@@ -116,7 +111,7 @@ class Sqs:
         return {attribute: known[attribute] for attribute in wanted if attribute in known}
 
     def set_attributes(self, name: str, attributes: Mapping[str, str], now: float) -> None:
-        """Replace attributes; an empty text takes RedrivePolicy and the like away."""
+        """Replace attributes; an empty text removes RedrivePolicy and the like."""
         queue = self.queue(name)
         check_changes(queue.attributes, attributes)
         self._check_redrive(attributes, fifo=queue.fifo)
@@ -125,12 +120,12 @@ class Sqs:
             del queue.attributes[attribute]
         queue.modified_at = int(now)
 
-    def send(self, name: str, content: Outgoing, now: float) -> str:
-        """The new message's id; of a duplicate, the first one's."""
+    def send(self, name: str, content: NewMessage, now: float) -> str:
+        """Send a message and return its id; of a duplicate, the first one's."""
         return self.accept(name, content, now).message_id
 
-    def accept(self, name: str, content: Outgoing, now: float) -> Sent:
-        """Take a message, and tell the sender what SQS would; a duplicate has no effect."""
+    def accept(self, name: str, content: NewMessage, now: float) -> Sent:
+        """Take a message, and return what the sender is told; a duplicate has no effect."""
         queue = self.queue(name)
         check_content(content.body, content.attributes, queue.number("MaximumMessageSize"))
         check_token("MessageGroupId", content.group)
@@ -139,9 +134,11 @@ class Sqs:
             by_content = queue.attributes.get("ContentBasedDeduplication") == "true"
             deduplication = deduplication_of(content, by_content=by_content)
             content = replace(content, deduplication=deduplication, delay=None)
-            if (first := queue.sent.get(_duplicates_of(queue, content), now)) is not None:
-                entry = Entry(now, "deduplicated", name, first.message_id)
-                self.ledger.write(replace(entry, group=content.group or ""))
+            if (first := queue.sent.get(_duplicate_key(queue, content), now)) is not None:
+                group = content.group or ""
+                self.ledger.write(
+                    LedgerEntry(now, "deduplicated", name, first.message_id, group=group)
+                )
                 return first
         elif content.deduplication is not None:
             raise not_for_this_queue("MessageDeduplicationId", content.deduplication)
@@ -163,11 +160,11 @@ class Sqs:
         attempt: str | None = None,
     ) -> list[Delivery]:
         """
-        What is visible now; or, where `attempt` (ReceiveRequestAttemptId) is that of an earlier
-        receive, what that one took.
+        Receive what is visible now; or, if `attempt` (ReceiveRequestAttemptId) is that of an
+        earlier receive, what that one took.
 
-        `long` says that the caller is a long poll: one gets nothing, where a short poll of a
-        standard queue is refused, when as many messages are in flight as SQS allows.
+        `long` says that the caller is a long poll: when as many messages are in flight as SQS
+        allows it gets nothing, while a short poll of a standard queue is refused.
         """
         queue = self.queue(name)
         check_range("MaxNumberOfMessages", limit, 1, MOST_PER_CALL)
@@ -196,9 +193,10 @@ class Sqs:
         """
         queue = self.queue(name)
         message_id, receives = queue.read_receipt(receipt)
-        group = queue.group_of(message_id)
-        kind: Kind = "deleted" if queue.delete(receipt, now) else "delete_ignored"
-        self.ledger.write(Entry(now, kind, name, message_id, receipt, receives, group=group))
+        message, deleted = queue.delete(receipt, now)
+        kind: EffectKind = "deleted" if deleted else "delete_ignored"
+        group = (message.content.group if message else None) or ""
+        self.ledger.write(LedgerEntry(now, kind, name, message_id, receipt, receives, group=group))
 
     def change_visibility(self, name: str, receipt: str, seconds: int, now: float) -> None:
         """Hide a message for `seconds` from now, up to twelve hours after its receive."""
@@ -216,41 +214,38 @@ class Sqs:
         self._write_all("purged", queue, queue.purge(now), now)
 
     def _check_redrive(self, attributes: Mapping[str, str], *, fifo: bool) -> None:
-        """Whether the dead letters of a queue could be moved as `attributes` say, if they do."""
+        """Raise SqsError if dead letters could not be moved as `attributes` say."""
         text = attributes.get("RedrivePolicy", "")
-        redrive = read_redrive_policy(text)
-        if redrive is None:
+        policy = read_redrive_policy(text)
+        if policy is None:
             return
-        target = self._by_arn(redrive[0])
+        target = self._by_arn(policy[0])
         if target is None:
             raise invalid(text, "RedrivePolicy", "Dead letter target does not exist.")
         if target.fifo is not fifo:
             reason = "Dead-letter queue must be same type of queue as the source."
             raise invalid(text, "RedrivePolicy", reason)
 
-    def _by_arn(self, arn: str) -> Queue | None:
+    def _by_arn(self, arn: str) -> LocalQueue | None:
         return next((queue for queue in self._queues.values() if queue.arn == arn), None)
 
-    def _redrive_of(self, queue: Queue) -> _Redrive | None:
+    def _take(self, queue: LocalQueue, limit: int, hidden: int, now: float) -> list[Stored]:
+        """Receive messages; expired and exhausted ones leave the queue on the way."""
         policy = read_redrive_policy(queue.attributes.get("RedrivePolicy", ""))
-        if policy is None:
-            return None
-        target = self._by_arn(policy[0])
-        return None if target is None else _Redrive(target, policy[1])
+        target = self._by_arn(policy[0]) if policy else None
+        most_receives = policy[1] if policy and target else None
+        received, exhausted, expired = queue.take(limit, hidden, most_receives, now)
+        self._write_all("expired", queue, expired, now)
+        if target is not None:
+            for message in exhausted:
+                self._dead_letter(message, queue, target, now)
+        return received
 
-    def _take(self, queue: Queue, limit: int, hidden: int, now: float) -> tuple[Stored, ...]:
-        """Receive messages; those that it is too late for leave the queue on the way."""
-        redrive = self._redrive_of(queue)
-        taken = queue.take(limit, hidden, redrive.most_receives if redrive else None, now)
-        self._write_all("expired", queue, taken.expired, now)
-        if redrive is not None:
-            for message in taken.exhausted:
-                self._dead_letter(message, queue, redrive.target, now)
-        return taken.received
-
-    def _dead_letter(self, message: Stored, source: Queue, target: Queue, now: float) -> None:
+    def _dead_letter(
+        self, message: Stored, source: LocalQueue, target: LocalQueue, now: float
+    ) -> None:
         if target.fifo:
-            # It begins anew there: a later number, a later time, and no duplicate of anything.
+            # It begins anew there: a later number, a later time, and a duplicate of nothing.
             message.content = replace(message.content, deduplication=message.id)
             message.sent_at = now
         message.source_arn = source.arn
@@ -258,16 +253,21 @@ class Sqs:
         self._add(target, message, now)
         self._write("dead_lettered", source, message, now, target=target.name)
 
-    def _add(self, queue: Queue, message: Stored, now: float) -> None:
+    def _add(self, queue: LocalQueue, message: Stored, now: float) -> None:
         if queue.fifo:
             self._sequence += _SEQUENCE_STEP
             message.sequence = str(self._sequence)
             known = Sent(message.id, message.sequence)
-            queue.sent.note(_duplicates_of(queue, message.content), known, now)
+            queue.sent.note(_duplicate_key(queue, message.content), known, now)
         queue.add(message, now)
 
     def _deliver(
-        self, kind: Kind, queue: Queue, messages: Sequence[Stored], now: float, hidden: int
+        self,
+        kind: EffectKind,
+        queue: LocalQueue,
+        messages: Sequence[Stored],
+        now: float,
+        hidden: int,
     ) -> list[Delivery]:
         for message in messages:
             receipt = queue.receipt_of(message)
@@ -276,8 +276,8 @@ class Sqs:
 
     def _write(
         self,
-        kind: Kind,
-        queue: Queue,
+        kind: EffectKind,
+        queue: LocalQueue,
         message: Stored,
         now: float,
         *,
@@ -287,25 +287,28 @@ class Sqs:
     ) -> None:
         group, receives = message.content.group or "", message.receives
         self.ledger.write(
-            Entry(now, kind, queue.name, message.id, receipt, receives, seconds, target, group)
+            LedgerEntry(
+                now, kind, queue.name, message.id, receipt, receives, seconds, target, group
+            )
         )
 
-    def _write_all(self, kind: Kind, queue: Queue, messages: Sequence[Stored], now: float) -> None:
+    def _write_all(
+        self, kind: EffectKind, queue: LocalQueue, messages: Sequence[Stored], now: float
+    ) -> None:
         for message in messages:
             self._write(kind, queue, message, now)
 
 
-def _duplicates_of(queue: Queue, content: Outgoing) -> str | tuple[str, str]:
-    """What duplicates of this message are known by: on the whole queue, or within its group."""
+def _duplicate_key(queue: LocalQueue, content: NewMessage) -> str | tuple[str, str]:
+    """Return what duplicates of this message have in common, on the queue or within its group."""
     deduplication = content.deduplication or ""
     if queue.attributes.get("DeduplicationScope") == "messageGroup":
         return content.group or "", deduplication
     return deduplication
 
 
-def _delivery(queue: Queue, message: Stored) -> Delivery:
-    """The message as it leaves, with all that SQS would tell of it."""
-    first = message.first_received_at or 0.0
+def _delivery(queue: LocalQueue, message: Stored) -> Delivery:
+    content, first = message.content, message.first_received_at or 0.0
     system = {
         "SenderId": _SENDER,
         "SentTimestamp": f"{message.sent_at * 1000:.0f}",
@@ -313,13 +316,12 @@ def _delivery(queue: Queue, message: Stored) -> Delivery:
         "ApproximateFirstReceiveTimestamp": f"{first * 1000:.0f}",
     }
     optional = {
-        "AWSTraceHeader": message.content.trace_header,
-        "MessageGroupId": message.content.group,
-        "MessageDeduplicationId": message.content.deduplication,
+        "AWSTraceHeader": content.trace_header,
+        "MessageGroupId": content.group,
+        "MessageDeduplicationId": content.deduplication,
         "SequenceNumber": message.sequence,
         "DeadLetterQueueSourceArn": message.source_arn,
     }
     system |= {name: value for name, value in optional.items() if value is not None}
-    content = message.content
     receipt = queue.receipt_of(message)
     return Delivery(message.id, receipt, content.body, content.attributes, system)

@@ -27,8 +27,7 @@ from processes import free_port
 from lambdo_router import __version__
 from lambdo_router.engine.router import Limits
 from lambdo_router.local.names import LOCAL_KEYS, LOCAL_REGION
-from lambdo_router.local.sqs_server import Outgoing
-from lambdo_router.local.sqs_server.ledger import Entry
+from lambdo_router.local.sqs_server import LedgerEntry, NewMessage
 from lambdo_router.local.stack import Stack, local_stack
 
 _CHECKOUT = Path(__file__).parents[3]
@@ -116,7 +115,7 @@ async def _life(
     seen: "_Seen",
     findings: Findings,
 ) -> None:
-    stack.sqs.send(_QUEUE, Outgoing('{"object": "a.png"}'), time.time())
+    stack.sqs.send(_QUEUE, NewMessage('{"object": "a.png"}'), time.time())
     began = time.time()
     process = await asyncio.create_subprocess_exec(
         *container.argv(), env=environment, stdout=PIPE, stderr=PIPE
@@ -169,7 +168,7 @@ class _Seen:
     """When the first message was received, in seconds since the epoch; 0: not yet."""
     deleted: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def notice(self, entry: Entry) -> None:
+    def notice(self, entry: LedgerEntry) -> None:
         if entry.kind == "received":
             self.received_at = self.received_at or entry.at
         elif entry.kind == "deleted":

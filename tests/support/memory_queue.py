@@ -21,7 +21,7 @@ from typing import Literal
 
 from lambdo_router.core.errors import QueueError, QueueRefused
 from lambdo_router.core.message import Attribute, Message
-from lambdo_router.local.sqs_server import Delivery, Ledger, Outgoing, Sqs, SqsError
+from lambdo_router.local.sqs_server import Delivery, Ledger, NewMessage, Sqs, SqsError
 from lambdo_router.local.sqs_server.rules import LONGEST_VISIBILITY, MOST_PER_CALL
 
 Action = Literal["receive", "delete", "set_visibility", "send"]
@@ -81,7 +81,7 @@ class MemoryQueue:
         """
         if self.fifo and deduplication is None:
             deduplication = self._unique()
-        content = Outgoing(body, attributes or {}, group=group, deduplication=deduplication)
+        content = NewMessage(body, attributes or {}, group=group, deduplication=deduplication)
         message_id = self._sqs.send(self.name, content, _now())
         self._changed.set()
         return message_id

@@ -1,11 +1,11 @@
 """
 What the server knows of one Machine, and how the API shows it.
 
-A record is a value: a change replaces it. So whoever holds one, a test's ledger or a live view,
-holds a moment that stays as it was.
+A record is a value: a change replaces it. Whoever holds one holds a moment that stays as it was.
 """
 
 import base64
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,18 +15,10 @@ from typing import Any, Final, Literal
 
 from lambdo_router.core.profile import normalise_image
 
-State = Literal[
-    "created",
-    "starting",
-    "started",
-    "restarting",
-    "stopping",
-    "stopped",
-    "failed",
-    "destroying",
-    "destroyed",
-]
+State = Literal["created", "started", "stopped", "failed", "destroying", "destroyed"]
 _EMBEDDED_EVENTS = 5
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID_LENGTH = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +31,7 @@ class Exit:
     error: str = ""
 
 
+KILLED: Final = Exit(137, signal=9)
 OUT_OF_MEMORY: Final = Exit(137, oom_killed=True)
 
 
@@ -67,9 +60,8 @@ class MachineEvent:
 
 @dataclass(frozen=True, slots=True)
 class MachineRecord:
-    """One Machine, from its creation on. `number` counts the Machines of a server."""
+    """One Machine, from its creation on."""
 
-    number: int
     id: str
     app: str
     name: str
@@ -83,10 +75,8 @@ class MachineRecord:
     state: State = "created"
     events: tuple[MachineEvent, ...] = ()
     """Oldest first."""
-    restarts: int = 0
     stop_requested: bool = False
     exit: Exit | None = None
-    """The last one."""
     destroyed_at: float | None = None
 
     @property
@@ -95,8 +85,7 @@ class MachineRecord:
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        metadata: Mapping[str, str] = self.config.get("metadata") or {}
-        return metadata
+        return self.config.get("metadata") or {}
 
     @property
     def files(self) -> Mapping[str, bytes]:
@@ -107,20 +96,42 @@ class MachineRecord:
         }
 
     def state_at(self, moment: float) -> State | None:
-        """The state at an earlier moment; None if it did not exist yet."""
+        """Return the state at an earlier moment; None if it did not exist yet."""
         states = [event.state for event in self.events if event.at <= moment]
         return states[-1] if states else None
 
 
-def exit_request(
-    end: Exit, record: MachineRecord, *, restarting: bool, at: float
-) -> dict[str, Any]:
-    """The `request` of an exit event. A guest that is killed for its memory says 0 of itself."""
+class Identities:
+    """
+    Ids in Fly's shapes, from a seed: the same calls give the same ids in every run.
+
+        Machine       14 hex digits                     3d8d7000c52d78
+        event         ULID, 26 characters, in order     01J8ZQ7W9Y3S0M2C4B6D8F1GHK
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose, no secret
+        self._newest = 0
+
+    def machine(self) -> str:
+        return f"{self._random.getrandbits(56):014x}"
+
+    def ulid(self, now: float) -> str:
+        """Return a ULID for unix time `now`, greater than every one before it."""
+        number = int(now * 1000) << 80 | self._random.getrandbits(80)
+        self._newest = max(number, self._newest + 1)
+        return "".join(
+            _CROCKFORD[self._newest >> 5 * place & 31] for place in reversed(range(_ULID_LENGTH))
+        )
+
+
+def exit_request(end: Exit, record: MachineRecord, at: float) -> dict[str, Any]:
+    """Return the `request` of an exit event. A guest killed for its memory itself reports 0."""
     signal = -1 if end.signal is None else end.signal
     return {
         "exit_event": {
             "requested_stop": record.stop_requested,
-            "restarting": restarting,
+            "restarting": False,
             "guest_exit_code": 0 if end.oom_killed else end.code,
             "guest_signal": signal,
             "guest_error": end.error,
@@ -128,14 +139,14 @@ def exit_request(
             "signal": signal,
             "error": "",
             "oom_killed": end.oom_killed,
-            "exited_at": timestamp(at),
+            "exited_at": _timestamp(at),
         },
-        "restart_count": record.restarts,
+        "restart_count": 0,
     }
 
 
 def as_json(record: MachineRecord) -> dict[str, Any]:
-    """The Machine as the API shows it, with no more than the five newest events."""
+    """Return the Machine as the API shows it, with its five newest events at most."""
     return summary(record) | {
         "config": record.config,
         "host_status": "ok",
@@ -144,30 +155,29 @@ def as_json(record: MachineRecord) -> dict[str, Any]:
     }
 
 
-def summary(record: MachineRecord, state: State | None = None) -> dict[str, Any]:
-    """The Machine as a list with `summary` shows it; in an earlier state, if one is given."""
+def summary(record: MachineRecord) -> dict[str, Any]:
+    """Return the Machine as a list with `summary` shows it."""
     return {
         "id": record.id,
         "name": record.name,
-        "state": state or record.state,
+        "state": record.state,
         "region": record.region,
         "version": record.version,
         "instance_id": record.version,
         "private_ip": record.private_ip,
-        "created_at": timestamp(record.created_at),
-        "updated_at": timestamp(record.updated_at),
+        "created_at": _timestamp(record.created_at),
+        "updated_at": _timestamp(record.updated_at),
         "image_ref": _image_ref(record.image),
         "cordoned": False,
     }
 
 
 def newest(events: Sequence[MachineEvent], limit: int) -> list[dict[str, Any]]:
-    """The newest events, newest first."""
+    """Return the newest events as JSON, newest first."""
     return [event.as_json() for event in reversed(events[-limit:])]
 
 
-def timestamp(moment: float) -> str:
-    """RFC 3339 with milliseconds."""
+def _timestamp(moment: float) -> str:
     text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 

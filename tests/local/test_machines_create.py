@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
+from lambdo_router.local.machines_server.create import candidates, parse_create
 from lambdo_router.local.machines_server.refusals import Refusal
-from lambdo_router.local.machines_server.regions import candidates
-from lambdo_router.local.machines_server.requests import parse_create, parse_duration
 
 
 def config(**more: object) -> dict[str, Any]:
@@ -89,12 +88,14 @@ def test_any_is_every_region_and_a_closed_one_is_none() -> None:
         ),
         pytest.param(
             config(env={"A": 1}),
-            "json: cannot unmarshal number into Go struct field MachineConfig.env.A of type string",
+            "json: cannot unmarshal number into Go struct field CreateMachineRequest.config.env.A "
+            "of type string",
             id="env-of-numbers",
         ),
         pytest.param(
             config(init={"cmd": "node x.js"}),
-            "json: cannot unmarshal string into Go struct field cmd of type []string",
+            "json: cannot unmarshal string into Go struct field "
+            "CreateMachineRequest.config.init.cmd of type array",
             id="command-as-text",
         ),
         pytest.param(
@@ -157,13 +158,3 @@ def test_sizes_are_expanded(asked_for: dict[str, Any], expected: tuple[str, int,
 
     assert tuple(got["guest"][key] for key in ("cpu_kind", "cpus", "memory_mb")) == expected
     assert set(got) == {"image", "guest"}
-
-
-def test_durations_are_those_of_go() -> None:
-    assert [parse_duration(text, 5.0) for text in ("", "10s", "1m30s", "1.5h", "250ms")] == [
-        5.0,
-        10.0,
-        90.0,
-        5400.0,
-        0.25,
-    ]

@@ -1,0 +1,44 @@
+"""
+What runs inside Machines that only pretend to: a scenario in place of processes.
+
+    ScriptedRunner(outcome=lambda job: Exit(int(job.env["CODE"])), seconds=lambda _: 2.0)
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+
+from lambdo_router.local.machines_server import Exit, Job
+
+NEVER = math.inf
+"""The seconds of a job that is stuck: only a kill ends it."""
+
+
+@dataclass(slots=True)
+class ScriptedRunner:
+    """
+    Runs nothing: every job ends with `outcome`, after its `seconds`.
+
+    With `act`, the job then does that, instead of `outcome`: it may call an address that is in its
+    environment.
+    """
+
+    outcome: Callable[[Job], Exit] = lambda _: Exit(0)
+    seconds: Callable[[Job], float] = lambda _: 0.0
+    act: Callable[[Job], Awaitable[Exit]] | None = None
+    images: Collection[str] | None = None
+    """The images that exist; None: all."""
+    jobs: list[Job] = field(default_factory=list)
+    """Every job that was run, in order."""
+
+    def knows(self, image: str) -> bool:
+        return self.images is None or image in self.images
+
+    async def run(self, job: Job, _: object) -> Exit:
+        self.jobs.append(job)
+        seconds = self.seconds(job)
+        if seconds == NEVER:
+            await asyncio.Event().wait()
+        await asyncio.sleep(seconds)
+        return self.outcome(job) if self.act is None else await self.act(job)
