@@ -8,94 +8,14 @@ declared in the fact itself, so a new log event is one class in one of these mod
 
 from typing import Final
 
-from lambdo_router.core.journal.fact import (
-    Fact,
-    Failure,
-    Level,
-    LogEvent,
-    Observer,
-    all_of,
-    log_event,
-)
-from lambdo_router.core.journal.machines import (
-    BatchClosed,
-    EndKind,
-    Launched,
-    LaunchFailed,
-    MachineEnded,
-    MachineOverdue,
-    ProfileFailing,
-    ProfileRecovered,
-    ReportRefused,
-    ReportTaken,
-    WatchFailed,
-)
-from lambdo_router.core.journal.messages import (
-    Decided,
-    GivenBack,
-    InternalError,
-    LeaseLost,
-    LeasesRenewed,
-    MachineAdopted,
-    Polled,
-    QueueClosed,
-    QueueFailed,
-    QueueOpened,
-    Received,
-    Redelivered,
-    Settled,
-    SettlementFailed,
-)
-from lambdo_router.core.journal.router import (
-    ReloadFailed,
-    RoutesLoaded,
-    Stopped,
-    Stopping,
-    TableActivated,
-)
+# One namespace in four files: a new fact needs no edit here.
+from lambdo_router.core.journal.fact import *  # noqa: F403 - see above
+from lambdo_router.core.journal.fact import Fact
+from lambdo_router.core.journal.machines import *  # noqa: F403
+from lambdo_router.core.journal.messages import *  # noqa: F403
+from lambdo_router.core.journal.router import *  # noqa: F403
 
 FACTS: Final[tuple[type[Fact], ...]] = tuple(
     it for it in tuple(globals().values()) if isinstance(it, type) and hasattr(it, "log")
 )
 """Every kind of fact."""
-
-__all__ = [
-    "FACTS",
-    "BatchClosed",
-    "Decided",
-    "EndKind",
-    "Fact",
-    "Failure",
-    "GivenBack",
-    "InternalError",
-    "LaunchFailed",
-    "Launched",
-    "LeaseLost",
-    "LeasesRenewed",
-    "Level",
-    "LogEvent",
-    "MachineAdopted",
-    "MachineEnded",
-    "MachineOverdue",
-    "Observer",
-    "Polled",
-    "ProfileFailing",
-    "ProfileRecovered",
-    "QueueClosed",
-    "QueueFailed",
-    "QueueOpened",
-    "Received",
-    "Redelivered",
-    "ReloadFailed",
-    "ReportRefused",
-    "ReportTaken",
-    "RoutesLoaded",
-    "Settled",
-    "SettlementFailed",
-    "Stopped",
-    "Stopping",
-    "TableActivated",
-    "WatchFailed",
-    "all_of",
-    "log_event",
-]

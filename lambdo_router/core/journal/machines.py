@@ -62,7 +62,6 @@ class BatchClosed(_OfBatch):
             per_message=True,
         ),
     )
-
     batch: Batch
     batch_id: str
     waited: float
@@ -88,7 +87,6 @@ class Launched(_OfBatch):
         f"{_BATCH} machine=machine.id name=machine.name region=machine.region "
         "adopted=machine.adopted seconds attempts lease_margin",
     )
-
     batch: Batch
     machine: Machine
     seconds: float
@@ -117,7 +115,6 @@ class LaunchFailed(Failure, _OfBatch):
         f"{_BATCH} name attempt ambiguous code error next_try_in=pause",
         folded_by="route code",
     )
-
     batch: Batch
     error: LaunchError
     attempt: int
@@ -161,7 +158,6 @@ class MachineEnded(_OfBatch):
         "info warning",
         f"{_BATCH} machine=machine_id region kind exit_code failure reported seconds",
     )
-
     batch: Batch
     """Without the bodies of messages that no reject can need any more."""
     batch_id: str
@@ -199,7 +195,6 @@ class WatchFailed(Failure):
         "app machine=machine_id code error next_try_in=pause",
         folded_by="app code",
     )
-
     app: str
     machine_id: str | None
     error: LaunchError
@@ -219,7 +214,6 @@ class MachineOverdue(Fact):
     log = log_event(
         "machine.overdue", "warning", "app machine=machine_id state host", folded_by="app"
     )
-
     app: str
     machine_id: str
     state: str = ""
@@ -243,7 +237,6 @@ class ProfileFailing(Failure):
         "app profile code error next_try_in=pause",
         folded_by="app profile code",
     )
-
     profile: str
     app: str
     error: LaunchError
@@ -256,7 +249,6 @@ class ProfileRecovered(Fact):
     """Fly accepts the profile again."""
 
     log = log_event("profile.recovered", "info", "app profile")
-
     profile: str
     app: str
 
@@ -267,7 +259,6 @@ class ReportTaken(Fact):
 
     log = log_event("report.taken", "debug", "batch=batch_id failed")
     status: ClassVar = 200
-
     batch_id: str
     failed: int
 
@@ -282,7 +273,6 @@ class ReportRefused(Fact):
     """
 
     log = log_event("report.refused", "warning", "batch=batch_id status why", folded_by="status")
-
     batch_id: str
     status: int
     """The HTTP status of the answer."""

@@ -27,7 +27,6 @@ class QueueOpened(Fact):
     """The router has begun to read a queue."""
 
     log = log_event("queue.opened", "info", "queue")
-
     queue: str
 
 
@@ -36,7 +35,6 @@ class QueueClosed(Fact):
     """The router has stopped reading a queue and holds none of its messages."""
 
     log = log_event("queue.closed", "info", "queue")
-
     queue: str
 
 
@@ -58,7 +56,6 @@ class QueueFailed(Failure):
         "queue action code error next_try_in=pause",
         folded_by="queue action code",
     )
-
     queue: str
     action: str
     """The call: open, receive, renew, delete, ..."""
@@ -82,7 +79,6 @@ class Polled(Fact):
     """SQS answered a receive."""
 
     log = log_event("queue.polled", "debug", "queue messages seconds")
-
     queue: str
     messages: int
     seconds: float
@@ -97,7 +93,6 @@ class Received(Fact):
     log = log_event(
         "message.received", "debug", "queue message=message.id receives=message.receive_count"
     )
-
     queue: str
     message: Message
 
@@ -107,7 +102,6 @@ class Redelivered(Fact):
     """SQS delivered a message that this router holds already; only its receipt was replaced."""
 
     log = log_event("message.redelivered", "debug", "queue message=message_id")
-
     queue: str
     message_id: str
 
@@ -125,7 +119,6 @@ class Decided(Fact):
             "The message becomes part of no batch: no route matches, or its route refuses it.",
         ),
     )
-
     queue: str
     message_id: str
     decision: Decision
@@ -155,7 +148,6 @@ class MachineAdopted(Fact):
         "queue message=message_id machine=machine_id",
         folded_by="queue machine",
     )
-
     queue: str
     message_id: str
     machine_id: str
@@ -196,7 +188,6 @@ class Settled(Fact):
             folded_by="queue route reason",
         ),
     )
-
     queue: str
     message_id: str
     route: str | None
@@ -227,7 +218,6 @@ class GivenBack(_OfMessages):
     """
 
     log = log_event("messages.given_back", "info", _MANY)
-
     queue: str
     message_ids: tuple[str, ...]
 
@@ -237,7 +227,6 @@ class LeasesRenewed(Fact):
     """SQS hides these messages for longer."""
 
     log = log_event("leases.renewed", "debug", "queue messages margin")
-
     queue: str
     messages: int
     margin: float
@@ -265,7 +254,6 @@ class LeaseLost(_OfMessages):
             per_message=True,
         ),
     )
-
     queue: str
     message_ids: tuple[str, ...]
     why: str
@@ -284,7 +272,6 @@ class SettlementFailed(_OfMessages):
     log = log_event(
         "settlement.failed", "error", f"{_MANY} action why", folded_by="queue action why"
     )
-
     queue: str
     message_ids: tuple[str, ...]
     action: str
@@ -308,7 +295,6 @@ class InternalError(_OfMessages):
         f"{_MANY} error=error_type at exception=error",
         folded_by="queue error at",
     )
-
     queue: str
     message_ids: tuple[str, ...]
     error: Exception

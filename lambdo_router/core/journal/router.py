@@ -18,7 +18,6 @@ class RoutesLoaded(Fact):
 
     log = log_event("routes.loaded", "info", "generation changes warnings")
     result: ClassVar = "loaded"
-
     generation: str
     warnings: tuple[str, ...]
     """Each as `file:line:col: warning: message [code]`."""
@@ -41,7 +40,6 @@ class ReloadFailed(Fact):
 
     log = log_event("routes.refused", "error", "problems")
     result: ClassVar = "refused"
-
     problems: tuple[str, ...]
     """Each as `file:line:col: message [code]`."""
 
@@ -51,7 +49,6 @@ class TableActivated(Fact):
     """The router uses other routes from now on. The first ones are at DEBUG."""
 
     log = log_event("routes.swapped", "debug info", "generation previous queues routes")
-
     table: RoutingTable = field(repr=False)
     previous: str | None
     """The generation of the one before; None for the first."""
@@ -82,7 +79,6 @@ class Stopping(Fact):
     """The router was told to stop."""
 
     log = log_event("router.stopping", "info", "grace")
-
     grace: float
     """Seconds that the stop may take."""
 
@@ -99,7 +95,6 @@ class Stopped(Fact):
     """
 
     log = log_event("router.stopped", "info warning", "abandoned")
-
     abandoned: int
 
     @property
