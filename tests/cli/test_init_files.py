@@ -57,16 +57,13 @@ def test_the_routers_app_is_called_like_that_of_its_machines(app: str, router: s
         pytest.param({"url": "file:///home/you/router", "dir_info": {}}, None, id="a-folder"),
         pytest.param({}, None, id="nothing"),
         pytest.param([], None, id="another-shape"),
+        pytest.param("", None, id="from-an-index"),
     ],
 )
 def test_the_repository_is_known_from_an_installation_from_github(
     recorded: object, repository: str | None
 ) -> None:
-    assert repository_of(json.dumps(recorded)) == repository
-
-
-def test_an_index_tells_nothing_of_a_repository() -> None:
-    assert repository_of("") is None
+    assert repository_of(json.dumps(recorded) if recorded != "" else "") == repository
 
 
 def test_an_image_by_digest_is_not_built_nor_pushed() -> None:

@@ -1,15 +1,14 @@
 """`send`: what gets to the queue, what is said about it, and what is refused before that."""
 
-import asyncio
 import re
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from in_thread import in_thread
 
 from lambdo_router.adapters.sqs import SqsSettings
 from lambdo_router.admin.serving import serve
@@ -39,11 +38,10 @@ routes:
 """
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Server:
     sqs: Sqs
-    url: str = ""
-    started: threading.Event = field(default_factory=threading.Event)
+    url: str
 
     def taken(self, queue: str) -> list[Delivery]:
         """The messages of a queue, which is empty afterwards."""
@@ -56,24 +54,11 @@ class _Server:
 @pytest.fixture(scope="module")
 def server() -> Iterator[_Server]:
     """An SQS in a thread, since `send` has an event loop of its own."""
-    server = _Server(Sqs())
+    sqs = Sqs()
     for name in ("orders", "acme-images", "acme-aside", "acme-uploads", "acme-events"):
-        server.sqs.create_queue(name, {}, time.time())
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def serving() -> None:
-        async with serve(sqs_app(server.sqs)) as server.url:
-            server.started.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serving(),))
-    thread.start()
-    server.started.wait(10)
-    yield server
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+        sqs.create_queue(name, {}, time.time())
+    with in_thread(lambda: serve(sqs_app(sqs))) as serving:
+        yield _Server(sqs, serving.value)
 
 
 @pytest.fixture
@@ -257,35 +242,29 @@ def test_a_queue_that_is_not_there_is_said_without_a_traceback(
             "queue `orders` is at ${ORDERS_QUEUE_URL}, and that variable is not set",
             id="unset-variable",
         ),
+        pytest.param(
+            ["--queue", "orders", "--body", "-"],
+            "--body: byte 1 is not UTF-8, and SQS accepts only text",
+            id="not-utf-8",
+        ),
+        pytest.param(
+            ["NO-FILE", "--queue", "orders", "--body", "{}"],
+            "there is no file routes.yaml; name a routes file: lambdo-router send FILE",
+            id="no-routes-file",
+        ),
     ],
 )  # fmt: skip
 def test_wrong_usage_exits_with_2_and_says_what_is_right(
-    routes: str, arguments: list[str], said: str
+    routes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
-    sent = send(routes, *arguments)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    options = arguments[1:] if arguments[:1] == ["NO-FILE"] else [routes, *arguments]
+
+    sent = send(*options, stdin=b"{\xff}")
 
     assert (sent.exit_code, sent.stdout) == (2, "")
     assert said in sent.stderr
-
-
-def test_a_body_that_is_not_utf_8_is_refused(routes: str) -> None:
-    sent = send(routes, "--queue", "orders", "--body", "-", stdin=b"{\xff}")
-
-    assert sent.exit_code == 2
-    assert "--body: byte 1 is not UTF-8, and SQS accepts only text" in sent.stderr
-
-
-def test_without_a_routes_file_it_says_how_to_name_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    sent = send("--queue", "orders", "--body", "{}")
-
-    assert sent.exit_code == 2
-    assert (
-        "there is no file routes.yaml; name a routes file: lambdo-router send FILE" in sent.stderr
-    )
 
 
 def test_a_routes_file_with_errors_shows_them(routes: str) -> None:
