@@ -10,6 +10,7 @@ import asyncio
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,9 @@ from lambdo_router.cli.endpoint import endpoint_of, endpoint_option
 from lambdo_router.cli.message_options import options
 
 if TYPE_CHECKING:  # imported where used, so that shell completion stays fast
-    from lambdo_router.cli.rejected.session import BrowseResult, KnownQueues
+    from lambdo_router.cli.rejected.session import KnownQueues, Session
     from lambdo_router.core.patterns import Pattern
-    from lambdo_router.core.rejection import Filters
+    from lambdo_router.core.rejection import Filters, Rejected
 
 clock = time.time
 """Returns unix seconds."""
@@ -110,9 +111,9 @@ _filter_options = options(
         help="Its message ID, on this queue or on the one that it came from. Repeatable.",
     ),
     click.option(
-        "--older-than", metavar="AGE", callback=_seconds, help="Minimum age, like 30m or 48h."
+        "--older-than", metavar="AGE", callback=_seconds, help="Rejected at least this long ago, like 30m."
     ),
-    click.option("--newer-than", metavar="AGE", callback=_seconds, help="Maximum age."),
+    click.option("--newer-than", metavar="AGE", callback=_seconds, help="Rejected at most this long ago, like 48h."),
     click.option(
         "--match",
         "pattern",
@@ -181,14 +182,14 @@ def list_command(
     from lambdo_router.cli.output.layout import say
     from lambdo_router.cli.rejected.text import list_json, table
 
-    found = _find(_known(routes, endpoint_url), queue, limit, **only)
+    session, messages = _find(_known(routes, endpoint_url), queue, limit, **only)
     if form == "json":
-        click.echo(list_json(found))
-    elif found.messages:
-        for line in table(found.messages, clock()):
+        click.echo(list_json(messages, session))
+    elif messages:
+        for line in table(messages, clock()):
             say(line)
-    found.report()
-    sys.exit(1 if found.interrupted else 0)
+    session.report(messages)
+    sys.exit(1 if session.interrupted else 0)
 
 
 @command.command("show")
@@ -238,21 +239,21 @@ def show_command(
 
     if raw and form != "text":
         raise click.UsageError("--raw is a format of its own; leave out --format")
-    found = _find(_known(routes, endpoint_url), queue, 1, ids=(message_id,))
-    if not found.messages:
-        name, among = escape(found.queue.name), counted(found.browser.taken, "message")
+    session, messages = _find(_known(routes, endpoint_url), queue, 1, ids=(message_id,))
+    if not messages:
+        name, among = escape(session.queue.name), counted(session.browser.taken, "message")
         print_error(f"message {message_id!r} not found among {among} on queue `{name}`")
-        found.report()
+        session.report(())
         sys.exit(1)
-    rejected = found.messages[0]
+    (rejected,) = messages
     if raw:
         print_raw(rejected.message.body)
     elif form == "message":
-        click.echo(message_file(rejected, found))
+        click.echo(message_file(rejected, session))
     elif form == "json":
-        click.echo(show_json(rejected, found))
+        click.echo(show_json(rejected, session))
     else:
-        for line in details(rejected, found, clock()):
+        for line in details(rejected, session, clock()):
             say(line)
 
 
@@ -334,7 +335,7 @@ def _find(
     queue: str | None,
     limit: int,
     **only: Any,  # noqa: ANN401 - as above
-) -> "BrowseResult":
+) -> "tuple[Session, Sequence[Rejected]]":
     from lambdo_router.cli.rejected.session import find
 
     return asyncio.run(find(known, known.to_browse(queue), _filters(**only), limit, clock))

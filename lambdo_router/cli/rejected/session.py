@@ -4,7 +4,7 @@ import asyncio
 import re
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +127,11 @@ class Session:
     browser: QueueBrowser
     connector: SqsConnector
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal came."""
+        return self.browser.stop.is_set()
+
     async def open_target(self, queue: Queue) -> SqsQueue:
         """Connect to another queue. Raises QueueError, and UsageError if it is this one."""
         opened = await self.connector.open(self.known.endpoint.address(queue))
@@ -134,6 +139,29 @@ class Session:
             name = escape(queue.name)
             raise click.UsageError(f"the messages are on queue `{name}`; name another with --to")
         return opened
+
+    def report(self, messages: Sequence[Rejected]) -> None:
+        """Print on stderr what was found, and how much of the queue was seen, as far as known."""
+        found, taken = len(messages), counted(self.browser.taken, "message")
+        of = "" if found == self.browser.taken else f"{found} of "
+        reasons = Counter(rejected.reason for rejected in messages).most_common()
+        by_reason = ", ".join(f"{number} {reason}" for reason, number in reasons)
+        remark(f"{of}{taken} on queue `{self.queue.name}`{': ' * bool(reasons)}{by_reason}")
+        remark(_estimate(self.attributes))
+        if self.interrupted:
+            remark("interrupted: there may be more")
+        elif self.browser.full:
+            remark(f"limited to {MOST_HELD} messages: there may be more")
+        elif not self.browser.ended:
+            remark("stopped at --limit: there may be more")
+        most = self.attributes.most_receives
+        spent = sum(1 for each in messages if most and each.message.receive_count >= most)
+        if spent:
+            remark(
+                f"{counted(spent, 'message')} received {most} times: the next receive moves them"
+            )
+        if self.queue.fifo:
+            remark("only the first messages of each message group are visible at a time")
 
 
 @asynccontextmanager
@@ -156,48 +184,9 @@ async def open_session(known: KnownQueues, to_browse: Queue) -> AsyncIterator[Se
             await connector.aclose()
 
 
-@dataclass(frozen=True, slots=True)
-class BrowseResult:
-    """The messages that the filters select on a queue, and how much of it was seen."""
-
-    messages: tuple[Rejected, ...]
-    queue: SqsQueue
-    attributes: QueueAttributes
-    browser: QueueBrowser
-    """Closed; its counts remain."""
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether a signal ended it."""
-        return self.browser.stop.is_set()
-
-    def report(self) -> None:
-        """Print on stderr how much of the queue was seen, as far as that can be known."""
-        found, taken = len(self.messages), counted(self.browser.taken, "message")
-        of = "" if found == self.browser.taken else f"{found} of "
-        reasons = Counter(rejected.reason for rejected in self.messages).most_common()
-        by_reason = ", ".join(f"{number} {reason}" for reason, number in reasons)
-        remark(f"{of}{taken} on queue `{self.queue.name}`{': ' * bool(reasons)}{by_reason}")
-        remark(_estimate(self.attributes))
-        if self.interrupted:
-            remark("interrupted: there may be more")
-        elif self.browser.full:
-            remark(f"limited to {MOST_HELD} messages: there may be more")
-        elif not self.browser.ended:
-            remark("stopped at --limit: there may be more")
-        most = self.attributes.most_receives
-        spent = sum(1 for each in self.messages if most and each.message.receive_count >= most)
-        if spent:
-            remark(
-                f"{counted(spent, 'message')} received {most} times: the next receive moves them"
-            )
-        if self.queue.fifo:
-            remark("only the first messages of each message group are visible at a time")
-
-
 async def find(
     known: KnownQueues, to_browse: Queue, filters: Filters, limit: int, clock: Callable[[], float]
-) -> BrowseResult:
+) -> tuple[Session, Sequence[Rejected]]:
     """Browse until `limit` messages are selected by the filters. Raises QueueError."""
     found: list[Rejected] = []
     async with open_session(known, to_browse) as session:
@@ -205,8 +194,7 @@ async def find(
             now = clock()
             rejected = (read_rejected(message, known.sources) for message in messages)
             found += [each for each in rejected if filters.select(each, now)]
-    selected = tuple(found[:limit])
-    return BrowseResult(selected, session.queue, session.attributes, session.browser)
+    return session, found[:limit]
 
 
 def remark(text: str) -> None:

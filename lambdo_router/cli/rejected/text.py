@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from lambdo_router.cli.output.layout import columns
-from lambdo_router.cli.rejected.session import BrowseResult
+from lambdo_router.cli.rejected.session import Session
 from lambdo_router.config.diagnostics import counted
 from lambdo_router.core.message import Attribute
 from lambdo_router.core.rejection import LATEST_TIME, Rejected
@@ -30,10 +30,10 @@ def table(messages: Sequence[Rejected], now: float) -> list[str]:
     return columns([heading, *(_row(rejected, now) for rejected in messages)])
 
 
-def details(rejected: Rejected, found: BrowseResult, now: float) -> Iterator[str]:
+def details(rejected: Rejected, session: Session, now: float) -> Iterator[str]:
     """Yield the lines of everything that is known about one message."""
     message = rejected.message
-    yield from columns(_facts(rejected, found, now))
+    yield from columns(_facts(rejected, session, now))
     shown = message.attributes if rejected.attempts is None else rejected.original_attributes
     if shown:
         yield ""
@@ -72,33 +72,33 @@ def pretty(body: str) -> list[str] | None:
     return lines
 
 
-def list_json(found: BrowseResult) -> str:
+def list_json(messages: Sequence[Rejected], session: Session) -> str:
     """Return the JSON of `rejected list`."""
-    return _document(found, messages=[_message_json(rejected) for rejected in found.messages])
+    return _document(session, messages=[_message_json(rejected) for rejected in messages])
 
 
-def show_json(rejected: Rejected, found: BrowseResult) -> str:
+def show_json(rejected: Rejected, session: Session) -> str:
     """Return the JSON of `rejected show`."""
-    return _document(found, message=_message_json(rejected))
+    return _document(session, message=_message_json(rejected))
 
 
-def message_file(rejected: Rejected, found: BrowseResult) -> str:
+def message_file(rejected: Rejected, session: Session) -> str:
     """Return the message as a message file, for `explain --message` and the like."""
     file = {
-        "queue": rejected.source or found.queue.name,
+        "queue": rejected.source or session.queue.name,
         "attributes": _attributes_json(rejected.original_attributes),
         "body_text": rejected.message.body,
     }
     return json.dumps(file, indent=2)
 
 
-def _document(found: BrowseResult, **content: object) -> str:
+def _document(session: Session, **content: object) -> str:
     queue = {
-        "name": found.queue.name,
-        "url": found.queue.url,
-        **asdict(found.attributes),
-        "looked_at": found.browser.taken,
-        "complete": found.browser.ended,
+        "name": session.queue.name,
+        "url": session.queue.url,
+        **asdict(session.attributes),
+        "looked_at": session.browser.taken,
+        "complete": session.browser.ended,
     }
     return json.dumps({"format_version": "1.0", "queue": queue, **content}, indent=2)
 
@@ -136,10 +136,10 @@ def _row(rejected: Rejected, now: float) -> tuple[str, ...]:
     )
 
 
-def _facts(rejected: Rejected, found: BrowseResult, now: float) -> Iterator[tuple[str, str]]:
+def _facts(rejected: Rejected, session: Session, now: float) -> Iterator[tuple[str, str]]:
     message = rejected.message
     yield "message", message.id
-    yield "on", f"{found.queue.name}  {found.queue.url}"
+    yield "on", f"{session.queue.name}  {session.queue.url}"
     yield "reason", rejected.reason
     yield "detail", rejected.detail
     if rejected.route is not None:
