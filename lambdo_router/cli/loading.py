@@ -10,7 +10,7 @@ from pathlib import Path
 from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes, sound
 
 
-def look_at(path: Path, content: bytes | None = None) -> LoadedRoutes:
+def load_leniently(path: Path, content: bytes | None = None) -> LoadedRoutes:
     """Load the file at `path`, or its `content` if given. Raises ConfigError for its errors."""
     return sound(examine(path, content))
 

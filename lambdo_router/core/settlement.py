@@ -87,7 +87,7 @@ class Reject:
 Settlement = Acknowledge | Retry | Leave | Reject
 
 
-def of_refusal(refused: Refused, queue: Queue, message: Message, wall: float) -> Settlement:
+def of_refusal(refused: Refused, queue: Queue, message: Message, now: float) -> Settlement:
     """Settle a message that no route takes."""
     match refused.policy:
         case "drop":
@@ -96,20 +96,20 @@ def of_refusal(refused: Refused, queue: Queue, message: Message, wall: float) ->
             return Leave(refused.reason, refused.detail)
         case "reject":
             route = refused.route.name if refused.route is not None else None
-            rejection = _rejection(refused.reason, refused.detail, route, queue.name, message, wall)
+            rejection = _rejection(refused.reason, refused.detail, route, queue.name, message, now)
             return _reject_or_leave(rejection, queue.reject_to, message)
         case unreachable:
             assert_never(unreachable)
 
 
-def of_too_large(key: BatchKey, entry: Entry, queue: Queue, wall: float) -> Settlement:
+def of_too_large(key: BatchKey, entry: Entry, queue: Queue, now: float) -> Settlement:
     """Settle an event that does not fit into a create request of its route."""
     detail = (
         f"the event takes {entry.raw_bytes} bytes, and {entry.rendered_bytes} in the create "
         f"request; the limits are {key.profile.batch_bytes} (batch_bytes) and "
         f"{room_for_entries(key)}"
     )
-    rejection = _rejection("too_large", detail, key.route.name, queue.name, entry.message, wall)
+    rejection = _rejection("too_large", detail, key.route.name, queue.name, entry.message, now)
     return _reject_or_leave(rejection, queue.reject_to, entry.message)
 
 
@@ -121,13 +121,13 @@ def of_launch_failure(
     reject_to: str | None,
     held_for: float,
     jitter: float,
-    wall: float,
+    now: float,
 ) -> Settlement:
     """Settle a message whose Machine could not be created: retry it up to `max_attempts`."""
     attempts = message.receive_count
     if is_last_attempt(key, message):
         detail = f"not launched in {attempts} attempts; the last failure: {error}"
-        rejection = _rejection("max_attempts", detail, key.route.name, key.queue, message, wall)
+        rejection = _rejection("max_attempts", detail, key.route.name, key.queue, message, now)
         return _reject_or_leave(rejection, reject_to, message)
     asked = error.retry_after if isinstance(error, LaunchUnavailable) else None
     delay = retry_delay(attempts, jitter=jitter, at_least=asked or 0.0, held_for=held_for)
@@ -142,7 +142,7 @@ def of_machine_failure(
     reject_to: str | None,
     held_for: float,
     jitter: float,
-    wall: float,
+    now: float,
 ) -> Settlement:
     """
     Settle a message whose Machine failed, or reported it as failed.
@@ -151,7 +151,7 @@ def of_machine_failure(
     for a retry its ID and receive count are enough.
     """
     if is_last_attempt(key, message):
-        rejection = _rejection("max_attempts", failure, key.route.name, key.queue, message, wall)
+        rejection = _rejection("max_attempts", failure, key.route.name, key.queue, message, now)
         return _reject_or_leave(rejection, reject_to, message)
     return Retry(retry_delay(message.receive_count, jitter=jitter, held_for=held_for), failure)
 
@@ -207,7 +207,7 @@ def _attribute_bytes(name: str, attribute: Attribute) -> int:
 
 
 def _rejection(
-    reason: Reason, detail: str, route: str | None, queue: str, message: Message, wall: float
+    reason: Reason, detail: str, route: str | None, queue: str, message: Message, now: float
 ) -> Rejection:
     return Rejection(
         reason=reason,
@@ -216,7 +216,7 @@ def _rejection(
         queue=queue,
         message_id=message.id,
         attempts=message.receive_count,
-        time=wall,
+        time=now,
     )
 
 

@@ -248,7 +248,7 @@ class BatchRunner:
             reject_to=self.context.reject_to(key.queue),
             held_for=self.held_messages.held_for(message.id),
             jitter=self.context.jitter(),
-            wall=self.context.clock(),
+            now=self.context.clock(),
         )
 
     async def _settle_unlaunched(self, batch: Batch, outcome: NotLaunched) -> None:
@@ -256,7 +256,7 @@ class BatchRunner:
         if outcome.interrupted:
             await self.held_messages.release(batch.message_ids)
             return
-        jitter, wall = self.context.jitter(), self.context.clock()
+        jitter, now = self.context.jitter(), self.context.clock()
         reject_to = self.context.reject_to(key.queue)
         settlements = [
             (
@@ -268,7 +268,7 @@ class BatchRunner:
                     reject_to=reject_to,
                     held_for=self.held_messages.held_for(message.id),
                     jitter=jitter,
-                    wall=wall,
+                    now=now,
                 ),
             )
             for message in (entry.message for entry in batch.entries)

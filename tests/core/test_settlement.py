@@ -72,7 +72,7 @@ def test_a_refused_message_goes_where_the_policy_says(
 
 def test_a_failed_launch_is_retried() -> None:
     settlement = of_launch_failure(
-        BUSY, key(), message(receives=2), reject_to=None, held_for=1.0, jitter=1.0, wall=5.0
+        BUSY, key(), message(receives=2), reject_to=None, held_for=1.0, jitter=1.0, now=5.0
     )
     assert settlement == Retry(10.0, "Machines API: 429")
 
@@ -80,7 +80,7 @@ def test_a_failed_launch_is_retried() -> None:
 def test_retry_after_wins() -> None:
     error = LaunchUnavailable("429", code="rate_limited", retry_after=120.0)
     settlement = of_launch_failure(
-        error, key(), message(), reject_to=None, held_for=1.0, jitter=1.0, wall=5.0
+        error, key(), message(), reject_to=None, held_for=1.0, jitter=1.0, now=5.0
     )
     assert settlement == Retry(120.0, "429")
 
@@ -94,7 +94,7 @@ def test_max_attempts_ends_the_retries(receives: int, retried: bool) -> None:  #
         reject_to="rejected",
         held_for=1.0,
         jitter=1.0,
-        wall=5.0,
+        now=5.0,
     )
     if retried:
         assert isinstance(settlement, Retry)

@@ -72,14 +72,14 @@ def command(
     existing(routes, "explain")
     from lambdo_router.cli.explain.explanation import explain
     from lambdo_router.cli.explain.text import lines
-    from lambdo_router.cli.loading import look_at
+    from lambdo_router.cli.loading import load_leniently
     from lambdo_router.cli.output.layout import say
     from lambdo_router.cli.output.printing import print_warning
     from lambdo_router.core.admission import judge
     from lambdo_router.core.machine import machine_request
     from lambdo_router.core.message import Message
 
-    loaded = look_at(routes)
+    loaded = load_leniently(routes)
     source = the_queue(loaded.table, sample, routes)
     received = Message(_MESSAGE_ID, "", sample.body, sample.attributes, _delivered() | of_sqs)
     verdict = judge(loaded.table, source, received, wall=time.time(), record=True)

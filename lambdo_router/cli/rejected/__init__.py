@@ -111,9 +111,17 @@ _filter_options = options(
         help="Its message ID, on this queue or on the one that it came from. Repeatable.",
     ),
     click.option(
-        "--older-than", metavar="AGE", callback=_seconds, help="Rejected at least this long ago, like 30m."
+        "--older-than",
+        metavar="AGE",
+        callback=_seconds,
+        help="Rejected at least this long ago, like 30m.",
     ),
-    click.option("--newer-than", metavar="AGE", callback=_seconds, help="Rejected at most this long ago, like 48h."),
+    click.option(
+        "--newer-than",
+        metavar="AGE",
+        callback=_seconds,
+        help="Rejected at most this long ago, like 48h.",
+    ),
     click.option(
         "--match",
         "pattern",

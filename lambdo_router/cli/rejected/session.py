@@ -15,7 +15,7 @@ import click
 from lambdo_router.adapters.sqs import SqsConnector, SqsQueue
 from lambdo_router.adapters.sqs.address import address_of
 from lambdo_router.cli.endpoint import Endpoint
-from lambdo_router.cli.loading import look_at
+from lambdo_router.cli.loading import load_leniently
 from lambdo_router.cli.output.printing import print_warning
 from lambdo_router.cli.rejected.queue_browser import LEASE, MOST_HELD, QueueBrowser, browse
 from lambdo_router.config.diagnostics import closest, counted, escape
@@ -106,7 +106,7 @@ def known_queues(routes: Path, endpoint: Endpoint, *, asked_for: bool) -> KnownQ
         if asked_for:
             raise _no_file(routes)
         return KnownQueues(routes, None, endpoint, Sources())
-    table = look_at(routes).table
+    table = load_leniently(routes).table
     names = [
         (local_name(queue), queue.name)
         for queue in table.queues.values()

@@ -62,12 +62,12 @@ def command(
     existing(routes, "routes")
     if graph is not None and (resolved or form == "json"):
         raise click.UsageError("a graph has a language of its own; leave out the other options")
-    from lambdo_router.cli.loading import look_at
+    from lambdo_router.cli.loading import load_leniently
     from lambdo_router.cli.output.layout import say
     from lambdo_router.cli.routes.graph import GRAPHS
     from lambdo_router.cli.routes.resolved import resolved_lines, routes_json
 
-    loaded = look_at(routes)
+    loaded = load_leniently(routes)
     chosen = _chosen(loaded.table, queue, route, routes)
     if form == "json":
         told = routes_json(loaded, chosen, str(routes), resolved=resolved, show_values=show_values)
