@@ -35,12 +35,10 @@ from virtual import Countdown
 
 from lambdo_router.adapters.fly import FlyMachines
 from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
-from lambdo_router.admin import Changes, admin_app
+from lambdo_router.admin import admin_app
 from lambdo_router.admin.page import Page
-from lambdo_router.admin.page.assets import assets
-from lambdo_router.admin.page.rendering import Rendered
-from lambdo_router.admin.page.stream import event
-from lambdo_router.admin.page.watching import Watching, change
+from lambdo_router.admin.page.live import LivePage, Rendered, event
+from lambdo_router.admin.page.templates import assets
 from lambdo_router.admin.serving import serve
 from lambdo_router.core import journal
 from lambdo_router.core.routing import Queue, Route, RoutingTable
@@ -68,14 +66,14 @@ class Round(Taken):
     page: float
 
 
-class TimedWatching(Watching):
+class TimedPage(LivePage):
     looking: "Looking"
 
     def now(self, at: float) -> Rendered:
         began = time.thread_time()
         last, now = next(reversed(self._kept.values()), None), super().now(at)
         if now is not last:
-            event(now.version, change(last, now))  # as the reader's stream does once more
+            event(last, now)  # as the reader's stream does once more
         self.looking.spent += time.thread_time() - began
         return now
 
@@ -86,22 +84,19 @@ class Looking:
     def __init__(self) -> None:
         self.spent = self.of_overview = 0.0
         self.router: Router | None = None
-        self.overview, self.changes = Overview(time.time), Changes()
+        self.overview = Overview(time.time)
         self.page = Page(
             lambda: self.overview.status(self.router.snapshot() if self.router else NOTHING),
-            self.changes,
+            lambda: self.overview.table,
         )
-        self._observers = journal.all_of(self.page.observe, self.changes.observe)
-        watching = self.page._watching  # noqa: SLF001 - what it costs is the question
-        timed = TimedWatching(watching.status, watching.flows)
-        timed.looking = self
-        self.page._watching = timed  # noqa: SLF001
+        self.page.live = TimedPage(self.page.status)
+        self.page.live.looking = self
 
     def observe(self, fact: journal.Fact) -> None:
         began = time.thread_time()
         self.overview.observe(fact)
         between = time.thread_time()
-        self._observers(fact)
+        self.page.observe(fact)
         self.of_overview += between - began
         self.spent += time.thread_time() - between
 
@@ -184,15 +179,15 @@ def looked_at(routes: int) -> tuple[Looking, list[journal.Fact]]:
 
 async def of_size(routes: int) -> None:
     looking, facts = looked_at(routes)
-    watching = Watching(looking.page.status, lambda _: {})
+    live = LivePage(looking.page.status)
     began = time.process_time()
-    first = watching.now(0.0)
+    first = live.now(0.0)
     whole = time.process_time() - began
     for fact in facts[:50]:
         looking.observe(fact)
     began = time.process_time()
-    second = watching.now(1.0)
-    changed = event(second.version, change(first, second))
+    second = live.now(1.0)
+    changed = event(first, second)
     again = time.process_time() - began
     async with serve(admin_app(FailureReports(None), more=looking.page.routes())) as url:  # type: ignore[arg-type]
         html = await asyncio.to_thread(_fetch, url)
@@ -231,8 +226,8 @@ def first_paint(url: str) -> str:
 
 def main(rounds: int) -> int:
     sizes = ", ".join(
-        f"{name.partition('.')[0]}{name[name.rindex('.') :]} {len(it.content) / 1000:.1f} kB"
-        for name, it in assets().by_name.items()
+        f"{name.partition('.')[0]}{name[name.rindex('.') :]} {len(content) / 1000:.1f} kB"
+        for name, (content, _) in assets().by_name.items()
     )
     print(f"beside the page: {sizes}")
     for routes in (5, 100, ROUTES):

@@ -1,4 +1,4 @@
-"""How the server answers: JSON, also where something is wrong, and never the text of a defect."""
+"""How the server answers: with JSON, also for errors, and never with the text of an exception."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,11 @@ from starlette.types import ExceptionHandler
 
 from lambdo_router.telemetry.status import json_text
 
+_WHY = {404: "there is nothing here", 405: "this method is not allowed here"}
+
 
 class JsonAnswer(Response):
-    """A value of the overview, or anything else that has a JSON, as the body."""
+    """A response whose body is a status, or a part of one, as JSON."""
 
     media_type = "application/json"
 
@@ -21,37 +23,33 @@ class JsonAnswer(Response):
 
 
 def failure(status: int, error: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer that says what is wrong and what to do."""
+    """Return an answer that says what is wrong and what to do."""
     return JSONResponse({"error": error}, status_code=status, headers=headers)
 
 
 def bearer(request: Request) -> str | None:
-    """The token of `Authorization: Bearer TOKEN`; None if there is none."""
+    """Return the token of `Authorization: Bearer TOKEN`, if there is one."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def failure_handlers() -> Mapping[Any, ExceptionHandler]:
-    """For what starlette finds wrong, and for defects of ours."""
+    """Return handlers for errors that starlette finds, and for bugs of ours."""
     return {HTTPException: _refused, ClientDisconnect: _left, Exception: _crashed}
-
-
-_WHY = {404: "there is nothing here", 405: "this method is not allowed here"}
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     reason = _WHY.get(error.status_code, error.detail)
-    return failure(
-        error.status_code, f"{request.method} {request.url.path}: {reason}", error.headers
-    )
+    text = f"{request.method} {request.url.path}: {reason}"
+    return failure(error.status_code, text, error.headers)
 
 
 async def _left(request: Request, error: Exception) -> Response:  # noqa: ARG001 - nobody hears it
-    """Whoever leaves in the middle of a body has not met a defect, and is worth no line."""
+    """Answer a client that has left in the middle of a body, which is not worth a log line."""
     return Response(status_code=400)
 
 
 async def _crashed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - it is logged
-    return failure(500, "a defect of lambdo-router; its log has more")
+    return failure(500, "a defect of lambdo-router; see its log")

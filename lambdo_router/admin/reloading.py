@@ -1,9 +1,8 @@
 """
-`POST /-/reload`: load the routes file now, and say what came of it.
+`POST /-/reload`: load the routes file now, and answer with the outcome.
 
-The file is watched anyway. Asking is for whoever wants to know that a deployed file is in use, or
-why it is not: the answer comes when the new table is, with what is different, or with everything
-that is wrong.
+The file is watched anyway. A request is for callers who want to know that a deployed file is
+in use, or why it is not: the answer has the differences or all the problems.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ from lambdo_router.admin.answers import JsonAnswer, bearer, failure
 from lambdo_router.core import journal
 
 _PATIENCE: Final = 60.0
-"""Seconds; a routes file that is fetched from elsewhere takes a while."""
+"""Seconds; fetching a remote routes file takes a while."""
 
 Outcome = Literal["accepted", "unchanged", "refused", "unreachable", "stopping", "pending"]
 _STATUS: Final = {
@@ -35,11 +34,9 @@ _STATUS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ReloadOutcome:
-    """What came of it."""
-
     outcome: Outcome
     generation: str
-    """Of the table in use."""
+    """The table in use."""
     detail: str
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -48,16 +45,16 @@ class ReloadOutcome:
 
 @dataclass(slots=True)
 class Reloading:
-    """Asks for a reload, and hears from the journal what comes of it."""
+    """Triggers a reload, and learns its outcome from the journal."""
 
     nudge: asyncio.Event
-    """What whoever loads the file waits for."""
+    """What the loader of the file waits for."""
     _generation: str = ""
     _loaded: journal.RoutesLoaded | None = None
     _asking: list[asyncio.Future[ReloadOutcome]] = field(default_factory=list)
 
     async def ask(self) -> ReloadOutcome:
-        """The outcome, once it is known; `pending` if that takes more than a minute."""
+        """Trigger a reload and return its outcome; `pending` if that takes more than a minute."""
         answer: asyncio.Future[ReloadOutcome] = asyncio.get_running_loop().create_future()
         self._asking.append(answer)
         self.nudge.set()
@@ -65,55 +62,52 @@ class Reloading:
             async with asyncio.timeout(_PATIENCE):
                 return await answer
         except TimeoutError:
-            detail = f"nothing came of it within {_PATIENCE:.0f} s; GET /status tells later"
+            detail = f"not loaded within {_PATIENCE:.0f} s; see GET /status later"
             return ReloadOutcome("pending", self._generation, detail)
         finally:
             if answer in self._asking:
                 self._asking.remove(answer)
 
     def nothing_new(self, reason: str) -> None:
-        """The file was looked at and is what is in use; or could not be, for this reason."""
+        """Note that the file is already in use, or could not be read for this reason."""
         if reason:
-            self._answer(ReloadOutcome("unreachable", self._generation, reason))
+            self._answer("unreachable", reason)
         else:
-            detail = "what is there is in use already"
-            self._answer(ReloadOutcome("unchanged", self._generation, detail))
+            self._answer("unchanged", "the file is already in use")
 
     def observe(self, fact: journal.Fact) -> None:
-        """What the journal says about the routes file: an Observer."""
+        """Take a fact about the routes file into account."""
         match fact:
             case journal.ReloadFailed(problems=problems):
-                detail = "there are errors; the table in use stays"
-                self._answer(ReloadOutcome("refused", self._generation, detail, problems))
+                self._answer("refused", "there are errors; the table in use stays", problems)
             case journal.RoutesLoaded(generation=generation):
                 self._loaded = fact
                 if generation == self._generation:
-                    self._accepted("the file is again what is in use")
+                    self._accepted("the file is already in use")
             case journal.TableActivated(generation=generation, previous=previous):
                 self._generation = generation
                 if previous is not None:
                     self._accepted(f"in use instead of {previous}")
             case journal.Stopping():
-                detail = "the router stops and loads nothing more"
-                self._answer(ReloadOutcome("stopping", self._generation, detail))
+                self._answer("stopping", "the router is stopping and loads nothing more")
             case _:
                 pass  # about messages and Machines
 
     def _accepted(self, detail: str) -> None:
-        loaded = self._loaded
-        warnings = () if loaded is None else loaded.warnings
-        changes = () if loaded is None else loaded.changes
-        self._answer(ReloadOutcome("accepted", self._generation, detail, (), warnings, changes))
+        loaded = self._loaded or journal.RoutesLoaded(self._generation, ())
+        self._answer("accepted", detail, (), loaded.warnings, loaded.changes)
 
-    def _answer(self, outcome: ReloadOutcome) -> None:
+    def _answer(self, outcome: Outcome, detail: str, *lines: tuple[str, ...]) -> None:
+        """Answer everybody; `lines` are problems, warnings and changes."""
+        answered = ReloadOutcome(outcome, self._generation, detail, *lines)
         asking, self._asking = self._asking, []
         for answer in asking:
             if not answer.done():
-                answer.set_result(outcome)
+                answer.set_result(answered)
 
 
 def reload_route(reload: Callable[[], Awaitable[ReloadOutcome]] | None, token: str | None) -> Route:
-    """Where to ask for a reload, with `token`. With no token nobody may."""
+    """Return the route to ask for a reload with `token`; without one it is off."""
 
     async def ask(request: Request) -> Response:
         if token is None:
@@ -124,10 +118,10 @@ def reload_route(reload: Callable[[], Awaitable[ReloadOutcome]] | None, token: s
             )
         given = bearer(request)
         if given is None or not hmac.compare_digest(given.encode(), token.encode()):
-            said = "send the header" if given is None else "this is not the token; send"
+            message = "send the header" if given is None else "this is not the token; send"
             return failure(
                 401,
-                f"{said} `Authorization: Bearer $LAMBDO_ADMIN_TOKEN`",
+                f"{message} `Authorization: Bearer $LAMBDO_ADMIN_TOKEN`",
                 {"WWW-Authenticate": 'Bearer realm="lambdo-router"'},
             )
         if reload is None:

@@ -1,12 +1,11 @@
 """
-What running Machines report: which events of their batch failed.
+`POST /reports/{batch id}`: running Machines report which events of their batch failed.
 
-    POST /reports/{batch id}
     Authorization: Bearer $LAMBDO_REPORT_TOKEN
     {"batchItemFailures": [{"itemIdentifier": "<message id>"}]}
 
-The shape is that of Lambda's SQS event source. 200 means that the report is recorded at Fly; after
-any other answer the Machine should exit with 1, and its whole batch is retried.
+The format is that of Lambda's SQS event source. 200 means that the report is recorded at Fly; after
+any other answer the Machine should exit with 1, so that its whole batch is retried.
 """
 
 from typing import Final
@@ -23,24 +22,24 @@ from lambdo_router.engine.failure_reports import FailureReports, ReportRefused
 _LARGEST_REPORT: Final = 256 * 1024
 """Bytes; a thousand message ids take about 60 KiB."""
 _LONGEST_ID: Final = 64
-"""Characters of what should be a batch id that are told."""
+"""Characters of the alleged batch id that are logged."""
 
 
 def report_route(reports: FailureReports, observe: journal.Observer) -> Route:
-    """Where Machines report; every report is told to `observe`, taken or not."""
+    """Return the route; `observe` gets a fact for each report, accepted or not."""
 
     async def take_report(request: Request) -> Response:
         batch_id = request.path_params["batch"]
-        told_id = batch_id[:_LONGEST_ID]
+        shown_id = batch_id[:_LONGEST_ID]
         try:
             token = _token(request)
             reports.admit(batch_id, token)  # before anything of a stranger's body is kept
             failed = _failed(await _body(request))
             named = await reports.take(batch_id, token, failed)
         except ReportRefused as refused:
-            observe(journal.ReportRefused(told_id, refused.status, str(refused)))
+            observe(journal.ReportRefused(shown_id, refused.status, str(refused)))
             return failure(refused.status, str(refused))
-        observe(journal.ReportTaken(told_id, named))
+        observe(journal.ReportTaken(shown_id, named))
         return JSONResponse({"failed": named})
 
     return Route("/reports/{batch:str}", take_report, methods=["POST"])
@@ -63,7 +62,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _failed(body: bytes) -> list[str]:
-    """The message ids of a report. Raises ReportRefused for anything of another shape."""
+    """Return the message ids of a report. Raises ReportRefused for any other format."""
     try:
         report = parse_json(body)
     except ValueError as problem:

@@ -1,14 +1,12 @@
 """
-Serves an ASGI app from the running event loop, for as long as a block lasts.
+Serves an ASGI app from the running event loop for as long as a block lasts.
 
-The embedded servers run beside the router and the tests in one process. So uvicorn gets no
-signal handlers and no ticking main loop here: it starts, the block runs, it stops. At the end
-every open connection is cut, long polls included, as if the machine had gone away.
+The embedded servers share a process with the router and the tests, so uvicorn gets no signal
+handlers and no ticking main loop here. At the end every open connection is cut, long polls
+included, as if the machine had gone away.
 
-A served app can also cut single connections: `cut(scope)` closes the one that the request came
-by, without a word, which no ASGI message can do.
-
-A server that strangers reach gets `Bounds`: how long and how many they may keep it waiting.
+A served app can also cut the connection of a single request with `cut(scope)`, which no ASGI
+message can do. A server that strangers reach gets `Bounds`.
 """
 
 import asyncio
@@ -27,9 +25,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 _CUT = "lambdo.cut"
 _EVERYWHERE = "::"
 _PATIENCE = 5
-"""Seconds that requests get to end once their connections are cut."""
+"""Seconds that requests get to end after their connections were cut."""
 _KEEP_ALIVE: Final = 60
-"""Seconds that a connection may rest between two requests, or take to fetch an answer."""
+"""Seconds that a connection may idle between two requests, or take to fetch an answer."""
 _ACCEPTED_AT_ONCE: Final = 16
 """Connections that are accepted before one of them is counted, and may be cut."""
 _BACKLOG: Final = 2048
@@ -39,19 +37,19 @@ _BACKLOG: Final = 2048
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """
-    How far those who connect may keep a server waiting.
+    How long, and how often at once, clients may keep a server waiting.
 
-    A connection waits for us while its request is answered, and that is no concern of these. Else
-    we wait for it: for a request, for the rest of one, for an answer to be fetched.
+    The server waits for a client to send a request, or the rest of one, or to fetch an answer.
+    These bounds do not concern a request that is being answered: there the client waits.
     """
 
     connections: int
-    """At once. One more cuts that for which the server has waited the longest."""
+    """At once. One more cuts the one that has kept the server waiting the longest."""
     request: float = 30.0
-    """Seconds from a connection's beginning, or the first byte after a rest, to the request's
+    """Seconds from the connection's beginning, or the first byte after idling, to the request's
     end."""
     unsent: int = 16 * 1024 * 1024
-    """Bytes of answers that nobody fetches; beyond it the oldest are thrown away."""
+    """Bytes of unfetched answers; beyond it the oldest are discarded."""
 
 
 @asynccontextmanager
@@ -59,12 +57,12 @@ async def serve(
     app: ASGIApp, host: str = "127.0.0.1", port: int = 0, bounds: Bounds | None = None
 ) -> AsyncIterator[str]:
     """
-    Serve `app` while the block runs; yields its base URL, like `http://127.0.0.1:40123`.
+    Serve `app` while the block runs; yield its base URL, like `http://127.0.0.1:40123`.
 
-    Port 0 takes a free one. The host `::` stands for all addresses of this machine, those of IPv4
-    as well, and for those alone where there is no IPv6. Raises OSError if the port is taken. At the
-    end connections are cut, requests under way are cancelled, and the app's lifespan is ended, in
-    this order.
+    Port 0 picks a free one. The host `::` means all IPv6 and IPv4 addresses of this machine, or all
+    IPv4 addresses where there is no IPv6. Raises OSError if the port is taken. At the end
+    connections are cut, running requests are cancelled, and the app's lifespan is ended, in this
+    order.
     """
     listener = _listener(host, port)
     closing = asyncio.Event()
@@ -86,7 +84,7 @@ async def serve(
 
 def cut(scope: Scope) -> None:
     """
-    Close the connection of this request at once; whatever is unsent is thrown away.
+    Close the connection of this request at once, and discard what is unsent.
 
     Raises RuntimeError if the app is not served by `serve`.
     """
@@ -97,7 +95,7 @@ def cut(scope: Scope) -> None:
 
 
 async def disconnected(receive: Receive) -> None:
-    """Return once the client has gone. To be awaited after the request's body was read."""
+    """Wait until the client has gone; to be called after the request's body was read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -120,14 +118,14 @@ class _BoundedProtocol(_CuttableProtocol):
     """
     A connection within `Bounds`.
 
-    uvicorn's own limits do not help here: `timeout_keep_alive` counts only after an answer and
-    until the next byte, and `limit_concurrency` turns away who comes last, which would be a health
-    check, while those who keep the server waiting stay.
+    uvicorn's own limits do not help here: `timeout_keep_alive` counts only from an answer to the
+    next byte, and `limit_concurrency` refuses whoever comes last, which may be a health check,
+    while those who keep the server waiting stay.
     """
 
     bounds: ClassVar[Bounds]
     waited_since: float | None = None
-    """By the loop's time; None while the client waits for us."""
+    """By the loop's clock; None while the client waits for us."""
     _timer: asyncio.TimerHandle | None = None
     _rests = False
 
@@ -145,13 +143,13 @@ class _BoundedProtocol(_CuttableProtocol):
         self._see_who_waits()
 
     def on_response_complete(self) -> None:
-        # Of a request that is not complete the deadline stays: the rest of it is still to come.
+        # An incomplete request keeps its deadline: the rest of it is still to come.
         if not self.cycle.more_body:
             self._rests = True
             self._wait(_KEEP_ALIVE)
         super().on_response_complete()
         self._see_who_waits()  # the next request may have been there already
-        self._throw_away_unsent()
+        self._discard_unsent()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -175,18 +173,18 @@ class _BoundedProtocol(_CuttableProtocol):
 
     def give_up(self) -> None:
         """Cut the connection."""
-        # At once, not when the transport says that it is lost: others look before that.
+        # At once, not when the connection is lost: others look before that.
         self.connections.discard(self)
         self._stop_waiting()
         self.transport.abort()
 
     def _others_waited_for(self) -> "list[_BoundedProtocol]":
-        """Those for which the server waits, the longest first."""
+        """Return the others that keep the server waiting, the longest first."""
         others = (cast("_BoundedProtocol", each) for each in self.connections if each is not self)
         waited = [(each.waited_since, each) for each in others if each.waited_since is not None]
         return [each for _, each in sorted(waited, key=itemgetter(0))]
 
-    def _throw_away_unsent(self) -> None:
+    def _discard_unsent(self) -> None:
         others = self._others_waited_for()
         total = sum(each.transport.get_write_buffer_size() for each in (self, *others))
         for each in others:
@@ -205,7 +203,7 @@ def _listener(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
             raise
-        return _bound(socket.AF_INET, "0.0.0.0", port)  # noqa: S104 - all, as was asked for
+        return _bound(socket.AF_INET, "0.0.0.0", port)  # noqa: S104 - all, as requested
 
 
 def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
@@ -227,15 +225,15 @@ def _server(app: ASGIApp, bounds: Bounds | None) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         http=_CuttableProtocol if bounds is None else bounded,
-        # asyncio accepts as many in one go before it lets anything else happen, and with no file
-        # descriptor left it tries, and logs, as many times.
+        # asyncio accepts this many in one go before anything else happens, and without a free file
+        # descriptor it tries, and logs, as many times.
         backlog=_BACKLOG if bounds is None else _ACCEPTED_AT_ONCE,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        date_header=False,  # it is refreshed by the main loop, which is not run here
+        date_header=False,  # it is refreshed by the main loop, which does not run here
         timeout_keep_alive=_KEEP_ALIVE,
     )
     config.load()
@@ -245,7 +243,7 @@ def _server(app: ASGIApp, bounds: Bounds | None) -> uvicorn.Server:
 
 
 async def _stop(server: uvicorn.Server) -> None:
-    """As uvicorn's own shutdown, which would wait for the requests that are cut here."""
+    """Shut down as uvicorn does, but without waiting for the requests that are cut here."""
     for listening in server.servers:
         listening.close()
     for connection in list(server.server_state.connections):
@@ -253,7 +251,7 @@ async def _stop(server: uvicorn.Server) -> None:
     requests = list(server.server_state.tasks)
     for request in requests:
         request.cancel()
-    # One turn of the loop, for the transports to close even where no request is under way.
+    # One turn of the loop, for the transports to close even if no request is running.
     await asyncio.sleep(0)
     if requests:
         await asyncio.wait(requests, timeout=_PATIENCE)
@@ -263,7 +261,7 @@ async def _stop(server: uvicorn.Server) -> None:
 
 
 def _ending_with(closing: asyncio.Event, app: ASGIApp) -> ASGIApp:
-    """`app`, whose requests may be cancelled once `closing` is set without anyone minding."""
+    """Wrap `app`, so that requests are cancelled without an error once `closing` is set."""
 
     async def ending(scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lambdo_router.admin.hosts import Hosts
+from lambdo_router.admin.guard import Hosts
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from lambdo_router.admin import Changes, Reloading, Watched, admin_app
-from lambdo_router.admin.hosts import Hosts, hosts_of
+from lambdo_router.admin import Reloading, Watched, admin_app
+from lambdo_router.admin.guard import Hosts, hosts_of
 from lambdo_router.admin.page import Page
 from lambdo_router.admin.serving import Bounds, serve
 from lambdo_router.config.load import LoadedRoutes
@@ -56,15 +56,13 @@ class Observers:
         self.overview = Overview(wall, where)
         self.metrics = Metrics(self.levels, wall, prices=prices)
         self.reloading = Reloading(reload)
-        self.changes = Changes()
-        self.page = Page(self.status, self.changes, wall)
+        self.page = Page(self.status, lambda: self.overview.table, wall)
         self.observe = journal.all_of(
             also,
             self.overview.observe,
             self.metrics.observe,
             self.reloading.observe,
             self.page.observe,
-            self.changes.observe,
         )
 
     def look_at(self, levels: Callable[[], Snapshot]) -> None:

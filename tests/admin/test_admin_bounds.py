@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Message
 
 from lambdo_router.admin import admin_app
 from lambdo_router.admin.guard import LARGEST_BODY
-from lambdo_router.admin.page import endpoints
+from lambdo_router.admin.page import page
 from lambdo_router.admin.page.templates import render
-from lambdo_router.admin.page.trying import read_form
+from lambdo_router.admin.page.try_message import read_form
 from lambdo_router.core.journal import Fact
 from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.telemetry.logs import configure_logs
@@ -128,8 +128,8 @@ async def test_a_form_is_answered_off_the_event_loop(monkeypatch: pytest.MonkeyP
         threads.append(threading.get_ident())
         return render(template, values)
 
-    monkeypatch.setattr(endpoints, "read_form", of_form)
-    monkeypatch.setattr(endpoints, "render", of_template)
+    monkeypatch.setattr(page, "read_form", of_form)
+    monkeypatch.setattr(page, "render", of_template)
     async with client(app_of(working(WALL))) as http:
         await http.post("/explain", content=b"queue=uploads&body=1")
 

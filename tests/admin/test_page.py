@@ -20,11 +20,16 @@ from page_scene import (
 from scenario import WALL
 
 from lambdo_router.admin.page import wording
-from lambdo_router.admin.page.concerns import announcement, concerns, verdict
 from lambdo_router.admin.page.rendering import ON_THE_MAP, Region, Renderer
-from lambdo_router.admin.page.trying import Asked, answer
-from lambdo_router.admin.page.views import figures, foremost_routes, machine_groups
-from lambdo_router.admin.page.watching import Watching
+from lambdo_router.admin.page.try_message import TryForm, try_message
+from lambdo_router.admin.page.views import (
+    announcement,
+    concerns,
+    figures,
+    foremost,
+    machine_groups,
+    verdict,
+)
 from lambdo_router.core import journal
 from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable, QueueUnavailable
 from lambdo_router.core.routing import Queue
@@ -74,8 +79,8 @@ def test_the_highest_bar_is_as_high_as_there_is_room_and_nothing_is_no_bar() -> 
 def test_the_figures_are_sums_over_the_last_minute_and_this_moment() -> None:
     shown = figures(failing(WALL).status())
 
-    assert (shown.waiting, shown.running, shown.launching) == (19, 4, 1)
-    assert shown.missed == 8
+    assert [shown[key] for key in ("waiting", "running", "launching")] == [19, 4, 1]
+    assert shown["failures"] == 8
 
 
 def test_machines_are_told_by_app_and_profile_and_those_of_no_route_come_last() -> None:
@@ -83,7 +88,7 @@ def test_machines_are_told_by_app_and_profile_and_those_of_no_route_come_last() 
     stranger = MachinesSnapshot("acme-jobs", "", 2, 0)
     scene.levels = replace(scene.levels, machines=(*scene.levels.machines, stranger))
     status = scene.status()
-    groups = machine_groups(status, status.routes)
+    groups = list(machine_groups(status, status.routes))
 
     assert [(group.profile, group.running, group.launching) for group in groups] == [
         ("thumbnailer", 3, 1),
@@ -105,8 +110,8 @@ def test_the_machines_of_a_profile_with_several_apps_are_one_card() -> None:
     )
     several = replace(first, apps=("acme-jobs", "b", "c"))
     status = replace(scene.status(), routes=(several, *others), machines=levels)
-    group, *_ = groups = machine_groups(status, status.routes)
-    regions = Renderer().regions(status, {})
+    group, *_ = groups = list(machine_groups(status, status.routes))
+    regions = Renderer().regions(status)
 
     assert len(groups) == 5
     assert (group.apps, group.running, group.launching) == (("acme-jobs", "b", "c"), 7, 1)
@@ -121,14 +126,14 @@ def test_a_profile_that_fly_refuses_is_in_trouble_and_a_batch_of_it_is_tried_aga
     groups = {group.profile: group for group in machine_groups(status, status.routes)}
 
     assert [name for name, group in groups.items() if group.trouble] == ["transcoder"]
-    assert {end.state for end in groups["transcoder"].recent} == {"trying_again"}
+    assert {wording.batch_state(end) for end in groups["transcoder"].recent} == {"retrying"}
 
 
 def test_of_many_routes_those_that_fail_are_shown_first_then_the_busy_ones_in_file_order() -> None:
     status = failing(WALL).status()
 
     def names(most: int) -> list[str]:
-        return [shown.name for shown in foremost_routes(status.routes, most)]
+        return [shown.name for shown in foremost(status.routes, most)]
 
     assert names(2) == ["video-uploads", "order-paid"]
     assert names(3) == ["image-uploads", "video-uploads", "order-paid"]
@@ -147,19 +152,20 @@ def test_all_is_well_where_nothing_fails() -> None:
 
 def test_each_thing_that_fails_says_what_to_do_and_where_to_read_on() -> None:
     status = failing(WALL).status()
-    found = {concern.kind + " " + concern.name: concern for concern in concerns(status)}
+    found = {f"{it['kind']} {it['name']}": it for it in concerns(status)}
 
     assert verdict(status) == ("Ready, but 3 things fail", "bad")
     assert announcement(status) == (
         "Ready, but 3 things fail: route video-uploads, route order-paid, the routes file."
     )
     videos = found["Route video-uploads"]
-    assert (videos.place, videos.anchor) == ("routes.yaml:23", "route-video-uploads")
-    assert videos.why == f"launch: {BAD_IMAGE}"
-    assert videos.advice.startswith("This does not pass by itself: mend the profile")
-    assert videos.next_try == WALL + 24
-    assert found["Route order-paid"].advice.startswith("Its Machines end badly")
-    assert found["The routes file "].anchor == "reloads"
+    assert videos["concern"].place == "routes.yaml:23"
+    assert videos["concern"].why == f"launch: {BAD_IMAGE}"
+    assert videos["anchor"] == "route-video-uploads"
+    assert videos["advice"].startswith("This will not resolve itself. Fix the profile")
+    assert videos["next_try"] == WALL + 24
+    assert found["Route order-paid"]["advice"].startswith("Its Machines are failing.")
+    assert found["The routes file "]["anchor"] == "reloads"
 
 
 def test_a_queue_that_is_not_reached_makes_the_router_not_ready_and_is_named() -> None:
@@ -170,18 +176,19 @@ def test_a_queue_that_is_not_reached_makes_the_router_not_ready_and_is_named() -
     [concern] = concerns(status)
 
     assert verdict(status) == ("Not ready", "bad")
-    assert (concern.kind, concern.name, concern.fatal) == ("Queue", "signups", True)
-    assert concern.advice == "It is tried again; nothing is lost meanwhile."
+    assert (concern["kind"], concern["name"]) == ("Queue", "signups")
+    assert concern["concern"].fatal
+    assert concern["advice"] == "It will be retried; no message is lost."
 
 
 def test_a_token_that_fly_refuses_comes_with_the_command_for_a_new_one() -> None:
     scene = working(WALL)
     refused = LaunchRejected("401 unauthorized", code="bad_token")
     scene.refuse(scene.batch(IMAGES, "uploads", 1), refused, 15.0)
-    advice = {concern.kind: concern.advice for concern in concerns(scene.status())}
+    advice = {concern["kind"]: concern["advice"] for concern in concerns(scene.status())}
 
-    assert advice["Fly app"] == "Make a new token: fly tokens create deploy -a acme-jobs"
-    assert advice["Route"].startswith("It is the app that fails, not this route")
+    assert advice["Fly app"] == "Create a new token: fly tokens create deploy -a acme-jobs"
+    assert advice["Route"].startswith("The app is failing, not this route")
 
 
 def test_a_full_region_comes_with_what_helps() -> None:
@@ -190,7 +197,9 @@ def test_a_full_region_comes_with_what_helps() -> None:
     scene.tell(journal.LaunchFailed(scene.batch(IMAGES, "uploads", 1), full, 4, None))
     [concern] = concerns(scene.status())
 
-    assert concern.advice.endswith("More regions in its profile help, as in region: iad,us,any")
+    assert concern["advice"].endswith(
+        "More regions in its profile help, for example region: iad,us,any"
+    )
 
 
 def test_a_router_that_stops_or_starts_does_not_look_broken() -> None:
@@ -205,7 +214,7 @@ def test_a_router_that_stops_or_starts_does_not_look_broken() -> None:
 
 
 def regions_of(scene: Scene) -> dict[str, Region]:
-    return dict(Renderer().regions(scene.status(), {}))
+    return dict(Renderer().regions(scene.status()))
 
 
 def test_every_queue_route_and_profile_has_its_card() -> None:
@@ -230,8 +239,7 @@ def test_a_card_says_what_flows_to_it_and_from_it() -> None:
 
 def test_a_route_that_reads_several_queues_has_a_flow_from_each() -> None:
     scene = working(WALL)
-    now = Watching(scene.status, scene.page._flows.last_minute).now(0.0)
-    html = now.regions["routes"]["=order-mail"]
+    html = regions_of(scene)["routes"]["=order-mail"]
     [(_, card)] = [element for element in Outline(html).elements if element[0] == "li"]
 
     assert json.loads(card["data-flows"] or "") == [["=orders", 4], ["=signups", 2]]
@@ -316,7 +324,7 @@ def test_no_value_of_a_profiles_environment_is_on_the_page() -> None:
     html = "".join(
         part for region in regions_of(working(WALL)).values() for part in region.values()
     )
-    asked = Asked("uploads", "kind=image", "{}")
+    form = TryForm("uploads", "kind=image", "{}")
 
     assert "s3cret" not in html
-    assert "s3cret" not in repr(answer(TABLE, asked, WALL))
+    assert "s3cret" not in repr(try_message(TABLE, form, WALL))

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+import pytest
 from page_scene import (
     IMAGES,
     VIDEOS,
@@ -14,17 +15,16 @@ from page_scene import (
 from scenario import WALL, now
 from starlette.types import Message
 
+from lambdo_router.admin.page.live import LivePage, TooManyReaders, event, send_events
 from lambdo_router.admin.page.rendering import Renderer, patch
-from lambdo_router.admin.page.stream import events, send_events
-from lambdo_router.admin.page.watching import Watching, change
 
 # What has changed
 
 
 def test_a_state_that_is_the_same_again_is_rendered_once() -> None:
     scene, renderer = working(WALL), Renderer()
-    before = renderer.regions(scene.status(), {})
-    after = renderer.regions(scene.status(), {})
+    before = renderer.regions(scene.status())
+    after = renderer.regions(scene.status())
 
     assert patch(before, after) == {}
     assert after["routes"]["=audit"] is before["routes"]["=audit"]
@@ -32,9 +32,9 @@ def test_a_state_that_is_the_same_again_is_rendered_once() -> None:
 
 def test_a_patch_has_the_parts_that_are_different_and_no_others() -> None:
     scene, renderer = working(WALL), Renderer()
-    before = renderer.regions(scene.status(), {})
+    before = renderer.regions(scene.status())
     scene.launch(scene.batch(VIDEOS, "uploads", 1))
-    found = patch(before, renderer.regions(scene.status(), {}))
+    found = patch(before, renderer.regions(scene.status()))
 
     assert set(found) == {
         *("figures", "queues", "routes", "machines"),
@@ -48,26 +48,33 @@ def test_a_patch_has_the_parts_that_are_different_and_no_others() -> None:
 
 def test_who_has_seen_a_state_that_is_not_known_any_more_is_told_everything() -> None:
     scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    first = watching.now(0.0)
+    first = scene.page.live.now(0.0)
     for at in range(1, 6):
         scene.ten_seconds(at)
-        last = watching.now(float(at))
+        last = scene.page.live.now(float(at))
 
-    assert watching.seen(last.version) is last
-    assert watching.seen(first.version) is None
-    told = change(None, last)["regions"]
+    assert scene.page.live.seen(last.version) is last
+    assert scene.page.live.seen(first.version) is None
+    told = parsed(event(None, last))["regions"]
+    assert isinstance(told, dict)
     assert set(told) == {name for name, region in last.regions.items() if region}
 
 
 def test_a_state_serves_everybody_for_half_a_second() -> None:
     scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    first = watching.now(10.0)
+    first = scene.page.live.now(10.0)
     scene.ten_seconds(1)
 
-    assert watching.now(10.4) is first
-    assert watching.now(10.5) is not first
+    assert scene.page.live.now(10.4) is first
+    assert scene.page.live.now(10.5) is not first
+
+
+def test_there_is_a_limit_to_readers_and_who_leaves_makes_room() -> None:
+    live = LivePage(working(WALL).status, most_readers=1)
+    with live.reader(), pytest.raises(TooManyReaders), live.reader():
+        pass
+    with live.reader():
+        pass
 
 
 # The stream
@@ -86,7 +93,6 @@ def parsed(event: str) -> dict[str, object]:
 
 async def test_a_reader_is_told_at_most_twice_a_second_however_much_happens() -> None:
     scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
     times: list[float] = []
 
     async def flood() -> None:
@@ -95,8 +101,8 @@ async def test_a_reader_is_told_at_most_twice_a_second_however_much_happens() ->
             await asyncio.sleep(0.01)
 
     flooding = asyncio.create_task(flood())
-    with scene.changes.watched() as watcher:
-        async with aclosing(events(watching, watcher, None)) as stream:
+    with scene.page.live.reader() as changed:
+        async with aclosing(scene.page.live.events(changed, None)) as stream:
             assert await anext(stream) == "retry: 2000\n\n"
             for _ in range(5):
                 parsed(await anext(stream))
@@ -108,9 +114,8 @@ async def test_a_reader_is_told_at_most_twice_a_second_however_much_happens() ->
 
 async def test_a_slow_reader_gets_one_event_of_all_that_has_happened_meanwhile() -> None:
     scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    with scene.changes.watched() as watcher:
-        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
+    with scene.page.live.reader() as changed:
+        async with aclosing(scene.page.live.events(changed, scene.page.live.now(0.0))) as stream:
             await anext(stream)
             await asyncio.sleep(100)
             for _ in range(3):
@@ -124,9 +129,8 @@ async def test_a_slow_reader_gets_one_event_of_all_that_has_happened_meanwhile()
 
 async def test_a_change_is_told_at_once_where_nothing_happened_before() -> None:
     scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    with scene.changes.watched() as watcher:
-        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
+    with scene.page.live.reader() as changed:
+        async with aclosing(scene.page.live.events(changed, scene.page.live.now(0.0))) as stream:
             await anext(stream)
             told = asyncio.create_task(anext(stream))
             await asyncio.sleep(3)
@@ -140,13 +144,12 @@ async def test_a_state_that_was_rendered_for_another_reader_just_before_is_looke
     None
 ):
     scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    with scene.changes.watched() as watcher:
-        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
+    with scene.page.live.reader() as changed:
+        async with aclosing(scene.page.live.events(changed, scene.page.live.now(0.0))) as stream:
             await anext(stream)
             told = asyncio.create_task(anext(stream))
             await asyncio.sleep(3)
-            watching.now(3.0)
+            scene.page.live.now(3.0)
             await asyncio.sleep(0.1)
             scene.launch(scene.batch(VIDEOS, "uploads", 1))
             parsed(await told)
@@ -156,9 +159,8 @@ async def test_a_state_that_was_rendered_for_another_reader_just_before_is_looke
 
 async def test_a_quiet_stream_is_kept_alive() -> None:
     scene = working(WALL)
-    watching = Watching(scene.status, scene.page._flows.last_minute)
-    with scene.changes.watched() as watcher:
-        async with aclosing(events(watching, watcher, watching.now(0.0))) as stream:
+    with scene.page.live.reader() as changed:
+        async with aclosing(scene.page.live.events(changed, scene.page.live.now(0.0))) as stream:
             await anext(stream)
             assert await anext(stream) == ": still here\n\n"
 
@@ -176,14 +178,13 @@ async def nothing_more() -> Message:
 
 async def test_a_reader_who_takes_nothing_is_cut_off_after_half_a_minute() -> None:
     scene, aborts = working(WALL), list[float]()
-    watching = Watching(scene.status, scene.page._flows.last_minute)
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    with scene.changes.watched() as watcher:
-        source = events(watching, watcher, None)
+    with scene.page.live.reader() as changed:
+        source = scene.page.live.events(changed, None)
         await send_events(request_of(aborts), nothing_more, send, source)
 
     assert aborts == [30.0]
@@ -191,7 +192,6 @@ async def test_a_reader_who_takes_nothing_is_cut_off_after_half_a_minute() -> No
 
 async def test_a_reader_who_leaves_ends_the_stream() -> None:
     scene, aborts, sent = working(WALL), list[float](), list[Message]()
-    watching = Watching(scene.status, scene.page._flows.last_minute)
 
     async def receive() -> Message:
         await asyncio.sleep(7)
@@ -200,8 +200,8 @@ async def test_a_reader_who_leaves_ends_the_stream() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    with scene.changes.watched() as watcher:
-        source = events(watching, watcher, None)
+    with scene.page.live.reader() as changed:
+        source = scene.page.live.events(changed, None)
         await send_events(request_of(aborts), receive, send, source)
 
     assert (now(), aborts) == (7.0, [])

@@ -21,8 +21,14 @@ from page_scene import (
 from scenario import WALL
 
 from lambdo_router.admin import admin_app
-from lambdo_router.admin.page.assets import assets
-from lambdo_router.admin.page.trying import Asked, NotAForm, Step, answer, read_form
+from lambdo_router.admin.page.templates import assets
+from lambdo_router.admin.page.try_message import (
+    NotAForm,
+    TryForm,
+    TryStep,
+    read_form,
+    try_message,
+)
 from lambdo_router.core.profile import Overrides
 from lambdo_router.core.routing import Queue
 from lambdo_router.core.schemas import compile_schema
@@ -35,88 +41,88 @@ from lambdo_router.engine.failure_reports import FailureReports
     ("asked", "tone", "headline"),
     [
         pytest.param(
-            Asked("uploads", "kind=image", "{}"),
+            TryForm("uploads", "kind=image", "{}"),
             "good",
             "It takes the route image-uploads",
             id="taken",
         ),
         pytest.param(
-            Asked("uploads", "kind=sound", "{}"),
+            TryForm("uploads", "kind=sound", "{}"),
             "bad",
-            "Rejected, that is moved to queue rejected: unmatched",
+            "Rejected: moved to queue rejected (unmatched)",
             id="unmatched",
         ),
         pytest.param(
-            Asked("uploads", "kind=image\nsize=huge", "{}"),
+            TryForm("uploads", "kind=image\nsize=huge", "{}"),
             "bad",
-            "Rejected, that is moved to queue rejected: override_denied, by route image-uploads",
+            "Rejected: moved to queue rejected (override_denied, by route image-uploads)",
             id="override-denied",
         ),
         pytest.param(
-            Asked("uploads", "", "no json"),
+            TryForm("uploads", "", "no json"),
             "bad",
-            "Rejected, that is moved to queue rejected: not_json",
+            "Rejected: moved to queue rejected (not_json)",
             id="not-json",
         ),
         pytest.param(
-            Asked("rejected", "", "{}"),
+            TryForm("rejected", "", "{}"),
             "quiet",
-            "It stays there: no route reads queue rejected",
+            "It stays on the queue: no route reads rejected",
             id="not-read",
         ),
         pytest.param(
-            Asked("uploads", "kind", "{}"),
+            TryForm("uploads", "kind", "{}"),
             "bad",
-            "This is no message that SQS would take",
+            "SQS would not accept this message",
             id="no-equals",
         ),
         pytest.param(
-            Asked("uploads", "", ""), "bad", "This is no message that SQS would take", id="no-body"
+            TryForm("uploads", "", ""), "bad", "SQS would not accept this message", id="no-body"
         ),
         pytest.param(
-            Asked("elsewhere", "", "{}"),
+            TryForm("elsewhere", "", "{}"),
             "bad",
-            "This is no message that SQS would take",
+            "SQS would not accept this message",
             id="no-queue",
         ),
     ],
 )
-def test_where_a_message_would_go(asked: Asked, tone: str, headline: str) -> None:
-    found = answer(TABLE, asked, WALL)
+def test_where_a_message_would_go(asked: TryForm, tone: str, headline: str) -> None:
+    found = try_message(TABLE, asked, WALL)
 
     assert (found.tone, found.headline) == (tone, headline)
 
 
 def test_a_command_that_is_no_text_is_denied_and_shown_escaped() -> None:
     made = table(route(overrides=Overrides(command=True)))
-    found = answer(made, Asked("q", 'command=["\\ud800"]', "{}"), WALL)
+    found = try_message(made, TryForm("q", 'command=["\\ud800"]', "{}"), WALL)
 
-    assert found.headline.endswith("override_denied, by route orders")
+    assert found.headline.endswith("(override_denied, by route orders)")
     assert all(map(str.isascii, found.details))
 
 
 def test_each_route_says_why_it_does_not_match() -> None:
-    found = answer(TABLE, Asked("uploads", "kind=video", "{}"), WALL)
+    found = try_message(TABLE, TryForm("uploads", "kind=video", "{}"), WALL)
 
     assert found.steps == (
-        Step(
+        TryStep(
             "image-uploads",
             "no",
             'attributes.kind: "video" is not "image", nor does it start with "img-"',
         ),
-        Step("video-uploads", "takes it"),
+        TryStep("video-uploads", "takes it"),
     )
 
 
 def test_what_the_sender_has_chosen_is_marked() -> None:
-    found = answer(TABLE, Asked("uploads", "kind=image\nsize=performance-2x", "{}"), WALL)
+    found = try_message(TABLE, TryForm("uploads", "kind=image\nsize=performance-2x", "{}"), WALL)
 
     assert dict(found.facts)["size"] == (
         "performance-2x (chosen by the sender, instead of shared-cpu-1x)"
     )
     assert dict(found.facts)["batch"] == (
-        "up to 25 events; launched when it is full, or 2.0 s after its first event and as soon as "
-        "a launch slot is free"
+        "up to 25 events; launched when full, or 2.0 s after the first event and as soon as a "
+        "launch slot is free"
     )
 
 
@@ -127,40 +133,40 @@ def test_an_event_that_breaks_the_schema_hears_every_problem(tmp_path: Path) -> 
     )
     schema = compile_schema(file, Path.read_bytes).schema
     made = table(route(schema=schema))
-    found = answer(made, Asked("q", "", '{"n": "x"}'), WALL)
+    found = try_message(made, TryForm("q", "", '{"n": "x"}'), WALL)
 
     assert found.headline == (
-        "Left on the queue, for its redrive policy to decide: schema_invalid, by route orders"
+        "Left on the queue, to its redrive policy (schema_invalid, by route orders)"
     )
     assert len(found.details) == 2
-    assert found.steps == (Step("orders", "refuses it"),)
+    assert found.steps == (TryStep("orders", "refuses it"),)
 
 
 def test_of_very_many_routes_the_last_step_is_still_the_one_that_counts() -> None:
     others = (replace(VIDEOS, name=f"r{number}") for number in range(300))
     made = table(*others, IMAGES, queues=(Queue("uploads", url="u"),))
-    found = answer(made, Asked("uploads", "kind=image", "{}"), WALL)
+    found = try_message(made, TryForm("uploads", "kind=image", "{}"), WALL)
 
     assert (len(found.steps), found.more_steps) == (100, 201)
-    assert found.steps[-1] == Step("image-uploads", "takes it")
+    assert found.steps[-1] == TryStep("image-uploads", "takes it")
 
 
 @pytest.mark.parametrize(
     ("body", "asked"),
     [
-        (b"queue=q&attributes=a%3D1%0D%0Ab%3D2&body=%7B%7D", Asked("q", "a=1\nb=2", "{}")),
-        (b"", Asked()),
-        (b"queue=q&body=", Asked("q")),
+        (b"queue=q&attributes=a%3D1%0D%0Ab%3D2&body=%7B%7D", TryForm("q", "a=1\nb=2", "{}")),
+        (b"", TryForm()),
+        (b"queue=q&body=", TryForm("q")),
     ],
 )
-def test_a_form_as_browsers_send_it(body: bytes, asked: Asked) -> None:
+def test_a_form_as_browsers_send_it(body: bytes, asked: TryForm) -> None:
     assert read_form(body) == asked
 
 
 @given(text())
 def test_every_text_comes_through_a_form(value: str) -> None:
     as_it_is = quote(value, safe=" \t\n\r=").encode()
-    expected = Asked(body=value.replace("\r\n", "\n"))
+    expected = TryForm(body=value.replace("\r\n", "\n"))
 
     assert read_form(urlencode({"body": value}).encode()) == expected
     assert read_form(b"body=" + as_it_is) == expected
@@ -237,7 +243,7 @@ async def test_a_form_that_is_sent_without_a_script_comes_back_as_it_was_with_th
         page = await http.post("/explain", content=urlencode(fields))
     outline = Outline(page.text)
 
-    assert "Rejected, that is moved to queue rejected: not_json" in outline.words
+    assert "Rejected: moved to queue rejected (not_json)" in outline.words
     assert HOSTILE + "</textarea>" in outline.words
     assert ("option", {"selected": None}) in outline.elements
     assert "img" not in outline.tags()
@@ -273,7 +279,7 @@ async def test_what_is_not_decided_about(
 
 async def test_one_more_reader_than_there_may_be_is_told_so() -> None:
     scene = working(WALL)
-    scene.changes.most = 0
+    scene.page.live.most_readers = 0
     async with client(scene) as http:
         refused = await http.get("/events")
 

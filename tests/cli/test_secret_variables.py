@@ -18,7 +18,7 @@ from admin_process import started
 from click.testing import CliRunner
 from mock_fly import always, launcher, outcome
 
-from lambdo_router.admin.page.trying import Asked, answer
+from lambdo_router.admin.page.try_message import TryForm, try_message
 from lambdo_router.cli import cli
 from lambdo_router.config.load import load_routes
 from lambdo_router.core.machine import MachineRequest
@@ -207,8 +207,8 @@ def test_variables_are_shown_as_they_are_written() -> None:
     )
 
 
-def form(body: str, attributes: str) -> Asked:
-    return Asked("work", attributes, body)
+def form(body: str, attributes: str) -> TryForm:
+    return TryForm("work", attributes, body)
 
 
 @pytest.mark.parametrize(
@@ -223,10 +223,10 @@ def form(body: str, attributes: str) -> Asked:
         form('{"a": 1}', 'chosen=1\ncommand=["x"]'),
     ],
 )
-def test_the_page_does_not_tell_them(folder: Path, asked: Asked) -> None:
+def test_the_page_does_not_tell_them(folder: Path, asked: TryForm) -> None:
     table = load_routes(folder / "routes.yaml", ENVIRONMENT).table
 
-    assert leaked(repr(answer(table, asked, 0.0))) == []
+    assert leaked(repr(try_message(table, asked, 0.0))) == []
 
 
 @pytest.mark.real_time

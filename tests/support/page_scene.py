@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 
 from building import entry, message, profile, route, table
 
-from lambdo_router.admin import Changes
 from lambdo_router.admin.page import Page
 from lambdo_router.core import journal
 from lambdo_router.core.batch import Batch, BatchKey
@@ -79,14 +78,13 @@ class Scene:
 
     at: float
     overview: Overview = field(init=False)
-    changes: Changes = field(default_factory=Changes)
     page: Page = field(init=False)
     levels: Snapshot = Snapshot("", (), ())
     _sent: int = 0
 
     def __post_init__(self) -> None:
         self.overview = Overview(lambda: self.at, PLACES)
-        self.page = Page(self.status, self.changes, lambda: self.at)
+        self.page = Page(self.status, lambda: self.overview.table, lambda: self.at)
 
     def status(self) -> Status:
         return self.overview.status(self.levels)
@@ -95,7 +93,6 @@ class Scene:
         for fact in facts:
             self.overview.observe(fact)
             self.page.observe(fact)
-            self.changes.observe(fact)
 
     def start(self, made: RoutingTable = TABLE, queues: Sequence[str] = QUEUES) -> None:
         self.tell(journal.TableActivated(made, None))

@@ -237,7 +237,7 @@ async def test_a_bad_image_fails_its_route_and_no_other(tmp_path: Path) -> None:
     assert metrics['lambdo_profile_failing{app="jobs",profile="plain"}'] == 1
     assert metrics['lambdo_messages_retried_total{queue="work",route="first"}'] == 1
     assert "Ready, but one thing fails" in page
-    assert "mend the profile and save the routes file" in page
+    assert "Fix the profile and save the routes file" in page
     assert [route["state"] for route in mended["routes"]] == ["ok", "ok"]
 
     assert "route first (routes.yaml:10)" in seen["lambdo-router status"]
@@ -306,13 +306,13 @@ async def test_a_bad_reload_changes_nothing_and_names_the_place(tmp_path: Path) 
         200, [("reload", status["router"]["generation"], False)]
     )  # fmt: skip
     assert ready[1]["concerns"][0]["why"].startswith(problem)
-    assert "what is on disk was refused (1 problem)" in ready[1]["checks"][1]["detail"]
+    assert "the file on disk was refused (1 problem)" in ready[1]["checks"][1]["detail"]
     assert status["refused_reload"]["problems"][0].startswith(problem)
     assert metrics["lambdo_config_last_reload_successful"] == 0
     assert metrics['lambdo_config_reloads_total{result="refused"}'] == 1
     assert "The routes file since" in page
     assert problem in page
-    assert "Mend the file and save it" in page
+    assert "Fix the file and save it" in page
     assert answer["outcome"] in ("accepted", "unchanged")  # the watcher may have been first
     assert mended["lambdo_config_last_reload_successful"] == 1
 
@@ -350,7 +350,7 @@ async def test_a_dead_queue_makes_the_router_not_ready_and_stops_no_other(tmp_pa
     assert metrics[refused] == 1
     assert "Not ready" in page
     assert "queues : fails work: receive:" in page
-    assert "mend the queue's address, or the rights to it" in page
+    assert "Fix the queue's address or the permissions" in page
     assert concerns(mended) == []
 
     assert "queue work for" in seen["lambdo-router status"]

@@ -25,7 +25,7 @@ from pages import ROOT
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from scenario import WALL, Scenario, ScriptedLauncher, SpiedQueue, running
 
-from lambdo_router.admin import Changes, admin_app
+from lambdo_router.admin import admin_app
 from lambdo_router.admin.page import Page as RouterPage
 from lambdo_router.admin.serving import serve
 from lambdo_router.core.errors import LaunchRejected
@@ -153,14 +153,14 @@ async def routing() -> AsyncIterator[Routing]:
     queue = MemoryQueue("q", wait_time=0.1)
     launcher = ScriptedLauncher(runs_for=60)
     wall: Callable[[], float] = lambda: WALL + asyncio.get_running_loop().time()  # noqa: E731
-    overview, changes = Overview(wall, {"others": "routes.yaml:21"}), Changes()
+    overview = Overview(wall, {"others": "routes.yaml:21"})
 
     def look_on(scenario: Scenario) -> None:
-        scenario.onlookers += [overview.observe, page.observe, changes.observe]
+        scenario.onlookers += [overview.observe, page.observe]
         levels.append(scenario.router.snapshot)
 
     levels: list[Callable[[], Snapshot]] = []
-    page = RouterPage(lambda: overview.status(levels[0]()), changes, wall)
+    page = RouterPage(lambda: overview.status(levels[0]()), lambda: overview.table, wall)
     fast = Limits(launch_rate=1000.0, launch_burst=1000, grace=1.0)
     async with running(
         made, launcher, limits=fast, queues={"q": SpiedQueue(queue)}, prepare=look_on
@@ -290,7 +290,7 @@ def test_without_a_script_the_tables_are_there_and_the_form_works(
     page.fill("#try-body", '{"a": "</textarea><b>"}')
     page.click("#try button")
     expect(page.locator(".answer .verdict")).to_have_text(
-        "Rejected, that is moved to queue rejected: unmatched"
+        "Rejected: moved to queue rejected (unmatched)"
     )
     expect(page.locator("#try-body")).to_have_value('{"a": "</textarea><b>"}')
     reader.pages.clear()

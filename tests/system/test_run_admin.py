@@ -147,7 +147,7 @@ async def test_the_server_is_there_before_the_queues_are_reached(tmp_path: Path)
     assert alive.json() == {"alive": True}
     assert (ready.status_code, ready.json()["state"]) == (503, "starting")
     assert checked[0] == 1
-    assert checked[1].startswith("not ready\nrouter: starting: queues and apps are being reached\n")
+    assert checked[1].startswith("not ready\nrouter: starting: connecting to queues and apps\n")
     assert status[0] == 1
     assert status[1].startswith("not ready  lambdo-router ")
 

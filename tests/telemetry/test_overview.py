@@ -5,6 +5,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from building import entry, message, profile, route, table
@@ -25,7 +26,7 @@ from lambdo_router.core.routing import Queue, Refused, Routed, RoutingTable
 from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Rejection, Retry
 from lambdo_router.core.snapshot import MachinesSnapshot, QueueSnapshot, Snapshot
 from lambdo_router.telemetry.status import Overview, Reload, Status, Trouble, json_text
-from lambdo_router.telemetry.status import status as status_module
+from lambdo_router.telemetry.status import document as status_module
 
 NOTHING = Snapshot("g1", (), ())
 CAREFUL = profile(acknowledge="success")
@@ -90,7 +91,7 @@ def test_before_the_first_table_it_is_starting_and_not_ready() -> None:
 
     assert (status.router.state, status.router.generation) == ("starting", "")
     assert not status.health.ready
-    assert status.health.checks[0].detail == "starting: queues and apps are being reached"
+    assert status.health.checks[0].detail == "starting: connecting to queues and apps"
 
 
 def test_what_keeps_it_from_starting_is_said() -> None:
@@ -112,8 +113,8 @@ def test_a_router_whose_queues_are_read_is_ready() -> None:
     assert [(check.name, check.detail) for check in status.health.checks] == [
         ("router", "running"),
         ("routes", "generation g1: 1 route, 1 queue"),
-        ("queues", "all are read: q"),
-        ("fly", "nothing speaks against: jobs"),
+        ("queues", "reading: q"),
+        ("fly", "healthy: jobs"),
     ]
 
 
@@ -451,6 +452,20 @@ def test_queues_are_there_until_they_are_drained_when_the_router_stops() -> None
     assert watched.after(1, journal.QueueClosed("q")).status().queues == ()
 
 
+def test_a_route_that_reads_several_queues_counts_its_messages_by_queue() -> None:
+    queues = (Queue("a", url="a"), Queue("b", url="b"))
+    several, single = route("several", queues=("a", "b")), route("single", queues=("a",))
+    watched = Watched().after(0, swapped(table(several, single, queues=queues)))
+    for made, queue in ((several, "a"), (several, "b"), (several, "b"), (single, "a")):
+        decision = Routed(made, made.profile, entry().event)
+        watched.after(0, journal.Decided(queue, "m1", decision))
+
+    counts = [it.routed_by_queue for it in watched.status().routes]
+    assert counts == [{"a": 1, "b": 2}, {"a": 1}]
+    again = [it.routed_by_queue for it in watched.after(60).status().routes]
+    assert again == [{"a": 0, "b": 0}, {"a": 0}]
+
+
 # Apps
 
 
@@ -519,7 +534,7 @@ def test_a_defect_in_the_handling_of_a_batch_is_told_without_its_text() -> None:
     status = watched.after(1, journal.InternalError("q", ("m1",), ValueError("secret"))).status()
 
     assert status.batches[0].state == "not_launched"
-    assert status.failures[0].text == "a defect of lambdo-router (ValueError); its log has more"
+    assert status.failures[0].text == "a defect of lambdo-router (ValueError); see its log"
     assert "secret" not in json_text(status)
 
 
@@ -580,6 +595,18 @@ async def test_a_real_router_is_told_of_as_it_is() -> None:
     assert (well.routes[0].state, well.queues[0].totals["deleted"]) == ("ok", 1)
     assert [b.state for b in well.batches] == ["succeeded", "failed"]
     assert stopped.router.state == "stopped"
+
+
+def test_every_fact_changes_the_status_but_those_that_another_fact_follows() -> None:
+    followed = {
+        journal.GivenBack,
+        journal.MachineOverdue,
+        journal.ReportTaken,
+        journal.MachineAdopted,
+        journal.ProfileRecovered,
+    }
+
+    assert set(get_args(journal.Fact)) - set(Overview._HANDLERS) == followed
 
 
 def test_every_key_of_the_json_is_described() -> None:

@@ -8,6 +8,6 @@ a script; the script in static/ puts changes in as they come and draws the lines
 `Page` is what to wire: an Observer, and the routes for the server.
 """
 
-from lambdo_router.admin.page.endpoints import Page
+from lambdo_router.admin.page.page import Page
 
 __all__ = ["Page"]

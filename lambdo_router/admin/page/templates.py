@@ -1,21 +1,28 @@
 """
-The page's HTML: Jinja templates, which escape whatever is put into them.
+The page's HTML, made by Jinja templates, and the files that it loads.
 
-Every text that comes from a sender, from Fly or from the routes file goes through here. There is
-no way around the escaping: no template uses `safe`, only what was rendered here is `Html`, and a
-name that is not given is an error.
+Every text from a sender, from Fly or from the routes file goes through here and is escaped: no
+template uses `safe`, only what was rendered here is `Html`, and a missing value is an error.
+
+The addresses of stylesheet, script and icons contain a digest of their contents. So browsers may
+keep them for ever, and an open page notices that the router was replaced by another version.
 """
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from importlib.resources import files
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lambdo_router.admin.page import wording
 
-_FILTERS = (
+_PACKAGE: Final = "lambdo_router.admin.page"
+_FILTERS: Final = (
     wording.bars,
+    wording.batch_state,
     wording.counted,
     wording.duration,
     wording.iso,
@@ -26,10 +33,18 @@ _FILTERS = (
     wording.tally,
     wording.tone,
 )
+_TYPES: Final[Mapping[str, str]] = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_ASSETS: Final = ("page.css", "page.js", "icon.svg", "icon-failing.svg")
+_HTML: Final = ("page.html", "route_card.html", "queue_card.html", "machine_card.html")
+"""Templates that the script relies on."""
 
 
 class Html(str):
-    """Text that is HTML already, and is put into a template as it is."""
+    """Text that is HTML already, which templates insert as it is."""
 
     __slots__ = ()
 
@@ -39,9 +54,9 @@ class Html(str):
 
 def render(template: str, values: Mapping[str, Any]) -> Html:
     """
-    One template of the folder `html`, by its name without `.html`.
+    Render a template of the folder `html`, named without `.html`.
 
-    Raises jinja2.UndefinedError for a value that the template asks for and does not get.
+    Raises jinja2.UndefinedError for a value that is missing.
     """
     return Html(_templates().get_template(f"{template}.html").render(values))
 
@@ -49,7 +64,7 @@ def render(template: str, values: Mapping[str, Any]) -> Html:
 @cache
 def _templates() -> Environment:
     made = Environment(
-        loader=PackageLoader("lambdo_router.admin.page", "html"),
+        loader=PackageLoader(_PACKAGE, "html"),
         autoescape=True,
         undefined=StrictUndefined,
         auto_reload=False,
@@ -58,3 +73,35 @@ def _templates() -> Environment:
     )
     made.filters.update({function.__name__: function for function in _FILTERS})
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """The files that the page loads: content and media type by the last part of the address."""
+
+    by_name: Mapping[str, tuple[bytes, str]]
+    style: str
+    """Addresses, as the page spells them."""
+    script: str
+    icon: str
+    icon_bad: str
+    digest: str
+    """Of everything that the page is made of."""
+
+
+@cache
+def assets() -> Assets:
+    """Return them, read from the package once."""
+    contents = {name: (files(_PACKAGE) / "static" / name).read_bytes() for name in _ASSETS}
+    by_name = {}
+    for name, content in contents.items():
+        stem, _, suffix = name.rpartition(".")
+        by_name[f"{stem}.{_digest(content)}.{suffix}"] = content, _TYPES[f".{suffix}"]
+    templates = b"".join((files(_PACKAGE) / "html" / name).read_bytes() for name in _HTML)
+    style, script, icon, icon_bad = (f"/assets/{name}" for name in by_name)
+    digest = _digest(b"".join(contents.values()) + templates)
+    return Assets(by_name, style, script, icon, icon_bad, digest)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -1,42 +1,31 @@
 """
-What somebody wants to know who is called at night: is it alive, what fails, since when, and why.
+The status of a router: is it alive, what fails, since when, and why.
 
-`Overview` is an Observer: it folds the facts of the journal into a bounded memory. `status` puts
-that together with the router's levels into one frozen value, which the status page, the readiness
-check and the commands `status` and `top` read. docs/status.md describes its JSON.
+`Overview` observes the journal and makes the one status document, which `GET /status`, `/readyz`,
+the page and the commands `status` and `top` all render. docs/status.md describes its JSON.
 """
 
-from lambdo_router.telemetry.status.folding import Overview
-from lambdo_router.telemetry.status.status import (
+from lambdo_router.telemetry.status.document import (
     AppStatus,
     BatchStatus,
-    Check,
     Concern,
-    EventStatus,
-    Failure,
-    Health,
     QueueStatus,
     Reload,
-    RouterStatus,
     RouteStatus,
     Status,
     Trouble,
     json_text,
 )
+from lambdo_router.telemetry.status.overview import Overview
 
 __all__ = [
     "AppStatus",
     "BatchStatus",
-    "Check",
     "Concern",
-    "EventStatus",
-    "Failure",
-    "Health",
     "Overview",
     "QueueStatus",
     "Reload",
     "RouteStatus",
-    "RouterStatus",
     "Status",
     "Trouble",
     "json_text",

@@ -1,30 +1,42 @@
-"""What is remembered of each queue, route and app, and how that reads as a status."""
+"""
+What is remembered of each queue, route and app, and the status that it amounts to.
 
-from collections.abc import Iterable, Mapping
+A trouble of which nothing was heard for half an hour is over: whatever is retried at all is retried
+sooner than that.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lambdo_router.core.routing import Route
+from lambdo_router.core import journal
+from lambdo_router.core.errors import LaunchError, LaunchRejected, QueueError, QueueRefused
+from lambdo_router.core.message import Message
+from lambdo_router.core.routing import Refused, Route
+from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry, Settlement
 from lambdo_router.core.snapshot import QueueSnapshot
-from lambdo_router.telemetry.status.status import (
+from lambdo_router.telemetry.status.counts import RollingCounts
+from lambdo_router.telemetry.status.document import (
     AppStatus,
-    Failure,
+    FailureRecord,
     QueueState,
     QueueStatus,
     RouteState,
     RouteStatus,
     Trouble,
 )
-from lambdo_router.telemetry.status.tallies import Tally
-from lambdo_router.telemetry.status.troubles import is_over
 
+LONGEST_TEXT = 500
+FORGOTTEN_AFTER = 1800.0
+"""Seconds; the longest delay of a retried message is 900."""
 _IDLE_AFTER = 300.0
 """Seconds without a message, a launch or the end of a Machine."""
 _ANSWER = 60.0
-"""Seconds that Fly may take for an answer: a question that was to be asked again, and failed
-again, would have been heard of by then."""
+"""Seconds that Fly may take to answer a retry: if it had failed, that would be known by then."""
 _TOKEN_CODES = frozenset({"bad_token", "forbidden"})
 _READ = ("open", "receive")
-
+SETTLED = {Acknowledge: "deleted", Retry: "retried", Reject: "rejected", Leave: "left"}
+"""The count of each settlement."""
 _QUEUE_COUNTS = ("received", "redelivered", "deleted", "retried", "rejected", "left")
 _ROUTE_COUNTS = (
     *("routed", "refused", "launches", "launch_failures", "succeeded", "failed"),
@@ -32,56 +44,102 @@ _ROUTE_COUNTS = (
 )
 
 
-def _queue_tally() -> Tally:
-    return Tally(_QUEUE_COUNTS)
+def cut(text: str) -> str:
+    """Shorten a text from elsewhere."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
 
 
-def _route_tally() -> Tally:
-    return Tally(_ROUTE_COUNTS)
+def is_over(trouble: Trouble, now: float) -> bool:
+    """Whether nothing was heard of it for so long that it no longer counts."""
+    return now - trouble.last > FORGOTTEN_AFTER
+
+
+def worse(
+    before: Trouble | None,
+    what: str,
+    error: LaunchError | QueueError | str,
+    now: float,
+    pause: float | None = None,
+) -> Trouble:
+    """Return the trouble that this failure begins or continues."""
+    code = "" if isinstance(error, str) else error.code
+    next_try = None if pause is None else now + pause
+    since, count = now, 1
+    if before is not None and not is_over(before, now):
+        since, count = before.since, before.count + 1
+    refused = isinstance(error, QueueRefused | LaunchRejected)
+    return Trouble(what, cut(str(error)), code, since, now, count, next_try, refused)
 
 
 @dataclass(slots=True)
 class QueueTrack:
-    """One queue."""
+    """A queue."""
 
     name: str
     since: float
     readers: int = 0
-    """Two, while a queue that got another address is still drained at the old one."""
+    """Two while a queue whose address has changed is still drained at the old one."""
     leaving_since: float | None = None
-    """Since no route reads it any more, or the router stops."""
+    """Since when no route reads it any more, or the router stops."""
     last_poll: float | None = None
     more: bool = False
     lag: float | None = None
     troubles: dict[str, Trouble] = field(default_factory=dict)
-    """By what was tried: open, receive, renew, delete."""
-    tally: Tally = field(default_factory=_queue_tally)
-    reasons: dict[str, int] = field(default_factory=dict)
+    """By what failed: open, receive, renew, delete."""
+    counts: RollingCounts = field(default_factory=lambda: RollingCounts(_QUEUE_COUNTS))
+    reasons: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def unread(self) -> Trouble | None:
-        """Why nothing comes from it."""
-        return self.troubles.get("open") or self.troubles.get("receive")
+    def observe(self, fact: journal.Fact, now: float) -> None:
+        """Take a fact about this queue into account."""
+        match fact:
+            case journal.Received(message=message):
+                self._received(message, now)
+            case journal.Redelivered():
+                self.counts.add("redelivered", now)
+            case journal.Decided(decision=Refused(reason=reason)):
+                self.reasons[reason] += 1
+            case journal.Settled(settlement=settlement):
+                self._settled(settlement, now)
+            case journal.QueueOpened():
+                self._works("open", now)
+                self.readers, self.since = self.readers + 1, now
+            case journal.QueueClosed():
+                self.readers -= 1
+            case journal.Polled(messages=messages, limit=limit):
+                self._works("receive", now)
+                self.last_poll, self.more = now, messages >= limit
+            case journal.LeasesRenewed():
+                self._works("renew", now)
+            case journal.QueueFailed(action=action, error=error, pause=pause):
+                before = self.troubles.get(action)
+                self.troubles[action] = worse(before, action, error, now, pause)
 
-    def count_reason(self, reason: str) -> None:
-        """A message is not wanted; the reasons are a closed set."""
-        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+    def _received(self, message: Message, now: float) -> None:
+        self.counts.add("received", now)
+        if message.receive_count == 1 and message.sent_at is not None:
+            self.lag = max(0.0, now - message.sent_at)
 
-    def worked(self, what: str, now: float) -> None:
-        """A call has succeeded."""
+    def _settled(self, settlement: Settlement, now: float) -> None:
+        self.counts.add(SETTLED[type(settlement)], now)
+        if isinstance(settlement, Acknowledge):
+            self._works("delete", now)
+        elif not isinstance(settlement, Retry):
+            of = settlement.rejection if isinstance(settlement, Reject) else settlement
+            # What `decide` refuses was counted then, with the reason that it gave.
+            if of.reason in ("too_large", "max_attempts"):
+                self.reasons[of.reason] += 1
+
+    def _works(self, what: str, now: float) -> None:
         if self.troubles.pop(what, None) is not None and what in _READ:
             self.since = now
 
-    def status(self, levels: Iterable[QueueSnapshot], now: float) -> QueueStatus:
-        """As it is at this moment; there are two levels while its address changes."""
-        levels = tuple(levels)
-        margins = [level.margin for level in levels if level.margin is not None]
-        open_batches: dict[str, int] = {}
-        for level in levels:
-            for route, count in level.batched.items():
-                open_batches[route] = open_batches.get(route, 0) + count
-        state, since = self._state()
-        troubles = [self.unread, *self.troubles.values()]
+    def status(self, snapshots: Sequence[QueueSnapshot], now: float) -> QueueStatus:
+        """Return its status; there are two snapshots while its address changes."""
+        margins = [each.margin for each in snapshots if each.margin is not None]
+        open_batches = sum((Counter(each.batched) for each in snapshots), Counter[str]())
+        unread = self.troubles.get("open") or self.troubles.get("receive")
+        state, since = self._state(unread)
+        troubles = [unread, *self.troubles.values()]
         return QueueStatus(
             name=self.name,
             state=state,
@@ -89,66 +147,88 @@ class QueueTrack:
             last_poll=self.last_poll,
             more=self.more,
             lag=self.lag,
-            held=sum(level.held for level in levels),
-            waiting=sum(level.waiting for level in levels),
-            open_batches=open_batches,
+            held=sum(each.held for each in snapshots),
+            waiting=sum(each.waiting for each in snapshots),
+            open_batches=dict(open_batches),
             lease_margin=min(margins, default=None),
             trouble=next((t for t in troubles if t is not None and not is_over(t, now)), None),
-            totals=self.tally.totals(),
-            last_minute=self.tally.last_minute(now),
             reasons=dict(self.reasons),
-            activity=self.tally.activity(now),
+            **self.counts.fields(now),
         )
 
-    def _state(self) -> tuple[QueueState, float]:
+    def _state(self, unread: Trouble | None) -> tuple[QueueState, float]:
         if self.leaving_since is not None:
             return "stopping", self.leaving_since
-        if self.unread is not None:
-            return "failing", self.unread.since
+        if unread is not None:
+            return "failing", unread.since
         return ("reading" if self.readers else "opening"), self.since
 
 
 @dataclass(slots=True)
 class RouteTrack:
-    """One route of the table in use."""
+    """A route of the table in use."""
 
     route: Route
     place: str
     since: float
     """When it came, was changed, or recovered."""
     launch: Trouble | None = None
-    """Also of attempts that are repeated at once, which leave the route `ok`."""
+    """Also attempts that are repeated at once, which leave the route `ok`."""
     launch_given_up: bool = False
-    """Whether a launch trouble is more than one that passes with the next attempt."""
+    """Whether the launch trouble will outlast the next attempt."""
     run: Trouble | None = None
-    last_failure: Failure | None = None
+    last_failure: FailureRecord | None = None
     last_event: float | None = None
     last_sign: float | None = None
-    """When something was last heard of it."""
+    """When something last happened with it."""
     awake_since: float | None = None
     """Since when the pauses between its signs are short."""
-    tally: Tally = field(default_factory=_route_tally)
+    counts: RollingCounts = field(default_factory=lambda: RollingCounts(_ROUTE_COUNTS))
+    by_queue: RollingCounts | None = None
+    """Messages by queue, if it reads several."""
+
+    def __post_init__(self) -> None:
+        if len(self.route.queues) > 1:
+            self.by_queue = RollingCounts(self.route.queues)
 
     def sign(self, now: float) -> None:
-        """Something happens with this route."""
+        """Note that something happens with this route."""
         if self.last_sign is None or now - self.last_sign > _IDLE_AFTER:
             self.awake_since = now
         self.last_sign = now
 
+    def routed(self, queue: str, now: float) -> None:
+        """Count a message; one decided under an earlier table may come from another queue."""
+        self.last_event = now
+        self.counts.add("routed", now)
+        if self.by_queue is not None and queue in self.route.queues:
+            self.by_queue.add(queue, now)
+
     def launch_works(self, now: float) -> None:
-        """Fly has taken a Machine of its profile."""
+        """Note that Fly has accepted a Machine of its profile."""
         if self.launch is not None:
             self.launch, self.launch_given_up, self.since = None, False, now
 
     def run_works(self, now: float) -> None:
-        """A Machine did what it should."""
+        """Note that a Machine has succeeded."""
         if self.run is not None:
             self.run, self.since = None, now
 
+    def replace(self, route: Route, place: str, now: float) -> None:
+        """Take the route of a new table; a changed one starts with a clean record."""
+        # Perhaps it was fixed. Routes are compared only then: 10,000 of them take 0.07 s.
+        if (self.launch is not None or self.run is not None) and self.route != route:
+            self.launch_works(now)
+            self.run_works(now)
+        if self.route.queues != route.queues:
+            self.by_queue = RollingCounts(route.queues) if len(route.queues) > 1 else None
+        self.route, self.place = route, place
+
     def status(self, waiting: int, now: float) -> RouteStatus:
-        """As it is at this moment, with so many events in open batches."""
+        """Return its status, with this many events in open batches."""
         state, since, trouble = self._state(now)
-        profile = self.route.profile
+        profile, counts = self.route.profile, self.counts.fields(now)
+        routed = dict.fromkeys(self.route.queues[:1], counts["last_minute"]["routed"])
         return RouteStatus(
             name=self.route.name,
             place=self.place,
@@ -163,9 +243,8 @@ class RouteTrack:
             last_failure=self.last_failure,
             waiting=waiting,
             last_event=self.last_event,
-            totals=self.tally.totals(),
-            last_minute=self.tally.last_minute(now),
-            activity=self.tally.activity(now),
+            routed_by_queue=routed if self.by_queue is None else self.by_queue.last_minute(now),
+            **counts,
         )
 
     def _state(self, now: float) -> tuple[RouteState, float, Trouble | None]:
@@ -180,27 +259,11 @@ class RouteTrack:
         return "ok", max(self.since, self.awake_since), self.launch
 
 
-@dataclass(slots=True)
-class AppTrack:
-    """One Fly app."""
-
-    name: str
-    trouble: Trouble | None = None
-
-    def status(self, now: float) -> AppStatus:
-        """As it is at this moment."""
-        trouble = self.trouble
-        if trouble is not None and trouble.next_try is not None:
-            # That a question succeeded is no news: none of its failure has come.
-            trouble = None if now > trouble.next_try + _ANSWER else trouble
-        if trouble is None or is_over(trouble, now):
-            return AppStatus(self.name, "ok", token_refused=False, trouble=None)
-        return AppStatus(self.name, "failing", trouble.code in _TOKEN_CODES, trouble)
-
-
-def by_queue(levels: Iterable[QueueSnapshot]) -> Mapping[str, list[QueueSnapshot]]:
-    """The levels of each queue, by its name."""
-    grouped: dict[str, list[QueueSnapshot]] = {}
-    for level in levels:
-        grouped.setdefault(level.queue, []).append(level)
-    return grouped
+def app_status(name: str, trouble: Trouble | None, now: float) -> AppStatus:
+    """Return the status of a Fly app with this last trouble."""
+    # Successful polls are not reported: if nothing follows the next try, it has worked.
+    if trouble is not None and trouble.next_try is not None and now > trouble.next_try + _ANSWER:
+        trouble = None
+    if trouble is None or is_over(trouble, now):
+        return AppStatus(name, "ok", token_refused=False, trouble=None)
+    return AppStatus(name, "failing", trouble.code in _TOKEN_CODES, trouble)

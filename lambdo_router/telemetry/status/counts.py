@@ -1,22 +1,23 @@
-"""Counts of what happened: since the start, in the last minute, and one of them over time."""
+"""Counts of what happened: since the start, in the last minute, and over the last five minutes."""
 
 from array import array
 from collections import deque
 from collections.abc import Mapping
+from typing import Any
 
 SLOT = 10.0
 """Seconds that are counted together."""
 SLOTS = 30
-"""Of the chart: five minutes."""
+"""Slots of the chart: five minutes."""
 _MINUTE = 6
 
 
-class Tally:
+class RollingCounts:
     """
     Counts under a few names, the first of which is charted.
 
-    There is one for each route, and there can be thousands: so all names are remembered for a
-    minute, and only one for longer.
+    Each route has one, and there can be thousands of routes: so only the charted name is kept for
+    more than a minute.
     """
 
     __slots__ = ("_at", "_chart", "_counts", "_minute", "_names", "_slot", "_totals")
@@ -25,49 +26,48 @@ class Tally:
         self._names = names
         self._totals = [0] * len(names)
         self._minute: deque[tuple[int, list[int]]] = deque(maxlen=_MINUTE)
-        """Slots in which something was, the newest at the end."""
+        """Slots in which something was counted, the newest last."""
         self._chart = array("L", [0] * SLOTS)
-        """By slot, round and round."""
+        """A ring, by slot."""
         self._at = 0
         """The newest slot of the chart."""
         self._slot = -1
         self._counts: list[int] = []
-        """Of the slot that was counted in last: nearly always it is this one's turn again."""
+        """The slot that was counted in last, which is nearly always the current one."""
 
     def add(self, name: str, now: float, count: int = 1) -> None:
-        """Count something; ValueError for a name that was not given."""
+        """Count something; raise ValueError for an unknown name."""
         place, slot = self._names.index(name), int(now // SLOT)
         if slot != self._slot:
-            self._go_on(slot)
+            self._begin(slot)
         self._totals[place] += count
         self._counts[place] += count
         if place == 0 and slot > self._at - SLOTS:  # else the clock was set back
             self._chart[slot % SLOTS] += count
 
-    def _go_on(self, slot: int) -> None:
-        """Another slot: what the chart had of earlier rounds is over."""
+    def _begin(self, slot: int) -> None:
         self._slot, self._counts = slot, [0] * len(self._names)
         self._minute.append((slot, self._counts))
-        for over in range(max(self._at + 1, slot - SLOTS + 1), slot + 1):
-            self._chart[over % SLOTS] = 0
+        for expired in range(max(self._at + 1, slot - SLOTS + 1), slot + 1):
+            self._chart[expired % SLOTS] = 0
         self._at = max(self._at, slot)
 
-    def totals(self) -> Mapping[str, int]:
-        """Since the start."""
-        return dict(zip(self._names, self._totals, strict=True))
-
     def last_minute(self, now: float) -> Mapping[str, int]:
-        """In this slot and the five before it."""
+        """Return the counts of the current slot and the five before it."""
         first = int(now // SLOT) - _MINUTE + 1
         recent = [counts for slot, counts in self._minute if slot >= first]
         if not recent:
             return dict.fromkeys(self._names, 0)
         return dict(zip(self._names, map(sum, zip(*recent, strict=True)), strict=True))
 
-    def activity(self, now: float) -> tuple[int, ...]:
-        """The first name in each slot of the last five minutes, the newest at the end."""
+    def fields(self, now: float) -> dict[str, Any]:
+        """Return the fields `totals`, `last_minute` and `activity` of a status."""
         last = int(now // SLOT)
-        return tuple(
-            self._chart[slot % SLOTS] if self._at - SLOTS < slot <= self._at else 0
-            for slot in range(last - SLOTS + 1, last + 1)
-        )
+        return {
+            "totals": dict(zip(self._names, self._totals, strict=True)),
+            "last_minute": self.last_minute(now),
+            "activity": tuple(
+                self._chart[slot % SLOTS] if self._at - SLOTS < slot <= self._at else 0
+                for slot in range(last - SLOTS + 1, last + 1)
+            ),
+        }

@@ -1,8 +1,8 @@
 """
-Where a pasted message would go: nothing is sent, only decided.
+Says where a pasted message would go; nothing is sent.
 
-The verdict is the router's own, under the table that it runs on. Of the profile there is no
-environment and no command but the sender's, and variables are as they are written.
+The verdict is the router's own, under the table in use. Of the profile neither the environment nor
+the command is shown, unless the sender chose the command, and variables are shown unexpanded.
 """
 
 import re
@@ -34,22 +34,22 @@ _DONE: Final[Mapping[str, str]] = {
 
 
 class NotAForm(ValueError):
-    """What was posted is no form of the page; the text says what it is."""
+    """The request body is not the page's form; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TryForm:
     """The form, as it was filled in."""
 
     queue: str = ""
     attributes: str = ""
-    """One on each line: NAME=VALUE or NAME:TYPE=VALUE."""
+    """One per line: NAME=VALUE or NAME:TYPE=VALUE."""
     body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A route of the queue, in its turn."""
+class TryStep:
+    """A route of the queue, and whether it takes the message."""
 
     route: str
     result: str
@@ -58,24 +58,24 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TryResult:
     """What the router would do."""
 
     tone: str
     headline: str
     details: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[TryStep, ...] = ()
     more_steps: int = 0
-    """Routes that are not in `steps`."""
+    """How many routes are not in `steps`."""
     facts: tuple[tuple[str, str], ...] = ()
-    """Of the batch and the Machine: what, and its value."""
+    """Properties of the batch and the Machine."""
     remark: str = ""
 
 
-def read_form(body: bytes) -> Asked:
-    """The form of the page, as browsers encode it. Raises NotAForm."""
+def read_form(body: bytes) -> TryForm:
+    """Parse the page's form as browsers encode it. Raises NotAForm."""
     if _NO_ESCAPE.search(body):
-        raise NotAForm("this is no form: a % without two hexadecimal digits after it")
+        raise NotAForm("this is not a form: a % is not followed by two hexadecimal digits")
     pairs = body.split(b"&", len(_FIELDS)) if body else []
     if len(pairs) > len(_FIELDS):
         raise NotAForm(f"the form has {', '.join(_FIELDS)}, each once, and nothing else")
@@ -84,42 +84,42 @@ def read_form(body: bytes) -> Asked:
         name, equals, value = map(_decoded, pair.partition(b"="))
         if name not in _FIELDS or not equals:
             raise NotAForm(f"the form has no field {name[:50]!r}; it has {', '.join(_FIELDS)}")
-        # Browsers send every end of a line as CR LF.
+        # Browsers send line ends as CR LF.
         fields[name] = value.replace("\r\n", "\n")
-    return Asked(**fields)
+    return TryForm(**fields)
 
 
 def _decoded(text: bytes) -> str:
-    # As quoted-printable, which is decoded in place; urllib takes a hundred bytes for each escape.
+    # As quoted-printable, which is decoded in place; urllib needs a hundred bytes per escape.
     quoted = text.replace(b"+", b" ").replace(b"=", b"=3D").replace(b"%", b"=")
     try:
         return a2b_qp(quoted).decode()
     except UnicodeDecodeError as problem:
-        raise NotAForm(f"this is no form: it is no UTF-8 ({problem.reason})") from None
+        raise NotAForm(f"this is not a form: it is not UTF-8 ({problem.reason})") from None
 
 
-def answer(table: RoutingTable, asked: Asked, wall: float) -> Answer:
-    """What the router would do with that message; `wall` is the time, in unix seconds."""
+def try_message(table: RoutingTable, form: TryForm, now: float) -> TryResult:
+    """Return what the router would do with this message, received at `now` in unix seconds."""
     problems: list[str] = []
-    queue = table.queues.get(asked.queue)
+    queue = table.queues.get(form.queue)
     if queue is None:
-        problems.append(f"there is no queue {asked.queue[:100]!r}; choose one")
-    attributes = _attributes(asked.attributes, problems)
-    size = len(asked.body.encode(errors="surrogatepass"))
-    if not asked.body:
-        problems.append("the body is empty, which SQS does not take")
+        problems.append(f"there is no queue {form.queue[:100]!r}; choose one")
+    attributes = _attributes(form.attributes, problems)
+    size = len(form.body.encode(errors="surrogatepass"))
+    if not form.body:
+        problems.append("the body is empty, which SQS does not accept")
     elif size > LARGEST_MESSAGE:
-        problems.append(f"the body has {size} bytes; SQS takes {LARGEST_MESSAGE}")
+        problems.append(f"the body has {size} bytes; SQS accepts at most {LARGEST_MESSAGE}")
     if problems or queue is None:
         complaints = tuple(map(_cut, problems))
-        return Answer("bad", "This is no message that SQS would take", complaints)
-    message = Message(_MESSAGE_ID, "", asked.body, attributes, _delivered(wall))
-    return _of_verdict(table, queue, message, judge(table, queue, message, wall=wall, record=True))
+        return TryResult("bad", "SQS would not accept this message", complaints)
+    message = Message(_MESSAGE_ID, "", form.body, attributes, _delivered(now))
+    return _of_verdict(table, queue, message, judge(table, queue, message, wall=now, record=True))
 
 
 def _attributes(written: str, problems: list[str]) -> Mapping[str, Attribute]:
     attributes: dict[str, Attribute] = {}
-    # Line by line: who sends a million of them gets no list of a million complaints.
+    # Line by line, so that a million lines do not become a list of a million complaints.
     lines = (line for each in StringIO(written) if (line := each.strip()))
     for line in islice(lines, MOST_ATTRIBUTES):
         head, equals, value = line.partition("=")
@@ -128,14 +128,14 @@ def _attributes(written: str, problems: list[str]) -> Mapping[str, Attribute]:
             problems.append(f"attribute {line[:100]!r} has no `=`; write kind=image, or n:Number=5")
             continue
         if name in attributes:
-            problems.append(f"attribute `{name}` is there twice")
+            problems.append(f"attribute `{name}` is set twice")
             continue
         try:
             attributes[name] = attribute(name, data_type if colon else "String", value)
         except ValueError as problem:
             problems.append(str(problem))
     if next(lines, None) is not None:
-        problems.append(f"more than {MOST_ATTRIBUTES} attributes, which SQS does not take")
+        problems.append(f"more than {MOST_ATTRIBUTES} attributes, which SQS does not accept")
     return attributes
 
 
@@ -143,31 +143,29 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
-def _delivered(wall: float) -> Mapping[str, str]:
-    """What SQS says of a message that it delivers for the first time, just now."""
-    now = str(int(wall * 1000))
-    return {
-        "ApproximateReceiveCount": "1",
-        "SentTimestamp": now,
-        "ApproximateFirstReceiveTimestamp": now,
-    }
+def _delivered(now: float) -> Mapping[str, str]:
+    """Return the system attributes of a message that is delivered for the first time."""
+    times = dict.fromkeys(
+        ("SentTimestamp", "ApproximateFirstReceiveTimestamp"), f"{now * 1000:.0f}"
+    )
+    return {"ApproximateReceiveCount": "1", **times}
 
 
-def _of_verdict(table: RoutingTable, queue: Queue, message: Message, verdict: Verdict) -> Answer:
+def _of_verdict(table: RoutingTable, queue: Queue, message: Message, verdict: Verdict) -> TryResult:
     tone, headline = _headline(verdict, queue)
     steps = tuple(_steps(table, queue, verdict))
-    # The one that takes it comes after those that do not match, and is always worth seeing.
+    # The one that takes it comes after those that do not match, and is always shown.
     last = len(verdict.decision.considered)
     shown = steps if len(steps) <= _MOST_STEPS else (*steps[: _MOST_STEPS - 1], *steps[last:][:1])
     guessed = any(route.match.system is not None for route in table.routes_of(queue.name))
-    return Answer(
+    return TryResult(
         tone=tone,
         headline=headline,
         details=tuple(_details(verdict, queue, message)),
         steps=shown,
         more_steps=len(steps) - len(shown),
         facts=tuple(_facts(verdict)),
-        remark="Some routes look at what SQS says of the sender, which is not known here."
+        remark="Some routes match system attributes such as the sender, which are not known here."
         if guessed
         else "",
     )
@@ -182,13 +180,13 @@ def _headline(verdict: Verdict, queue: Queue) -> tuple[str, str]:
             return "good", f"It takes the route {'' if route is None else route.name}"
         case "rejected":
             to = verdict.settlement.to if isinstance(verdict.settlement, Reject) else ""
-            return "bad", f"Rejected, that is moved to queue {to}: {reason}{by}"
+            return "bad", f"Rejected: moved to queue {to} ({reason}{by})"
         case "left":
-            return "bad", f"Left on the queue, for its redrive policy to decide: {reason}{by}"
+            return "bad", f"Left on the queue, to its redrive policy ({reason}{by})"
         case "dropped":
-            return "quiet", f"Dropped, that is deleted: {reason}{by}"
+            return "quiet", f"Dropped: deleted ({reason}{by})"
         case "not_read":
-            return "quiet", f"It stays there: no route reads queue {queue.name}"
+            return "quiet", f"It stays on the queue: no route reads {queue.name}"
         case unreachable:
             assert_never(unreachable)
 
@@ -209,28 +207,28 @@ def _details(verdict: Verdict, queue: Queue, message: Message) -> Iterator[str]:
 
 
 def _settled_later(profile: Profile, queue: Queue) -> Iterator[str]:
-    """What becomes of a message whose event is in a batch."""
+    """Yield how a message is settled whose event is in a batch."""
     done = _DONE[profile.acknowledge]
     yield f"It is deleted when {done} (acknowledge: {profile.acknowledge})."
     end = ""
     if profile.max_attempts is not None and queue.reject_to is not None:
         receives = counted(profile.max_attempts, "receive")
         end = f", and rejected to {queue.reject_to} after {receives}"
-    yield f"If that fails, it is tried again after a growing delay{end}."
+    yield f"If that fails, it is retried with increasing delays{end}."
 
 
-def _steps(table: RoutingTable, queue: Queue, verdict: Verdict) -> Iterator[Step]:
+def _steps(table: RoutingTable, queue: Queue, verdict: Verdict) -> Iterator[TryStep]:
     decision = verdict.decision
     if isinstance(decision, Refused) and decision.reason == "not_json":
         return
     missed = {considered.route: considered.why for considered in decision.considered}
     for route in table.routes_of(queue.name):
         if route.name in missed:
-            yield Step(route.name, "no", missed[route.name])
+            yield TryStep(route.name, "no", missed[route.name])
         elif decision.route is not None and route.name == decision.route.name:
-            yield Step(route.name, "takes it" if verdict.outcome == "batched" else "refuses it")
+            yield TryStep(route.name, "takes it" if verdict.outcome == "batched" else "refuses it")
         else:
-            yield Step(route.name, "not reached")
+            yield TryStep(route.name, "not reached")
 
 
 def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
@@ -258,5 +256,5 @@ def _chosen(value: str, own: str) -> str:
 def _batch(profile: Profile) -> str:
     most, window = counted(profile.batch_size, "event"), ""
     if profile.batch_window:
-        window = f"{duration(profile.batch_window)} after its first event and "
-    return f"up to {most}; launched when it is full, or {window}as soon as a launch slot is free"
+        window = f"{duration(profile.batch_window)} after the first event and "
+    return f"up to {most}; launched when full, or {window}as soon as a launch slot is free"

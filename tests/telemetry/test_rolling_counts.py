@@ -1,6 +1,6 @@
 import pytest
 
-from lambdo_router.telemetry.status.tallies import SLOTS, Tally
+from lambdo_router.telemetry.status.counts import SLOTS, RollingCounts
 
 
 @pytest.mark.parametrize(
@@ -21,16 +21,18 @@ from lambdo_router.telemetry.status.tallies import SLOTS, Tally
 def test_counts_are_kept_in_all_for_a_minute_and_over_time(
     times: list[float], now: float, total: int, minute: int, chart: dict[int, int]
 ) -> None:
-    tally = Tally(("charted", "other"))
+    counts = RollingCounts(("charted", "other"))
     for at in times:
-        tally.add("charted", at)
-        tally.add("other", at, 2)
+        counts.add("charted", at)
+        counts.add("other", at, 2)
 
-    assert tally.totals() == {"charted": total, "other": 2 * total}
-    assert tally.last_minute(now) == {"charted": minute, "other": 2 * minute}
-    assert tally.activity(now) == tuple(chart.get(slot, 0) for slot in range(SLOTS))
+    assert counts.fields(now) == {
+        "totals": {"charted": total, "other": 2 * total},
+        "last_minute": {"charted": minute, "other": 2 * minute},
+        "activity": tuple(chart.get(slot, 0) for slot in range(SLOTS)),
+    }
 
 
 def test_a_name_that_was_not_given_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="not in tuple"):
-        Tally(("charted",)).add("other", 0.0)
+        RollingCounts(("charted",)).add("other", 0.0)
