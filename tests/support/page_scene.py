@@ -63,7 +63,7 @@ TABLE = table(
     generation="5f1c09d2aa31",
 )
 CHANGES = (
-    "~ profile `thumbnailer`, of route `image-uploads`",
+    "~ profile `thumbnailer`, used by route `image-uploads`",
     "    ~ batch_size: 10 -> 25",
     "    + batch_window: 2s",
     "+ route `audit`, after `order-mail`",

@@ -57,7 +57,7 @@ async def test_a_reload_over_http_says_what_came_of_it_and_nothing_tells_a_secre
     assert (same.status_code, same.json()["outcome"]) == (200, "unchanged")
     assert (accepted.status_code, accepted.json()["outcome"]) == (200, "accepted")
     assert accepted.json()["changes"][:2] == [
-        "~ profile `plain`, of route `first`",
+        "~ profile `plain`, used by route `first`",
         '    ~ image: "registry.fly.io/jobs:1" -> "registry.fly.io/jobs:2"',
     ]
     assert (refused.status_code, refused.json()["outcome"]) == (422, "refused")
