@@ -3,16 +3,16 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
-from logged import BATCH, FACTS, IDS
+from facts import BATCH, FACTS, FactCase
 from logs_page import EVENTS, FIELDS, OTHERS, SECTIONS, page
 
 import lambdo_router
 from lambdo_router.core import journal
-from lambdo_router.core.batch import Batch
 from lambdo_router.core.machine import batch_id_of
 from lambdo_router.telemetry.logs.lines import lines_of
 
@@ -29,12 +29,12 @@ OF_THE_LOG_ITSELF = {
 # Facts
 
 
-@pytest.mark.parametrize(("fact", "expected"), FACTS, ids=IDS)
-def test_each_fact_has_its_lines(fact: journal.Fact, expected: tuple[tuple[str, str], ...]) -> None:
-    lines = list(lines_of(fact))
+@pytest.mark.parametrize("case", FACTS, ids=lambda case: f"{case.lines[0]}")
+def test_each_fact_has_its_lines(case: FactCase) -> None:
+    lines = list(lines_of(case.fact))
 
-    assert tuple((line.level, line.event) for line in lines) == expected
-    assert fact.level == expected[0][0]
+    assert tuple((line.level, line.event) for line in lines) == case.lines
+    assert case.fact.level == case.lines[0][0]
     for line in lines:
         known = EVENTS[line.event]
         assert line.level in known.levels
@@ -42,39 +42,44 @@ def test_each_fact_has_its_lines(fact: journal.Fact, expected: tuple[tuple[str, 
     assert "secret" not in repr(lines)
 
 
-def test_every_kind_of_fact_is_logged() -> None:
-    assert {type(fact) for fact, _ in FACTS} == set(journal.FACTS)
+def test_every_kind_of_fact_is_in_the_table() -> None:
+    assert {type(case.fact) for case in FACTS} == set(journal.FACTS)
+
+
+def test_the_first_table_is_in_the_line_of_the_start_and_else_at_debug() -> None:
+    (fact,) = (it.fact for it in FACTS if isinstance(it.fact, journal.TableActivated))
+    (line,) = lines_of(replace(fact, previous=None))
+    assert (line.level, line.event) == ("debug", "routes.swapped")
 
 
 def test_a_batch_has_a_line_when_it_is_launched_and_one_when_its_machine_has_ended() -> None:
     ids = {"queue": "q", "route": "orders", "app": "jobs", "batch": "b1", "machine": "id"}
-    at_info = [
+    lines = [
         line
-        for fact, _ in FACTS
-        for line in lines_of(fact)
+        for case in FACTS
+        for line in lines_of(case.fact)
         if line.level == "info" and line.fields.get("batch") == "b1"
     ]
 
-    assert [line.event for line in at_info] == ["machine.launched", "machine.ended"]
-    assert all(ids.items() <= line.fields.items() for line in at_info)
-    assert all(line.topic is None for line in at_info)
+    assert [line.event for line in lines] == ["machine.launched", "machine.ended"]
+    assert all(ids.items() <= line.fields.items() for line in lines)
+    assert all(line.topic is None for line in lines)
 
 
 def test_the_messages_of_a_batch_lead_to_it() -> None:
-    batch = Batch(BATCH.key, BATCH.entries * 2)
-    _, *lines = lines_of(journal.BatchClosed(batch, "b1", 0.0))
+    _, *lines = lines_of(journal.BatchClosed(BATCH, "b1", 0.0))
 
     assert [line.fields for line in lines] == [
-        {"queue": "q", "route": "orders", "batch": "b1", "message": "m1"}
-    ] * 2
+        {"queue": "q", "route": "orders", "batch": "b1", "message": it} for it in ("m1", "m2")
+    ]
 
 
 def test_a_failed_launch_names_its_batch() -> None:
-    (fact,) = (fact for fact, _ in FACTS if isinstance(fact, journal.LaunchFailed))
+    (fact,) = (it.fact for it in FACTS if isinstance(it.fact, journal.LaunchFailed))
     (line,) = lines_of(fact)
 
     assert line.fields["batch"] == batch_id_of(BATCH)
-    assert line.topic == {"route": "orders", "code": "unavailable"}
+    assert line.topic == {"route": "orders", "code": "region_capacity"}
     assert line.pause == 2.0
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import structlog
 from building import message, route, table
-from logged import FACTS, IDS, log_of_its_own
+from facts import FACTS, FactCase
+from logged import log_of_its_own
 
 from lambdo_router.core import journal
 from lambdo_router.core.errors import QueueUnavailable
@@ -42,7 +43,7 @@ class Log:
         assert captured.out == ""
         return [json.loads(line) for line in captured.err.splitlines()]
 
-    def told(self) -> list[tuple[str, str]]:
+    def written(self) -> list[tuple[str, str]]:
         return [(line["level"], line["event"]) for line in self.lines()]
 
 
@@ -54,20 +55,16 @@ def log(capsys: pytest.CaptureFixture[str]) -> Log:
 FAILED = journal.QueueFailed("q", "receive", QueueUnavailable("503", code="Down"), 5.0)
 
 
-@pytest.mark.parametrize(("fact", "expected"), FACTS, ids=IDS)
+@pytest.mark.parametrize("case", FACTS, ids=lambda case: f"{case.lines[0]}")
+@pytest.mark.parametrize(
+    ("level", "shown"), [("debug", 0), ("warning", 2)], ids=["all-lines", "from-warnings-on"]
+)
 def test_the_lines_of_a_fact_are_written(
-    log: Log, fact: journal.Fact, expected: tuple[tuple[str, str], ...]
+    log: Log, level: Level, shown: int, case: FactCase
 ) -> None:
-    log.started("debug").observe(fact)
-    assert log.told() == [*expected]
-
-
-@pytest.mark.parametrize(("fact", "expected"), FACTS, ids=IDS)
-def test_lines_below_the_level_are_left_out(
-    log: Log, fact: journal.Fact, expected: tuple[tuple[str, str], ...]
-) -> None:
-    log.started("warning").observe(fact)
-    assert log.told() == [line for line in expected if line[0] in ("warning", "error")]
+    log.started(level).observe(case.fact)
+    levels = ("debug", "info", "warning", "error")[shown:]
+    assert log.written() == [line for line in case.lines if line[0] in levels]
 
 
 def test_the_first_line_says_what_runs(log: Log) -> None:
@@ -110,14 +107,18 @@ def test_at_debug_the_repeats_are_lines_of_debug(log: Log) -> None:
     logs = log.started("debug")
     for _ in range(3):
         logs.observe(FAILED)
-    assert log.told() == [("warning", "queue.failed"), *[("debug", "queue.failed")] * 2]
+    assert log.written() == [("warning", "queue.failed"), *[("debug", "queue.failed")] * 2]
 
 
 def test_at_the_stop_what_was_repeated_is_told_before_the_last_line(log: Log) -> None:
     logs = log.started("info")
     for fact in (FAILED, FAILED, journal.Stopped(0)):
         logs.observe(fact)
-    assert [event for _, event in log.told()] == ["queue.failed", "repeats.ended", "router.stopped"]
+    assert [event for _, event in log.written()] == [
+        "queue.failed",
+        "repeats.ended",
+        "router.stopped",
+    ]
 
 
 def test_lines_of_modules_take_the_same_way(log: Log) -> None:
@@ -128,7 +129,10 @@ def test_lines_of_modules_take_the_same_way(log: Log) -> None:
     own.info("routes.available")
     own.info("routes.available")
 
-    assert [event for _, event in log.told()] == ["routes.unavailable", *["routes.available"] * 2]
+    assert [event for _, event in log.written()] == [
+        "routes.unavailable",
+        *["routes.available"] * 2,
+    ]
 
 
 def test_what_libraries_warn_of_takes_the_same_way(log: Log) -> None:
@@ -186,7 +190,7 @@ def _many(write: Callable[[], object]) -> None:
 def test_lines_of_threads_do_not_mix(log: Log) -> None:
     log.started("debug")
     _many(lambda: logging.getLogger("lambdo_router.x").debug("x.y a=%(a)s", {"a": "z" * 500}))
-    assert log.told() == [("debug", "x.y")] * 200
+    assert log.written() == [("debug", "x.y")] * 200
 
 
 def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from alert_rules import LABELS_OF, needs_promtool
 from building import entry, message, profile, route, table
-from metrics_facts import BATCH, FACTS, SENT
+from facts import BATCH, FACTS, SENT, FactCase
 from metrics_page import LABELS, PROCESS, page, series_of
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -71,13 +71,9 @@ def changes(*facts: journal.Fact) -> dict[str, float]:
 # Facts
 
 
-@pytest.mark.parametrize(("fact", "expected"), [pytest.param(f, e, id=i) for i, f, e in FACTS])
-def test_a_fact_is_counted(fact: journal.Fact, expected: dict[str, float]) -> None:
-    assert changes(fact) == expected
-
-
-def test_every_kind_of_fact_is_in_the_table_above() -> None:
-    assert {type(fact) for _, fact, _ in FACTS} == set(journal.FACTS)
+@pytest.mark.parametrize("case", FACTS, ids=lambda case: f"{case.lines[0]}")
+def test_a_fact_is_counted(case: FactCase) -> None:
+    assert changes(case.fact) == case.metrics
 
 
 def test_a_value_is_in_each_bucket_that_it_does_not_exceed() -> None:

@@ -54,10 +54,6 @@ class Gauges(Collector):
             case _:
                 pass
 
-    def describe(self) -> list[Metric]:
-        """Return nothing: there may be no router yet to take a snapshot of."""
-        return []
-
     def collect(self) -> Iterator[Metric]:
         """Yield all gauges that are not set as things happen."""
         if self._snapshot is not None:

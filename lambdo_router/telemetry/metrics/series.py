@@ -86,10 +86,6 @@ class Series(Collector):
                 if any(labels[at] and labels[at] not in known for at, known in watched):
                     del series[labels]
 
-    def describe(self) -> list[Metric]:
-        """Return nothing: no other collector has these names."""
-        return []
-
     def collect(self) -> Iterator[Metric]:
         """Yield every family as it is now."""
         for definition, numbers in self._numbers.items():
