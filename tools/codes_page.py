@@ -1,4 +1,4 @@
-"""docs/codes.md, made from the catalogue of diagnostic codes."""
+"""Write docs/codes.md from the catalogue of diagnostic codes."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from lambdo_router.config.codes import Explanation, catalogue
 
 
 def page() -> str:
-    """The catalogue as a page of Markdown."""
+    """Return the catalogue as a Markdown page."""
     return "\n".join(_page())
 
 
@@ -20,7 +20,7 @@ def _page() -> Iterator[str]:
         yield f"### `{explanation.code}`\n"
         yield f"*{' or '.join(explanation.severities)}*: {explanation.title}\n"
         yield f"{explanation.means}\n"
-        yield f"{explanation.mend}\n"
+        yield f"{explanation.fix}\n"
         yield from _examples(explanation)
 
 
@@ -32,20 +32,20 @@ def _examples(explanation: Explanation) -> Iterator[str]:
 
 
 _INTRODUCTION = """\
-<!-- Made from lambdo_router/config/codes.yaml by tools/codes_page.py -->
+<!-- Generated from lambdo_router/config/codes.yaml by tools/codes_page.py -->
 
-# Codes of diagnostics
+# Diagnostic codes
 
-Everything that lambdo-router has to say about a file ends with a code in brackets. Codes are
+Every diagnostic that lambdo-router reports about a file ends with a code in brackets. Codes are
 stable: scripts and comments may rely on them. `lambdo-router validate --explain-code CODE` prints
-what this page says about one.
+the entry for one code.
 
-A warning that is meant to be can be ignored: `# lambdo: ignore=CODE` (or `CODE,CODE`, and a reason
-may follow) at the end of the line that it points at, or alone on a line before it. An error cannot.
-[`unused-ignore`](#unused-ignore) tells which of these comments have nothing to ignore any more, and
-`validate --strict` makes errors of the warnings that are left.
+To ignore an intended warning, write `# lambdo: ignore=CODE` (or `CODE,CODE`; a reason may follow)
+at the end of the line it points at, or alone on the line before. Errors cannot be ignored.
+[`unused-ignore`](#unused-ignore) reports comments that no longer ignore anything, and
+`validate --strict` treats the remaining warnings as errors.
 
-The examples are parts of a file: what is not shown is as it should be.
+The examples are fragments of a file; assume that the rest is correct.
 """
 
 

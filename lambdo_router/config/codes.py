@@ -1,10 +1,9 @@
 """
-What each code of a diagnostic means: the catalogue behind `validate --explain-code`.
+The catalogue of diagnostic codes, as `validate --explain-code` prints it.
 
-The texts lie in codes.yaml beside this file, in sections; every code has a title, its severities,
-what it means and why that matters, how to mend it, and mostly two examples. Examples are parts of a
-routes file (or of a schema or a test file, if `example` says so), and tests hold them to what they
-claim. `make pages` writes the catalogue as a page, docs/codes.md.
+The texts are in codes.yaml beside this file, grouped into sections. Every code has a title, its
+severities, its meaning, a fix, and usually two examples: fragments of a routes file, or of a schema
+or test file if `example` says so. Tests check the examples, and `make pages` writes docs/codes.md.
 """
 
 import difflib
@@ -19,31 +18,31 @@ from lambdo_router.config.diagnostics import Severity
 from lambdo_router.config.read.yaml_loader import read_document
 
 ExampleOf = Literal["routes", "schema", "test"]
-ONLINE = "What AWS and Fly say"
-"""The section of what only `validate --online` and the start of `run` look at."""
+ONLINE = "Checks with AWS and Fly"
+"""The section of codes that only `validate --online` and the startup of `run` report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One code. `bad` and `good` are examples; empty where an example would show nothing."""
+    """One code. `bad` and `good` are examples, empty if an example would not help."""
 
     code: str
     section: str
     title: str
     severities: tuple[Severity, ...]
-    """What a diagnostic with this code can be."""
+    """The severities a diagnostic with this code can have."""
     means: str
-    """Markdown, several paragraphs, each in one line."""
-    mend: str
-    """Markdown, as `means`."""
+    """Markdown, one line per paragraph."""
+    fix: str
+    """Markdown, like `means`."""
     bad: str
     good: str
     example: ExampleOf
-    """What kind of file the examples are from."""
+    """The kind of file that the examples are from."""
 
     @property
     def language(self) -> str:
-        """Of the examples."""
+        """The language of the examples."""
         return "json" if self.example == "schema" else "yaml"
 
     @property
@@ -54,7 +53,7 @@ class Explanation:
 
 @cache
 def catalogue() -> Mapping[str, Explanation]:
-    """Every code that there is, in the order of the page."""
+    """Return all codes, in the order of the page."""
     text = resources.files("lambdo_router.config").joinpath("codes.yaml").read_text("utf-8")
     sections = cast("dict[str, dict[str, Any]]", read_document(text, "codes.yaml").value)
     return {
@@ -65,14 +64,14 @@ def catalogue() -> Mapping[str, Explanation]:
 
 
 def likely(code: str) -> str:
-    """What to say after a code that is none."""
+    """Return a hint for a code that does not exist."""
     near = difflib.get_close_matches(code.lower(), catalogue(), n=1)
     if near:
         return f"did you mean `{near[0]}`?"
-    return "a code is what stands in brackets at the end of a message, such as unused-queue"
+    return "codes appear in brackets at the end of a message, for example unused-queue"
 
 
-_REQUIRED = {"title", "severity", "means", "mend"}
+_REQUIRED = {"title", "severity", "means", "fix"}
 _OPTIONAL = {"bad", "good", "example"}
 
 
@@ -87,7 +86,7 @@ def _explanation(section: str, code: str, entry: Mapping[str, str]) -> Explanati
         title=entry["title"],
         severities=cast("tuple[Severity, ...]", severities),
         means=entry["means"].strip().replace("\n", "\n\n"),
-        mend=entry["mend"].strip().replace("\n", "\n\n"),
+        fix=entry["fix"].strip().replace("\n", "\n\n"),
         bad=entry.get("bad", ""),
         good=entry.get("good", ""),
         example=cast("ExampleOf", entry.get("example", "routes")),
@@ -98,11 +97,11 @@ _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 def explained(explanation: Explanation) -> str:
-    """The explanation for a terminal, without a line break at its end."""
+    """Return the explanation as text for a terminal, without a final line break."""
     blocks = [
         f"{explanation.code} ({' or '.join(explanation.severities)})",
         explanation.summary,
-        *(_wrapped(text) for text in (explanation.means, explanation.mend)),
+        *(_wrapped(text) for text in (explanation.means, explanation.fix)),
     ]
     for word, text in (("Wrong:", explanation.bad), ("Right:", explanation.good)):
         if text:

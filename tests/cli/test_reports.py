@@ -277,7 +277,7 @@ def test_sarif_names_rules_places_and_related_places() -> None:
 
     assert (log["version"], driver["semanticVersion"]) == ("2.1.0", __version__)
     assert [rule["id"] for rule in driver["rules"]] == ["unknown-key", "unreachable-route"]
-    assert driver["rules"][0]["shortDescription"] == {"text": "A key that nothing reads."}
+    assert driver["rules"][0]["shortDescription"] == {"text": "A key is unknown."}
     assert driver["rules"][1]["defaultConfiguration"] == {"level": "warning"}
     assert run["invocations"] == [{"executionSuccessful": True, "exitCode": 1}]
     assert run["columnKind"] == "unicodeCodePoints"

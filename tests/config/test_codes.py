@@ -182,8 +182,8 @@ def test_every_code_has_examples_unless_they_would_show_nothing() -> None:
 
 @pytest.mark.parametrize("code", catalogue().values(), ids=lambda one: str(one.code))
 def test_an_explanation_reads_well(code: Explanation) -> None:
-    assert re.fullmatch("[a-z`].*[^.]", code.title)
-    for text in (code.means, code.mend):
+    assert re.fullmatch("([a-z`]|AWS |Fly |SQS |Machines ).*[^.]", code.title)
+    for text in (code.means, code.fix):
         assert re.fullmatch(r"(?s)[A-Z`].*[.`]", text)
         assert "  " not in text
     for text in (code.bad, code.good):
@@ -202,12 +202,12 @@ def test_an_explanation_fits_a_terminal() -> None:
     assert text == (
         "nowhere-to-reject (error)\n"
         "\n"
-        "Messages are to be rejected, and there is no place for them.\n"
+        "Messages are to be rejected, but the queue has no `reject_to`.\n"
         "\n"
-        "`reject` moves a message to the queue that `reject_to` names, and the queue has no such\n"
-        "key. Without it a message can only be left on its queue, or dropped.\n"
+        "`reject` moves a message to the queue named by `reject_to`, which is missing here.\n"
+        "Without it a message can only be left on its queue or dropped.\n"
         "\n"
-        "Name the queue for rejected messages, or write `leave` or `drop`.\n"
+        "Name the queue for rejected messages in `reject_to`, or write `leave` or `drop`.\n"
         "\n"
         "Wrong:\n"
         "\n"
@@ -229,7 +229,7 @@ def test_an_explanation_fits_a_terminal() -> None:
         pytest.param("UNUSED-QUEUE", "did you mean `unused-queue`?", id="upper-case"),
         pytest.param(
             "x",
-            "a code is what stands in brackets at the end of a message, such as unused-queue",
+            "codes appear in brackets at the end of a message, for example unused-queue",
             id="nothing-like-it",
         ),
     ],

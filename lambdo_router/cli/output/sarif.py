@@ -45,7 +45,7 @@ def _rule(code: str) -> dict[str, object]:
     known = catalogue().get(code)
     if known is None:
         return {"id": code}
-    text = f"{known.means}\n\n{known.mend}"
+    text = f"{known.means}\n\n{known.fix}"
     return {
         "id": code,
         "shortDescription": {"text": known.summary},
