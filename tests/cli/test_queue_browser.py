@@ -122,28 +122,6 @@ class _Silent(MemoryQueue):
         return {}
 
 
-async def test_after_the_stop_nothing_is_received() -> None:
-    queue, stop = queue_of(["a"] * 11), never()
-
-    async with browse(queue, stop) as browser:
-        await browser.receive()
-        stop.set()
-        assert await browser.receive() == []
-        assert not browser.ended
-
-    assert queue.receives == 1
-
-
-async def test_no_more_is_held_than_sqs_gives_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_browser, "MOST_HELD", 10)
-    queue = queue_of(["a"] * 11)
-
-    async with browse(queue, never()) as browser:
-        assert len(await browser.receive()) == 10
-        assert await browser.receive() == []
-        assert (browser.full, browser.ended) == (True, False)
-
-
 async def test_a_message_that_comes_again_is_seen_once_and_deleted_by_its_new_receipt() -> None:
     queue = queue_of(["a"])
 

@@ -3,9 +3,9 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from memory_queue import MemoryQueue
@@ -19,6 +19,7 @@ from lambdo_router.core.rejection import NoTarget, Rejected, Sources, read_rejec
 from lambdo_router.core.settlement import REJECTION_ATTRIBUTE, Rejection
 from lambdo_router.core.throttle import TokenBucket
 
+T = TypeVar("T")
 Content = tuple[str, tuple[tuple[str, Attribute], ...]]
 
 
@@ -309,28 +310,21 @@ class Cutting(Place):
     """Whether the call has its effect first."""
 
     async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
-        self._count(before=True)
-        await asyncio.sleep(0)
-        found = await super().receive(limit, visibility)
-        self._count(before=False)
-        await asyncio.sleep(0)
-        return found
+        return await self._counted(lambda: super(Cutting, self).receive(limit, visibility))
 
     async def delete(self, receipts: Sequence[str]) -> Mapping[str, str]:
-        self._count(before=True)
-        await asyncio.sleep(0)
-        refused = await super().delete(receipts)
-        self._count(before=False)
-        await asyncio.sleep(0)
-        return refused
+        return await self._counted(lambda: super(Cutting, self).delete(receipts))
 
     async def send(self, body: str, attributes: Mapping[str, Attribute], **more: Any) -> str:
+        return await self._counted(lambda: super(Cutting, self).send(body, attributes, **more))
+
+    async def _counted(self, call: Callable[[], Awaitable[T]]) -> T:
         self._count(before=True)
         await asyncio.sleep(0)
-        sent = await super().send(body, attributes, **more)
+        answer = await call()
         self._count(before=False)
         await asyncio.sleep(0)
-        return sent
+        return answer
 
     def _count(self, *, before: bool) -> None:
         if before is self.after:
