@@ -15,7 +15,7 @@ from lambdo_router.cli.rejected.queue_browser import QueueBrowser, browse
 from lambdo_router.cli.rejected.replay import PlannedSend, Replay, ReplayTally
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Attribute, Message
-from lambdo_router.core.rejection import NoTarget, Rejected, Sources, read_rejected
+from lambdo_router.core.rejection import NoTarget, Sources, read_rejected
 from lambdo_router.core.settlement import REJECTION_ATTRIBUTE, Rejection
 from lambdo_router.core.throttle import TokenBucket
 
@@ -55,24 +55,23 @@ class Scene:
             }
             self.aside.put(body, attributes, group=group)
 
-    async def target(self, rejected: Rejected) -> Place | NoTarget:
-        return NoTarget("nowhere") if rejected.reason == "too_large" else self.source
+    async def select(self, message: Message) -> PlannedSend | NoTarget | None:
+        """Select what has not the reason schema_invalid."""
+        rejected = read_rejected(message, Sources())
+        if rejected.reason == "schema_invalid":
+            return None
+        nowhere = rejected.reason == "too_large"
+        return NoTarget("nowhere") if nowhere else PlannedSend(rejected, self.source)
 
     async def replay(self, **options: Any) -> ReplayTally:
-        """Replay what has not the reason schema_invalid."""
-
-        def wanted(message: Message) -> Rejected | None:
-            rejected = read_rejected(message, Sources())
-            return None if rejected.reason == "schema_invalid" else rejected
-
         async def agree(plan: Sequence[PlannedSend]) -> bool:
             self.asked.append([planned.rejected.message.body for planned in plan])
             return self.agreed
 
         started = asyncio.get_running_loop().time()
-        options.setdefault("target", self.target)
+        options.setdefault("select", self.select)
         async with browse(self.aside, self.stop) as self.browser:
-            going = Replay(self.browser, wanted, started=started, tally=self.tally, **options)
+            going = Replay(self.browser, started=started, tally=self.tally, **options)
             await going.run(agree)
         return self.tally
 
@@ -128,7 +127,7 @@ async def test_messages_are_held_while_somebody_thinks_about_it() -> None:
         return True
 
     async with browse(scene.aside, scene.stop) as browser:
-        going = Replay(browser, lambda m: read_rejected(m, Sources()), scene.target, 0.0)
+        going = Replay(browser, scene.select, 0.0)
         await going.run(agree)
 
     assert going.tally == ReplayTally(replayed=Counter(orders=2))
@@ -230,15 +229,15 @@ async def test_what_is_rejected_again_does_not_go_round_for_ever(
     scene = Scene()
     scene.reject(*"abcdefghijklmno")
 
-    async def again(_: Rejected) -> Place:
+    async def slowly(message: Message) -> PlannedSend | NoTarget | None:
         await asyncio.sleep(0.1)
-        return scene.source
+        return await scene.select(message)
 
     def progress(_done: int, _planned: int) -> None:
         scene.reject("again")
 
     await asyncio.sleep(1)
-    tally = await scene.replay(target=again, progress=progress, rate=rate(1.0))
+    tally = await scene.replay(select=slowly, progress=progress, rate=rate(1.0))
 
     assert tally == ReplayTally(replayed=Counter(orders=15), arrived=15)
     assert bodies(await contents(scene.aside)) == ["again"] * 15
@@ -407,7 +406,7 @@ async def test_a_stop_while_somebody_is_asked_declines_nothing() -> None:
         return False
 
     async with browse(scene.aside, scene.stop) as browser:
-        going = Replay(browser, lambda m: read_rejected(m, Sources()), scene.target, 0.0)
+        going = Replay(browser, scene.select, 0.0)
         await going.run(agree)
 
     assert going.tally == ReplayTally(stopped="interrupted")
@@ -545,9 +544,7 @@ async def test_a_rehearsal_says_everything_and_sends_nothing(
     said: list[str] = []
 
     async with browse(scene.aside, scene.stop) as browser:
-        going = Replay(
-            *(browser, lambda m: read_rejected(m, Sources()), scene.target, 0.0), most=most
-        )
+        going = Replay(browser, scene.select, 0.0, most)
         await going.rehearse(lambda planned: said.append(planned.rejected.message.body))
 
     assert said == told

@@ -105,9 +105,8 @@ class Replay:
     """The rounds of one replay."""
 
     browser: QueueBrowser
-    wanted: Callable[[Message], Rejected | None]
-    """Returns the message with what is known about it; None if it is not selected."""
-    target: Callable[[Rejected], Awaitable[Target | NoTarget]]
+    select: Callable[[Message], Awaitable[PlannedSend | NoTarget | None]]
+    """Returns where to send a message; None if it was not asked for."""
     started: float
     """Unix seconds: messages that arrive later are left alone."""
     most: int | None = None
@@ -180,37 +179,31 @@ class Replay:
             tally.stopped = "not all messages of the queue were read"
 
     async def _consider(self, message: Message, since: float | None) -> PlannedSend | None:
-        rejected = self.wanted(message)
-        if rejected is None:
+        selected = await self.select(message)
+        if selected is None:
             self.tally.others += 1
-            return None
-        if since is not None and message.sent_at is not None and message.sent_at > since:
+        elif since is not None and message.sent_at is not None and message.sent_at > since:
             self.tally.arrived += 1
-            return None
-        target = await self.target(rejected)
-        if isinstance(target, NoTarget):
-            self.tally.skipped[target.why] += 1
-            return None
-        return PlannedSend(rejected, target)
+        elif isinstance(selected, NoTarget):
+            self.tally.skipped[selected.why] += 1
+        else:
+            return selected
+        return None
 
     async def _send_all(self, plan: Sequence[PlannedSend]) -> None:
         for planned in plan:
-            if await set_within(self.browser.stop, self._reserve()):
+            if self.rate is not None:
+                now = asyncio.get_running_loop().time()
+                wait = self.rate.wait(now)
+                self.rate.take(now + wait)
+                await set_within(self.browser.stop, wait)
+            if self.browser.stop.is_set():
                 return
             await self._replay(planned)
             self._done += 1
             self.progress(self._done, self._planned)
             if self.tally.stopped:
                 return
-
-    def _reserve(self) -> float:
-        """Take the next turn; return the seconds until then."""
-        if self.rate is None:
-            return 0.0
-        now = asyncio.get_running_loop().time()
-        wait = self.rate.wait(now)
-        self.rate.take(now + wait)
-        return wait
 
     async def _replay(self, planned: PlannedSend) -> None:
         """Send one message and delete it."""
@@ -278,19 +271,25 @@ class Replay:
 
 
 @dataclass(slots=True)
-class ReplayTargets:
-    """The queues that messages go back to, each opened when the first message needs it."""
+class ReplaySelection:
+    """Which messages to send where. Each queue is opened when the first message needs it."""
 
     session: Session
+    filters: Filters
+    started: float
     to: SqsQueue | None
     """The queue of `--to`, for all messages."""
     _opened: dict[Queue, SqsQueue | NoTarget] = field(default_factory=dict)
 
-    async def target(self, rejected: Rejected) -> SqsQueue | NoTarget:
-        """Return the queue that this message goes back to."""
-        if self.to is not None:
-            return self.to
-        queue = target_of(rejected, self.session.known.sources)
+    async def select(self, message: Message) -> PlannedSend | NoTarget | None:
+        """Return where to send a message; None if the filters do not select it."""
+        rejected = read_rejected(message, self.session.known.sources)
+        if not self.filters.select(rejected, self.started):
+            return None
+        target = self.to or await self._target(target_of(rejected, self.session.known.sources))
+        return target if isinstance(target, NoTarget) else PlannedSend(rejected, target)
+
+    async def _target(self, queue: Queue | NoTarget) -> SqsQueue | NoTarget:
         if isinstance(queue, NoTarget):
             return queue
         if queue not in self._opened:
@@ -325,14 +324,9 @@ async def replay(
     rate = None if request.rate is None else TokenBucket(request.rate, 1, transit=0.0)
     async with open_session(known, request.to_browse) as session:
         to = None if request.to is None else await session.open_target(request.to)
-        targets = ReplayTargets(session, to)
-        started = clock()
-
-        def wanted(message: Message) -> Rejected | None:
-            rejected = read_rejected(message, known.sources)
-            return rejected if request.filters.select(rejected, started) else None
-
-        going = Replay(session.browser, wanted, targets.target, started, request.limit, rate)
+        selection = ReplaySelection(session, request.filters, clock(), to)
+        limit, started = request.limit, selection.started
+        going = Replay(session.browser, selection.select, started, limit, rate)
         tally = going.tally
         try:
             if request.dry_run:
