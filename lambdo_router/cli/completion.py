@@ -1,8 +1,8 @@
 """
-`completion`: what a shell needs to complete the command line, and the names that it is offered.
+`completion`: shell completion, and the completion of names in the routes file.
 
-A shell asks at every press of the tab key. So nothing heavy is imported for an answer, the routes
-file is only read as YAML and only while it is small, and a file that cannot be read offers nothing.
+A shell asks at every press of the tab key. So an answer imports nothing heavy, the routes file is
+only parsed as YAML and only if it is small, and a file that cannot be read offers no names.
 """
 
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-if TYPE_CHECKING:  # imported where it is used: a shell does not wait for what it does not need
+if TYPE_CHECKING:  # imported where it is used, to keep completion fast
     from lambdo_router.config.read.document import Document
 
 _PROGRAM = "lambdo-router"
 _VARIABLE = "_LAMBDO_ROUTER_COMPLETE"
-"""Where click looks for what a shell asks; it makes the name from the program's."""
+"""The variable in which click expects the shell's question."""
 _MOST_READ = 256 * 1024
-"""Bytes of YAML, in all files together, that are read in a time that nobody notices."""
+"""Bytes of YAML in all files together that parse without a noticeable delay."""
 _INSTALLED_BY = {
     "bash": "echo 'eval \"$(lambdo-router completion bash)\"' >> ~/.bashrc",
     "zsh": "echo 'eval \"$(lambdo-router completion zsh)\"' >> ~/.zshrc   # after compinit",
@@ -31,14 +31,14 @@ _INSTALLED_BY = {
 @click.argument("shell", type=click.Choice(list(_INSTALLED_BY)))
 def command(shell: str) -> None:
     """
-    Print what makes SHELL complete commands, options, files, and names of the routes file.
+    Print a script that makes SHELL complete commands, options, files and names of the routes file.
 
     \b
       echo 'eval "$(lambdo-router completion bash)"' >> ~/.bashrc
       echo 'eval "$(lambdo-router completion zsh)"' >> ~/.zshrc
       lambdo-router completion fish > ~/.config/fish/completions/lambdo-router.fish
 
-    Open a new shell afterwards. In zsh the line belongs below the one that calls compinit.
+    Open a new shell afterwards. In zsh, put the line below the one that calls compinit.
 
     Exit codes: 0 printed, 2 wrong usage.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
@@ -46,9 +46,9 @@ def command(shell: str) -> None:
 
     of_shell = get_completion_class(shell)
     if of_shell is None:
-        raise click.UsageError(f"this version of click knows no completion for {shell}")
+        raise click.UsageError(f"this version of click has no completion for {shell}")
     click.echo(of_shell(cli, {}, _PROGRAM, _VARIABLE).source().rstrip("\n"))
-    click.echo(f"\n# To have it in every new shell: {_INSTALLED_BY[shell]}")
+    click.echo(f"\n# To enable it in every new shell: {_INSTALLED_BY[shell]}")
 
 
 def queue_names(
@@ -56,7 +56,7 @@ def queue_names(
     param: click.Parameter,  # noqa: ARG001 - click's signature
     incomplete: str,
 ) -> list[CompletionItem]:
-    """The queues of the routes file that the command line names, for click."""
+    """Complete the queues of the routes file on the command line, for click."""
     return _offered(ctx, "queues", incomplete)
 
 
@@ -65,7 +65,7 @@ def route_names(
     param: click.Parameter,  # noqa: ARG001 - click's signature
     incomplete: str,
 ) -> list[CompletionItem]:
-    """The routes of the routes file that the command line names, for click."""
+    """Complete the routes of the routes file on the command line, for click."""
     return _offered(ctx, "routes", incomplete)
 
 
@@ -76,15 +76,15 @@ def _offered(ctx: click.Context, part: str, incomplete: str) -> list[CompletionI
 
 
 def _routes_file(ctx: click.Context) -> Path:
-    """The routes file of a command line, which ends before the value that is asked for."""
-    # With an option that has no value yet, click gives up and leaves the words as they are.
+    """Return the routes file of a command line that ends before the value to complete."""
+    # click stops parsing at an option without a value, and leaves the words in `args`.
     words = [Path(word) for word in ctx.args if word.endswith((".yaml", ".yml"))]
     files = [path for path in words if path.is_file()]
     return files[0] if files else Path(ctx.params.get("routes") or "routes.yaml")
 
 
 def _names(document: "Document", part: str) -> Iterator[str]:
-    """What is defined in this part of one file; a line break in a name would become two."""
+    """Yield the names in this part of one file, but those a shell would split."""
     value = document.value
     entries = value.get(part) if isinstance(value, dict) else None
     if isinstance(entries, list):
@@ -95,7 +95,7 @@ def _names(document: "Document", part: str) -> Iterator[str]:
 
 
 def _documents(path: Path) -> "Iterator[Document]":
-    """The routes file and the files that it includes, as far as they are YAML and small."""
+    """Yield the routes file and the files it includes, while they are valid YAML and small."""
     from lambdo_router.config.read.yaml_loader import parse_document
 
     waiting, room = [path], _MOST_READ

@@ -1,9 +1,9 @@
 """
-Asks AWS and Fly what a routes file depends on: for `validate --online`, and at the start of `run`.
+Checks with AWS and Fly what routes depend on, for `validate --online` and at the start of `run`.
 
-The questions go out side by side and change nothing. `validate` waits for every answer. `run` has
-asked for queues and apps already, and waits a few seconds at most: what comes later, or not at
-all, is no reason not to start.
+The requests are concurrent and change nothing. `validate` waits for every answer. `run` has checked
+its queues and apps already, and waits only a few seconds: a missing answer is no reason not to
+start.
 """
 
 import asyncio
@@ -28,20 +28,20 @@ from lambdo_router.service.running import fly_machines
 from lambdo_router.service.settings import Settings
 
 CHECKED: Final = ("queues", "apps", "regions")
-NOT_CHECKED: Final = "not checked: images and sizes, which Fly takes or refuses in a create only"
+NOT_CHECKED: Final = "not checked: images and sizes, which Fly validates only in a create request"
 _AT_START: Final = 4.0
-"""Seconds that the start of `run` may wait."""
-_SAID_ALREADY: Final = frozenset({"queue-not-inspected", "fly-not-checked"})
-"""What `run` has said in its own words by then."""
+"""Seconds that the start of `run` may take longer."""
+_REPORTED: Final = frozenset({"queue-not-inspected", "fly-not-checked"})
+"""Problems that `run` reports itself before."""
 
 log = structlog.get_logger()
 
 
 def examined_online(files: Sequence[Examined], settings: Settings) -> list[Examined]:
     """
-    The files with what AWS and Fly say of them, each that has no errors of its own.
+    Add the problems that AWS and Fly report for each file without errors of its own.
 
-    Raises SettingsError for a token or an address that cannot be right.
+    Raises SettingsError for an invalid token or address.
     """
     return asyncio.run(_examined_online(files, settings))
 
@@ -76,10 +76,9 @@ async def _with_answers(examined: Examined, sqs: SqsConnector, fly: FlyMachines 
 
 async def warn_online(loaded: LoadedRoutes, sqs: SqsConnector, fly: FlyMachines) -> None:
     """
-    Print what AWS and Fly say against the routes, as warnings.
+    Print the problems that AWS and Fly report for the routes, as warnings. Never fails.
 
-    For a router that has asked for its queues and apps, and has said what refuses or does not
-    answer. Never fails.
+    The router has already checked queues and apps, and reported those that do not answer.
     """
     asked = questions(loaded.table)
     try:
@@ -90,10 +89,10 @@ async def warn_online(loaded: LoadedRoutes, sqs: SqsConnector, fly: FlyMachines)
         log.info("checks.given_up", seconds=_AT_START)
         return
     except Exception:
-        log.exception("checks.crashed")  # a defect in here is no reason not to route messages
+        log.exception("checks.crashed")  # a bug here is no reason not to route messages
         return
-    worth_saying = [one for one in found if one.code not in _SAID_ALREADY]
-    warnings = [replace(one, severity="warning") for one in worth_saying]
+    new = [one for one in found if one.code not in _REPORTED]
+    warnings = [replace(one, severity="warning") for one in new]
     print_diagnostics(warnings, loaded.sources)
 
 
@@ -121,7 +120,7 @@ async def _facts(fly: FlyMachines) -> FlyFacts | None:
     try:
         return await fly.inspect()
     except LaunchError:
-        return None  # what does not answer is told with the apps
+        return None  # the check of the apps reports it
 
 
 async def _apps(
@@ -139,7 +138,7 @@ async def _apps(
 
 
 async def _missing(asked: Questions, fly: FlyMachines) -> frozenset[str]:
-    """The apps of images that do not exist; of one that the token is not for nobody can tell."""
+    """Return the missing apps of images; an app that the token cannot read counts as existing."""
 
     async def is_missing(app: str) -> bool:
         try:

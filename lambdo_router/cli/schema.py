@@ -6,13 +6,13 @@ _ROUTES, _TESTS = "routes.schema.json", "tests.schema.json"
 
 
 @click.command()
-@click.option("--tests", is_flag=True, help="The schema of files with tests, *.test.yaml.")
+@click.option("--tests", is_flag=True, help="Print the schema of test files, *.test.yaml.")
 def command(*, tests: bool) -> None:
     """
-    Print the JSON Schema of routes files: the one that `validate` checks with.
+    Print the JSON Schema of routes files, the one that `validate` uses.
 
-    An editor that knows YAML completes keys and explains them, if the first line of the file says
-    where the schema is, seen from that file:
+    An editor with YAML support completes and explains keys, if the first line of the file names the
+    schema, relative to that file:
 
     \b
       # yaml-language-server: $schema=schemas/routes.schema.json

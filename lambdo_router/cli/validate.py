@@ -1,4 +1,4 @@
-"""`validate`: everything about routes files that can be known; without a network, unless asked."""
+"""`validate`: checks routes files, without a network unless asked."""
 
 import os
 import sys
@@ -21,19 +21,19 @@ _DEFAULT = Path("routes.yaml")
 _STDIN = "-"
 _NAME_OF_STDIN = Path("<stdin>")
 _HOLD_TESTS = (".test.yaml", ".test.yml")
-"""Files that globs pass over."""
+"""Endings of test files, which globs skip."""
 _FORMATS = ("text", "json", "github", "sarif", "junit")
 
 
 def _codes(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-    """What a shell can complete `--explain-code` to."""
+    """Complete `--explain-code`."""
     from lambdo_router.config.codes import catalogue
 
     return [code for code in catalogue() if code.startswith(incomplete)]
 
 
 def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
-    """What `--explain-code` does."""
+    """Run `--explain-code`."""
     if code is None:
         return
     from lambdo_router.config.codes import catalogue, explained, likely
@@ -47,16 +47,16 @@ def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
 
 @click.command()
 @click.argument("files", nargs=-1)
-@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.option(
     "--require-env",
     is_flag=True,
-    help="Take a variable that is not set for an error, as `run` does, and not for a warning.",
+    help="Treat an unset variable as an error, as `run` does, not as a warning.",
 )
 @click.option(
     "--online",
     is_flag=True,
-    help="Ask AWS and Fly too: queues and what they are set to, rights, apps, regions, the clock.",
+    help="Also check with AWS and Fly: queues, their settings, permissions, apps, regions, time.",
 )
 @click.option(
     "--format",
@@ -64,10 +64,10 @@ def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
     type=click.Choice(_FORMATS),
     default="text",
     show_default=True,
-    help="How to tell: for people, as JSON, as annotations of GitHub Actions, as SARIF 2.1.0 for "
-    "code scanning, or as a JUnit report.",
+    help="Output format: text for people, JSON, GitHub Actions annotations, SARIF 2.1.0 for code "
+    "scanning, or JUnit XML.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing of a file that is fine.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing for valid files.")
 @click.option(
     "--explain-code",
     metavar="CODE",
@@ -75,7 +75,7 @@ def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
     shell_complete=_codes,
     is_eager=True,
     expose_value=False,
-    help="Say what a code, as in [unused-queue], means and how to mend it; and do nothing else.",
+    help="Explain a code, as in [unused-queue], and how to fix it; check nothing.",
 )
 def command(
     files: tuple[str, ...],
@@ -87,19 +87,19 @@ def command(
     quiet: bool,
 ) -> None:
     """
-    Check routes files: routes.yaml, or the FILES that are named.
+    Check routes files: routes.yaml, or FILES.
 
-    FILES may be globs in quotes, with ** for any folders; - is standard input. What another of the
-    files includes is checked as a part of that, and a file that is named twice is checked once.
+    FILES may be quoted globs, with ** for any folders; - is standard input. A file that another one
+    includes is checked as a part of it, and a file that is named twice is checked once.
 
-    Every problem of a file is printed as file:line:column: message [code], with the line it is
-    in. Needs no network, no credentials and no variables: a variable that is not set is a
-    warning, and what it stands for is not checked. At the end it says how each file was checked.
+    Every problem is printed as file:line:column: message [code], with its source line. This needs
+    no network, no credentials and no variables: an unset variable is a warning, and its value is
+    not checked. At the end it lists the checks that were made.
 
-    With --online a file that has no errors is held against AWS and Fly as well, with the
-    credentials and variables that `run` takes. Nothing is sent, received, created or changed.
+    With --online, files without errors are also checked against AWS and Fly, with the credentials
+    and variables that `run` uses. Nothing is sent, received, created or changed.
 
-    A comment `# lambdo: ignore=CODE` on the line, or alone on the line before, takes warnings away.
+    A comment `# lambdo: ignore=CODE` on the line, or alone on the line before, suppresses warnings.
 
     \b
       lambdo-router validate
@@ -111,9 +111,9 @@ def command(
     Exit codes:
       0  no errors; there may be warnings
       1  errors were found
-      2  wrong usage, no file to check, or a file that is named does not exist
-      3  a file cannot be read: it is a folder, or its rights do not allow it
-    The highest that fits any of the files.
+      2  wrong usage, no file to check, or a named file does not exist
+      3  a file cannot be read: it is a folder, or permissions forbid it
+    The highest of all files counts.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     report = _report(_named(files), strict=strict, require_env=require_env, online=online)
     if form == "text":
@@ -124,7 +124,7 @@ def command(
 
 
 def _named(files: Sequence[str]) -> list[Path]:
-    """The files that are meant, each once, in the order named; those of a glob by name."""
+    """Return the named files, each once, in the order named; those of a glob by name."""
     if not files and not _DEFAULT.exists():
         raise click.UsageError(
             f"there is no {_DEFAULT} here; name the files to check, like "
@@ -154,12 +154,12 @@ def _meant(file: str) -> Iterable[Path]:
 def _report(files: Sequence[Path], *, strict: bool, require_env: bool, online: bool) -> Report:
     examined = {path: _examined(path, require_env=require_env) for path in files}
     if online:
-        examined = _asked(examined)
+        examined = _checked_online(examined)
     sources: dict[str, Sequence[str]] = {}
     for one in examined.values():
         sources |= one.sources
     found = [
-        FileReport(str(path), (), f"checked as a part of {root}")
+        FileReport(str(path), (), f"checked as part of {root}")
         if (root := _included_by(path, examined)) is not None
         else _file_report(path, one, strict=strict, online=online)
         for path, one in examined.items()
@@ -167,8 +167,8 @@ def _report(files: Sequence[Path], *, strict: bool, require_env: bool, online: b
     return Report(tuple(found), sources)
 
 
-def _asked(examined: Mapping[Path, Examined]) -> dict[Path, Examined]:
-    """The same with what AWS and Fly say; not of a part, which is asked about with its whole."""
+def _checked_online(examined: Mapping[Path, Examined]) -> dict[Path, Examined]:
+    """Add the problems that AWS and Fly report; an included file is checked with its root."""
     from lambdo_router.cli.online import examined_online
     from lambdo_router.service.settings import read_settings
 
@@ -188,7 +188,7 @@ def _examined(path: Path, *, require_env: bool) -> Examined:
 
 
 def _included_by(path: Path, examined: Mapping[Path, Examined]) -> Path | None:
-    """The file of which this one is a part; None if it stands for itself."""
+    """Return the file that includes this one, or None."""
     for root, one in examined.items():
         if root != path and _has_read(one, path) and not _has_read(examined[path], root):
             return root
@@ -211,17 +211,17 @@ def _file_report(path: Path, examined: Examined, *, strict: bool, online: bool) 
         code = _FOUND if report.errors else _FINE
     summary = _summary(report, examined)
     if online:
-        summary += _not_asked(examined)
+        summary += _unchecked(examined)
     return replace(report, summary=summary, exit_code=code)
 
 
-def _not_asked(examined: Examined) -> str:
-    """What the summary says of the questions that were not asked."""
+def _unchecked(examined: Examined) -> str:
+    """Return what the summary says about checks that were not made."""
     from lambdo_router.cli.online import CHECKED, NOT_CHECKED
 
     if CHECKED[0] in examined.checked:
         return f"; {NOT_CHECKED}"
-    return "; AWS and Fly were not asked, for the file has errors"
+    return "; not checked with AWS and Fly, because the file has errors"
 
 
 def _summary(report: FileReport, examined: Examined) -> str:
@@ -242,30 +242,24 @@ def _summary(report: FileReport, examined: Examined) -> str:
 
 
 def _print(report: Report, *, quiet: bool) -> None:
-    """Each file's diagnostics, and a line about it; what two files share is told once."""
-    told: set[Diagnostic] = set()
+    """Print each file's diagnostics, those of shared files once, and a summary line."""
+    printed: set[Diagnostic] = set()
     for file in report.files:
-        print_diagnostics((one for one in file.diagnostics if one not in told), report.sources)
-        told.update(file.diagnostics)
+        print_diagnostics((one for one in file.diagnostics if one not in printed), report.sources)
+        printed.update(file.diagnostics)
         if file.diagnostics or not quiet:
             print_result(f"{escape(file.file)}: {file.summary}")
 
 
 def _rendered(form: str, report: Report) -> str:
+    # Imported here, since only one of them is needed.
     match form:
         case "json":
-            from lambdo_router.cli.output.json import json_text
-
-            return json_text(report)
+            from lambdo_router.cli.output.json import json_text as text
         case "github":
-            from lambdo_router.cli.output.github import github_text
-
-            return github_text(report)
+            from lambdo_router.cli.output.github import github_text as text
         case "sarif":
-            from lambdo_router.cli.output.sarif import sarif_text
-
-            return sarif_text(report)
+            from lambdo_router.cli.output.sarif import sarif_text as text
         case _:
-            from lambdo_router.cli.output.junit import junit_of_files
-
-            return junit_of_files(report)
+            from lambdo_router.cli.output.junit import junit_of_files as text
+    return text(report)

@@ -9,9 +9,9 @@ from lambdo_router import __version__
 
 def version_text() -> str:
     """
-    One line: the version, the routes file's `version`, and the generation of its schema.
+    Return one line with the version, the routes file's `version`, and a digest of its schema.
 
-    The generation is a digest: two installations with the same one take the same routes files.
+    Installations with the same digest accept the same routes files.
     """
     from lambdo_router.config.read.shape import ROUTES_SCHEMA, schema_text
 

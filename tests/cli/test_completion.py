@@ -109,7 +109,7 @@ def test_the_script_of_a_shell_asks_this_program_and_says_how_to_keep_it(shell: 
     assert result.exit_code == 0
     assert f"_LAMBDO_ROUTER_COMPLETE={shell}_complete" in result.stdout
     last = result.stdout.splitlines()[-1]
-    assert last.startswith("# To have it in every new shell: ")
+    assert last.startswith("# To enable it in every new shell: ")
     assert f"lambdo-router completion {shell}" in last
 
 

@@ -32,7 +32,7 @@ class _Screen:
             file=self.out, width=40, markup=False, emoji=False, highlight=False,
             force_terminal=terminal, color_system="standard" if terminal else None,
         )  # fmt: skip
-        self.view = LiveView(console, wall=lambda: 1_700_000_000.25)
+        self.view = LiveView(console, clock=lambda: 1_700_000_000.25)
 
     @property
     def lines(self) -> list[str]:
@@ -55,7 +55,7 @@ def settled(settlement: Acknowledge | Leave | Reject | Retry) -> journal.Settled
         ),
         pytest.param(
             journal.Redelivered("q", _ID),
-            "received  q 5f3c2a1b delivered again while it is held",
+            "received  q 5f3c2a1b delivered again while held",
             id="redelivered",
         ),
         pytest.param(
@@ -115,11 +115,11 @@ def settled(settlement: Acknowledge | Leave | Reject | Retry) -> journal.Settled
         pytest.param(
             settled(Retry(7.6, "full")), "settled   q 5f3c2a1b retried in 8 s: full", id="retried"
         ),
-        pytest.param(journal.QueueOpened("q"), "queue     q is read", id="opened"),
-        pytest.param(journal.QueueClosed("q"), "queue     q is read no more", id="closed"),
+        pytest.param(journal.QueueOpened("q"), "queue     q opened", id="opened"),
+        pytest.param(journal.QueueClosed("q"), "queue     q closed", id="closed"),
         pytest.param(
             journal.QueueFailed("q", "receive", QueueUnavailable("no answer"), 2.0),
-            "queue     q receive: no answer (next try in 2.0 s)",
+            "queue     q receive: no answer (next attempt in 2.0 s)",
             id="queue-failed",
         ),
         pytest.param(
@@ -129,17 +129,17 @@ def settled(settlement: Acknowledge | Leave | Reject | Retry) -> journal.Settled
         ),
         pytest.param(
             journal.LeaseLost("q", (_ID,), "its time ran out"),
-            "lost      q 5f3c2a1b others may have it now: its time ran out",
+            "lost      q 5f3c2a1b may be visible to others: its time ran out",
             id="lost",
         ),
         pytest.param(
             journal.SettlementFailed("q", (_ID,), "delete", "gone"),
-            "unsettled q 5f3c2a1b delete: gone; it will come again",
+            "unsettled q 5f3c2a1b delete: gone; SQS will redeliver it",
             id="unsettled",
         ),
         pytest.param(
             journal.InternalError("q", (_ID,), KeyError("x")),
-            "failed    q 5f3c2a1b a defect of lambdo-router: KeyError: 'x'",
+            "failed    q 5f3c2a1b a bug in lambdo-router: KeyError: 'x'",
             id="defect",
         ),
         pytest.param(
@@ -152,7 +152,9 @@ def settled(settlement: Acknowledge | Leave | Reject | Retry) -> journal.Settled
             "routes    reloaded: 2 routes, 1 queue abc",
             id="reloaded",
         ),
-        pytest.param(journal.Stopping(5.0), "stopping  what is under way may end", id="stopping"),
+        pytest.param(
+            journal.Stopping(5.0), "stopping  waiting for what is in progress", id="stopping"
+        ),
         pytest.param(journal.Stopped(0), "stopped", id="stopped"),
     ],
 )
@@ -170,7 +172,7 @@ def test_a_refused_routes_file_shows_each_problem_on_its_line() -> None:
     )
 
     assert screen.lines == [
-        "routes    not taken, the last good ones stay",
+        "routes    not reloaded; the last valid routes stay in use",
         "          routes.yaml:3:5: no [no-app]",
         "          routes.yaml:9:1: x",
     ]

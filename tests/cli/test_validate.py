@@ -273,7 +273,7 @@ def test_what_another_file_includes_is_checked_as_its_part(folder: Path) -> None
     result = validate("routes.d/a.yaml", "routes.yaml")
 
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[0] == "routes.d/a.yaml: checked as a part of routes.yaml"
+    assert result.stdout.splitlines()[0] == "routes.d/a.yaml: checked as part of routes.yaml"
     assert result.stderr.count("[unused-queue]") == 1
     assert result.stderr.startswith("routes.d/a.yaml:3:3: warning: ")
 

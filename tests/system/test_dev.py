@@ -106,14 +106,17 @@ def test_dev_from_the_first_message_to_ctrl_c(
         dev.until(f"received  orders {sent.stdout[:8]}", '| [{"hello": "world"}] from the image')
 
         routes.write_text(_MORE)
-        dev.until("routes    reloaded: 2 routes, 2 queues", "queue     images is read")
+        dev.until("routes    reloaded: 2 routes, 2 queues", "queue     images opened")
         endpoint = rest[rest.index("--endpoint-url") + 1]
         sent = lambdo("send", "--endpoint-url", endpoint, "--queue", "images", "--body", "[1]")
         assert sent.exit_code == 0
         dev.until("refused   images", "left on the queue as not_json")
 
         routes.write_text(_MORE.replace("routes:\n", "routs:\n"))
-        dev.until("not taken, the last good ones stay", "routes.yaml:7:1: unknown key `routs`")
+        dev.until(
+            "not reloaded; the last valid routes stay in use",
+            "routes.yaml:7:1: unknown key `routs`",
+        )
         url = looked.split()[1].removesuffix("/status")
         status = lambdo("status", "--url", url)
         assert (status.exit_code, status.stderr) == (0, "")

@@ -44,8 +44,8 @@ routes:
 """
 FINE = (
     "routes.yaml: 1 route, 2 queues, 1 profile; checked: yaml, variables, shape, meaning, patterns,"
-    " queues, apps, regions; not checked: images and sizes, which Fly takes or refuses in a create "
-    "only\n"
+    " queues, apps, regions; not checked: images and sizes, which Fly validates only in a create "
+    "request\n"
 )
 DENY = '{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "%s", "Resource": "*"}}'
 
@@ -397,8 +397,8 @@ async def test_a_file_with_errors_is_not_asked_about(
         result = await here.validate(routes=ROUTES.replace("profile: worker", "profile: wroker"))
 
     assert result.stdout == (
-        "routes.yaml: 1 error; checked: yaml, variables, shape, meaning, patterns; AWS "
-        "and Fly were not asked, for the file has errors\n"
+        "routes.yaml: 1 error; checked: yaml, variables, shape, meaning, patterns; not "
+        "checked with AWS and Fly, because the file has errors\n"
     )
 
 

@@ -1,7 +1,7 @@
 """
-How commands speak: results on stdout, what is wrong on stderr.
+Results on stdout, and problems on stderr.
 
-Colours are for people at a terminal: never in a file or a pipe, and not where NO_COLOR is set.
+Output is coloured only at a terminal, and not if NO_COLOR is set.
 """
 
 import os
@@ -20,10 +20,10 @@ def print_diagnostics(
     diagnostics: Iterable[Diagnostic], sources: Mapping[str, Sequence[str]] | None = None
 ) -> None:
     """
-    Each diagnostic on stderr, with its source line and a caret, and so its related places.
+    Print each diagnostic and its related places on stderr, with source lines and carets.
 
-    `sources` are the lines of each file by its name in the diagnostics; a file that is not there
-    is read, and if that fails, its diagnostics have no source line.
+    `sources` has the lines of files by their names in the diagnostics; another file is read, and
+    without a source line if that fails.
     """
     known = dict(sources or {})
     for diagnostic in diagnostics:
@@ -36,25 +36,25 @@ def print_diagnostics(
 
 
 def print_error(message: str) -> None:
-    """One error that has no place in a file; what SQS or Fly said may be in it."""
+    """Print an error without a place in a file; answers of SQS or Fly may be in it."""
     _to_stderr(f"{click.style('error:', fg='red', bold=True)} {visible(message)}")
 
 
 def print_warning(message: str) -> None:
-    """One warning that has no place in a file; what senders wrote may be in it."""
+    """Print a warning without a place in a file; text of senders may be in it."""
     _to_stderr(f"{click.style('warning:', fg='yellow', bold=True)} {escape(message)}")
 
 
 def print_result(text: str) -> None:
-    """What a command found out, on stdout."""
+    """Print a result on stdout."""
     click.echo(visible(text))
 
 
 def print_raw(text: str) -> None:
     """
-    A text that a sender wrote, letter by letter and with nothing after it, on stdout.
+    Print a sender's text on stdout, byte for byte and with nothing after it.
 
-    A terminal would act upon some letters; there they are written out, but for tabs and line ends.
+    At a terminal, control characters are escaped, except tabs and newlines.
     """
     if sys.stdout.isatty():
         click.echo(visible(text), nl=False)
@@ -63,7 +63,7 @@ def print_raw(text: str) -> None:
 
 
 def visible(text: str) -> str:
-    """The text with everything escaped that a terminal would act upon, but for tabs and lines."""
+    """Escape control characters, except tabs and newlines."""
     return "".join(c if c in "\n\t" else escape(c) for c in text)
 
 
@@ -75,7 +75,7 @@ def _lines(file: str) -> list[str]:
 
 
 def _coloured(part: Sequence[str], colour: str) -> str:
-    """A text, with its place in bold, and the carets in that colour."""
+    """Return a text with its place in bold and its carets in that colour."""
     text, *excerpt = part
     place = _PLACE.match(text)
     end = 0 if place is None else place.end()
