@@ -145,10 +145,10 @@ async def routed(file: Path) -> AsyncIterator[tuple[Traffic, Swaps]]:
         return queues[queue.name]
 
     also = journal.all_of(traffic.observe, swaps.observe)
-    lookout = Observers(first, reload, also)
-    router = Router(first.table, opened, ForgetfulFly(), lookout.observe, limits=_FAST)
-    lookout.look_at(router.snapshot)
-    changes = tables(load, first, reload, lookout.observe, lookout.reloading.nothing_new)
+    observers = Observers(first, reload, also)
+    router = Router(first.table, opened, ForgetfulFly(), observers.observe, limits=_FAST)
+    observers.watch(router.snapshot)
+    changes = tables(load, first, reload, observers.observe, observers.reloading.nothing_new)
     running = asyncio.create_task(router.run(stop, changes))
     try:
         yield traffic, swaps

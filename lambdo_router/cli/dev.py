@@ -130,7 +130,7 @@ async def _dev(
     first = load()
     print_diagnostics(_relevant_warnings(first), first.sources)
     view = LiveView(console(when_gone=stop.set), time.time)
-    lookout = Observers(first, reload, view.observe)
+    observers = Observers(first, reload, view.observe)
     with signals(stop, reload):
         async with local_stack(
             folder,
@@ -138,7 +138,9 @@ async def _dev(
             ports=ports,
             limits=_LIMITS,
             admin=lambda reports: admin_app(
-                *(reports, lookout.watched()), observe=lookout.observe, more=lookout.page.routes()
+                *(reports, observers.watched()),
+                observe=observers.observe,
+                more=observers.page.routes(),
             ),
         ) as stack:
             stack.create_queues(first.table)
@@ -147,13 +149,13 @@ async def _dev(
             for what, text in _greeting(path, images, stack, first.table):
                 view.note(what, text)
             await stack.send(first.table, samples)
-            changes = _with_queues(stack, view, tables(load, first, reload, lookout.observe))
+            changes = _with_queues(stack, view, tables(load, first, reload, observers.observe))
             router = Router(
-                *(first.table, stack.open_queue, stack.launcher, lookout.observe),
+                *(first.table, stack.open_queue, stack.launcher, observers.observe),
                 limits=_LIMITS,
                 reports=stack.reports,
             )
-            lookout.look_at(router.snapshot)
+            observers.watch(router.snapshot)
             if open_page:
                 click.launch(f"{stack.admin_url}/")
             await router.run(stop, changes)

@@ -122,24 +122,24 @@ async def _run(
             prices = read_prices(settings.prices)
             traced = await ends.enter_async_context(traces(os.environ))
             observe = all_of(logs.observe, *traced.observers)
-            lookout = Observers(first, reload, observe, prices=prices)
+            observers = Observers(first, reload, observe, prices=prices)
             router = Router(
-                *(table, sqs.open, fly, lookout.observe),
+                *(table, sqs.open, fly, observers.observe),
                 limits=settings.limits,
                 reports=reports,
                 trace_of=traced.trace_of,
             )
-            lookout.look_at(router.snapshot)
+            observers.watch(router.snapshot)
             if admin:
-                await listen(ends, settings, reports, lookout)
-            if not await _all_reachable(table, sqs, fly, lookout.overview.cannot_start):
+                await listen(ends, settings, reports, observers)
+            if not await _all_reachable(table, sqs, fly, observers.overview.cannot_start):
                 return 1
             if not isinstance(first, RoutingTable):
                 from lambdo_router.cli.online import warn_online
 
                 await warn_online(first, sqs, fly)
-            nothing_new = lookout.reloading.nothing_new
-            await router.run(stop, changes(reload, lookout.observe, nothing_new))
+            nothing_new = observers.reloading.nothing_new
+            await router.run(stop, changes(reload, observers.observe, nothing_new))
     return 0
 
 

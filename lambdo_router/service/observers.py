@@ -1,8 +1,8 @@
 """
-All that looks on at one router, and the server that shows it: for `run` and `dev`.
+The observers of one router, and the server that shows what they know: for `run` and `dev`.
 
-The overview, the metrics and whoever watches a page are observers of the same journal as the logs.
-None of them is on the way of a message, and the router knows of none.
+Status, metrics and the page observe the same journal as the logs. None of them can delay or stop a
+message, and the router knows of none.
 """
 
 import asyncio
@@ -35,28 +35,29 @@ _NOTHING = Snapshot("", (), ())
 
 
 class Observers:
-    """One for each router. `observe` is for the router, `watched` for the server."""
+    """The observers of one router. The router calls `observe`, the server reads `watched`."""
 
     def __init__(
         self,
         first: LoadedRoutes | RoutingTable,
         reload: asyncio.Event,
         also: journal.Observer,
-        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time,
         prices: Prices | None = None,
     ) -> None:
         """
-        `first` is what the router begins with; `also` is told of everything, before the rest.
+        Observe a router that starts with `first`; `also` gets every fact before the others.
 
-        `prices` is what costs are estimated by; None: the table that comes with this version.
+        `prices` is the table that costs are estimated by; None: the one that comes with this
+        version.
         """
         self._can_reload = isinstance(first, LoadedRoutes)
-        self._levels: Callable[[], Snapshot] = lambda: _NOTHING
+        self._take_snapshot: Callable[[], Snapshot] = lambda: _NOTHING
         where = places(first) if isinstance(first, LoadedRoutes) else {}
-        self.overview = Overview(wall, where)
-        self.metrics = Metrics(self.levels, wall, prices=prices)
+        self.overview = Overview(clock, where)
+        self.metrics = Metrics(self.snapshot, clock, prices=prices)
         self.reloading = Reloading(reload)
-        self.page = Page(self.status, lambda: self.overview.table, wall)
+        self.page = Page(self.status, lambda: self.overview.table, clock)
         self.observe = journal.all_of(
             also,
             self.overview.observe,
@@ -65,35 +66,35 @@ class Observers:
             self.page.observe,
         )
 
-    def look_at(self, levels: Callable[[], Snapshot]) -> None:
-        """The router is there: what it holds can be asked for."""
-        self._levels = levels
+    def watch(self, snapshot: Callable[[], Snapshot]) -> None:
+        """Take snapshots of the router from now on; before, it holds nothing."""
+        self._take_snapshot = snapshot
 
-    def levels(self) -> Snapshot:
-        """What the router holds; nothing before there is one."""
-        return self._levels()
+    def snapshot(self) -> Snapshot:
+        """Return what the router holds and runs."""
+        return self._take_snapshot()
 
     def status(self) -> Status:
-        """How things are at this moment."""
-        return self.overview.status(self.levels())
+        """Return the status of this moment."""
+        return self.overview.status(self.snapshot())
 
     def watched(self, token: str | None = None) -> Watched:
-        """What the server shows; `token` is what it takes to change something."""
+        """Return what the server shows; `token` is required for requests that change something."""
         reload = self.reloading.ask if self._can_reload else None
         return Watched(self.status, self.metrics.scraped, reload, token)
 
 
 async def listen(
-    ends: AsyncExitStack, settings: Settings, reports: FailureReports, lookout: Observers
+    ends: AsyncExitStack, settings: Settings, reports: FailureReports, observers: Observers
 ) -> None:
-    """Serve what there is to see, and take reports, until `ends`. Raises SettingsError."""
+    """Serve status, metrics, the page and reports until `ends` closes. Raises SettingsError."""
     token = None if settings.admin_token is None else settings.admin_token.reveal()
     app = admin_app(
         reports,
-        lookout.watched(token),
-        observe=lookout.observe,
+        observers.watched(token),
+        observe=observers.observe,
         hosts=_hosts(settings),
-        more=lookout.page.routes(),
+        more=observers.page.routes(),
     )
     host, port = settings.admin_host, settings.admin_port
     try:
@@ -112,6 +113,6 @@ def _hosts(settings: Settings) -> Hosts:
         return hosts_of((*settings.admin_hosts, *own))
     except ValueError as error:
         raise SettingsError(
-            f"{str(error)!r} is no name of a host; LAMBDO_ADMIN_HOSTS lists names such as "
-            "router.example.com, with commas between them"
+            f"{str(error)!r} is not a host name; LAMBDO_ADMIN_HOSTS lists names such as "
+            "router.example.com, separated by commas"
         ) from error
