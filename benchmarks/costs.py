@@ -45,7 +45,7 @@ from lambdo_router.core.prices import read_prices
 from lambdo_router.core.profile import SIZES
 from lambdo_router.core.routing import Queue
 from lambdo_router.core.throttle import TokenBucket
-from lambdo_router.engine.slots import LaunchSlots
+from lambdo_router.engine.permits import LaunchSlots
 
 START = 2.0
 """Seconds that a Machine runs before it gets to its first event."""

@@ -145,7 +145,7 @@ async def routing(
     def wall() -> float:
         return WALL + asyncio.get_running_loop().time()
 
-    router = Router(*(table, opened, fly, observe), limits=limits, jitter=lambda: 1.0, wall=wall)
+    router = Router(*(table, opened, fly, observe), limits=limits, jitter=lambda: 1.0, clock=wall)
     stop = asyncio.Event()
     running = asyncio.create_task(router.run(stop, no_changes()))
     try:

@@ -134,8 +134,8 @@ def _content(path: str) -> bytes:
 
 def _attributes(written: Sequence[str]) -> "Mapping[str, Attribute]":
     from lambdo_router.config.samples import attribute
+    from lambdo_router.core.lease import MOST_ATTRIBUTES
     from lambdo_router.core.message import is_binary
-    from lambdo_router.core.settlement import MOST_ATTRIBUTES
 
     attributes: dict[str, Attribute] = {}
     for text in written:

@@ -25,8 +25,8 @@ from lambdo_router.config.diagnostics import closest, escape
 from lambdo_router.config.read.files import read_regular
 from lambdo_router.config.read.shape import found
 from lambdo_router.core.errors import LambdoError
+from lambdo_router.core.lease import MOST_ATTRIBUTES
 from lambdo_router.core.message import Attribute
-from lambdo_router.core.settlement import MOST_ATTRIBUTES
 from lambdo_router.core.strict_json import WideNumber, parse_json
 
 MESSAGE_KEYS = ("$schema", "description", "queue", "attributes", "body", "body_text", "expect")

@@ -1,17 +1,17 @@
 """
-What the router would do with one message, step by step as its consumer does it.
+Whether a message becomes part of a batch: what every consumer and every tool asks first.
 
-Every step is the consumer's own function, so that no command and no page can say anything else
-than what the router does.
+`admit` is what the consumers of the running router do with a message. `judge` adds what becomes of
+it, for the commands and pages that show a decision without carrying it out.
 """
 
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from lambdo_router.core.batch import Batch, Batcher, BatchKey, Entry
-from lambdo_router.core.machine import entry_of, room_for_entries
+from lambdo_router.core.batch import Batch, BatchKey, Entry
+from lambdo_router.core.machine import entry_of, fits
 from lambdo_router.core.message import Message
-from lambdo_router.core.routing import Decision, Queue, Refused, RoutingTable, decide
+from lambdo_router.core.routing import Decision, Queue, Refused, Routed, RoutingTable, decide
 from lambdo_router.core.settlement import (
     Acknowledge,
     Leave,
@@ -23,7 +23,65 @@ from lambdo_router.core.settlement import (
 )
 
 Outcome = Literal["batched", "rejected", "left", "dropped", "not_read"]
-"""What becomes of a message; `not_read`: no route reads its queue, and so the router never does."""
+"""What becomes of a message; `not_read`: no route reads its queue, so the router never sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A message that takes a route, as an entry for a batch of this key."""
+
+    decision: Routed
+    key: BatchKey
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """A message that takes a route, but whose event fits into no create request."""
+
+    decision: Routed
+    key: BatchKey
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class NotAdmitted:
+    """A message that takes no route, or that its route refuses."""
+
+    decision: Refused
+
+
+Admission = Admitted | TooLarge | NotAdmitted
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRoutes:
+    """One queue in one routing table: what decides every message of a receive."""
+
+    table: RoutingTable
+    queue: Queue
+
+    def admit(self, message: Message, *, record: bool = False) -> Admission:
+        """Decide what route the message takes, and whether it fits into a batch."""
+        decision = decide(self.table, self.queue, message, record=record)
+        if isinstance(decision, Refused):
+            return NotAdmitted(decision)
+        key = BatchKey(self.queue.name, decision.route, decision.profile)
+        entry = entry_of(message, decision.event)
+        return (Admitted if fits(key, entry) else TooLarge)(decision, key, entry)
+
+    def settle(
+        self, message: Message, refused: NotAdmitted | TooLarge, now: float
+    ) -> tuple[str | None, Settlement]:
+        """Return the route of a message that gets into no batch, and what becomes of it."""
+        match refused:
+            case NotAdmitted(decision=Refused(route=route) as decision):
+                settlement = of_refusal(decision, self.queue, message, now)
+                return route.name if route is not None else None, settlement
+            case TooLarge(key=key, entry=entry):
+                return key.route.name, of_too_large(key, entry, self.queue, now)
+            case unreachable:
+                assert_never(unreachable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +93,12 @@ class Verdict:
     settlement: Settlement | None = None
     """Of a message that gets into no batch."""
     key: BatchKey | None = None
-    """What its event shares with those that it may share a Machine with, if a route takes it."""
+    """What its event must share with others to share a Machine, if a route takes it."""
     entry: Entry | None = None
 
     @property
     def refusal(self) -> tuple[str, str]:
-        """Reason and detail of a message that gets into no batch; else both are empty."""
+        """Reason and detail of a message that gets into no batch; both empty otherwise."""
         match self.settlement:
             case Reject(rejection=rejection):
                 return rejection.reason, rejection.detail
@@ -53,32 +111,31 @@ class Verdict:
 
     @property
     def batch(self) -> Batch | None:
-        """The batch with nothing but this message's event in it."""
+        """A batch of this message's event alone."""
         if self.outcome != "batched" or self.key is None or self.entry is None:
             return None
         return Batch(self.key, (self.entry,))
 
 
 def judge(
-    table: RoutingTable, queue: Queue, message: Message, *, wall: float, record: bool = False
+    table: RoutingTable, queue: Queue, message: Message, *, now: float, record: bool = False
 ) -> Verdict:
     """
-    Where this message goes; `wall` is the time of a rejection, in unix seconds.
+    Return where this message goes; `now` is the time of a rejection, in unix seconds.
 
     With `record` the decision says why each earlier route did not match.
     """
-    decision = decide(table, queue, message, record=record)
+    routes = QueueRoutes(table, queue)
+    admission = routes.admit(message, record=record)
     if not table.routes_of(queue.name):
-        return Verdict(decision, "not_read")
-    if isinstance(decision, Refused):
-        settlement = of_refusal(decision, queue, message, wall)
-        return Verdict(decision, _outcome(settlement), settlement)
-    key = BatchKey(queue.name, decision.route, decision.profile)
-    entry = entry_of(message, decision.event)
-    if Batcher(room_for_entries).add(key, entry, 0.0):
-        return Verdict(decision, "batched", None, key, entry)
-    settlement = of_too_large(key, entry, queue, wall)
-    return Verdict(decision, _outcome(settlement), settlement, key, entry)
+        return Verdict(admission.decision, "not_read")
+    if isinstance(admission, Admitted):
+        return Verdict(admission.decision, "batched", None, admission.key, admission.entry)
+    _, settlement = routes.settle(message, admission, now)
+    outcome = _outcome(settlement)
+    if isinstance(admission, TooLarge):
+        return Verdict(admission.decision, outcome, settlement, admission.key, admission.entry)
+    return Verdict(admission.decision, outcome, settlement)
 
 
 def _outcome(settlement: Settlement) -> Outcome:

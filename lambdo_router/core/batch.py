@@ -105,16 +105,11 @@ class Batcher:
         """How many events wait."""
         return len(self._key_of)
 
-    def add(self, key: BatchKey, entry: Entry, now: float) -> bool:
-        """
-        Put an entry into the newest batch of its key, or open another.
-
-        False, and nothing is kept, if the entry alone is over the limits: it can never launch.
-        """
-        waiting = self._waiting.get(key) or _Waiting(self._room(key))
-        if entry.raw_bytes > key.profile.batch_bytes or entry.rendered_bytes > waiting.room:
-            return False
-        self._waiting[key] = waiting
+    def add(self, key: BatchKey, entry: Entry, now: float) -> None:
+        """Put an entry into the newest batch of its key, or open another. It must fit alone."""
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = _Waiting(self._room(key))
         batches = waiting.batches
         if not batches or batches[-1].full or not _has_room(key, waiting.room, batches[-1], entry):
             if batches:
@@ -123,7 +118,6 @@ class Batcher:
         batches[-1].put(entry)
         batches[-1].full = len(batches[-1].entries) >= key.profile.batch_size
         self._key_of[entry.message.id] = key
-        return True
 
     def waiting_by_route(self) -> dict[str, int]:
         """How many events wait, by the names of their routes."""

@@ -15,10 +15,21 @@ from math import inf
 
 LONGEST_VISIBILITY = 43_200.0
 """Seconds from the receive that a message can be hidden in all (SQS's 12 hours)."""
+MOST_PER_CALL = 10
+"""Messages in one receive, delete or change of visibility."""
+MOST_ATTRIBUTES = 10
+"""User attributes of a message."""
+LARGEST_MESSAGE = 1_048_576
+"""Bytes of a message, attributes included (SQS's limit since August 2025)."""
 # SQS refuses, and does not clamp, a visibility that would pass the 12 hours by its own clock.
 _MARGIN = 2.0
 _SPARE_ALARMS = 1000
 """How many alarms of leases that ended may lie about, before they are swept out."""
+
+
+def longest_hiding(held_for: float) -> float:
+    """Return for how many seconds SQS hides a message that was received `held_for` seconds ago."""
+    return max(0.0, LONGEST_VISIBILITY - _MARGIN - held_for)
 
 
 @dataclass(slots=True)
@@ -99,7 +110,7 @@ class LeaseBook:
             lease = self._leases[message_id]
             if renew_at > now:
                 continue
-            rest = lease.held_since + LONGEST_VISIBILITY - _MARGIN - now
+            rest = longest_hiding(now - lease.held_since)
             ready.setdefault(min(lease.seconds, rest), []).append(message_id)
         return tuple(
             Renewal(tuple(ids[start : start + limit]), seconds)
@@ -114,7 +125,7 @@ class LeaseBook:
             lease = self._leases.get(message_id)
             if lease is not None:
                 lease.expires_at = asked_at + seconds
-                rest = lease.held_since + LONGEST_VISIBILITY - _MARGIN - asked_at
+                rest = longest_hiding(asked_at - lease.held_since)
                 lease.renew_at = asked_at + seconds / 2 if rest > seconds else lease.expires_at
                 lease.seconds = max(lease.seconds, min(lease.seconds * 2, lease.grows_to))
                 self._set_alarm(message_id, lease)

@@ -1,5 +1,5 @@
 """
-From a batch to the request that creates its Machine, and how fast such requests may go out.
+From a batch to the request that creates its Machine.
 
 Rendering is pure. The request carries the events as files, base64 inside JSON, and Fly takes a
 body of about 1 MiB (512 KiB of file passed, 768 KiB did not): the cap here is 900,000 bytes on the
@@ -12,8 +12,10 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
+from lambdo_router.core import machine_metadata as metadata
 from lambdo_router.core.batch import Batch, BatchKey, Entry
 from lambdo_router.core.message import Event, Message
 from lambdo_router.core.trace_context import LONGEST_STATE, TraceContext, context_of, shared_by
@@ -67,8 +69,16 @@ def entry_of(message: Message, event: Event) -> Entry:
     return Entry(message, event, raw, rendered, described)
 
 
+def fits(key: BatchKey, entry: Entry) -> bool:
+    """Return whether a batch with this entry alone can be launched."""
+    return entry.raw_bytes <= key.profile.batch_bytes and entry.rendered_bytes <= room_for_entries(
+        key
+    )
+
+
+@lru_cache(maxsize=1000)  # asked with every message, and costs a rendered request
 def room_for_entries(key: BatchKey) -> int:
-    """Bytes that a create request of this key has left for its entries; may be negative."""
+    """Return how many bytes a create request of this key has for entries; may be negative."""
     report = ReportAddress("x" * _LONGEST_URL, "x" * _LONGEST_URL)
     empty = machine_request(
         Batch(key, ()), generation="0" * 12, deadline=1e10, report=report, trace=_LONGEST_TRACE
@@ -127,12 +137,6 @@ def machine_name(route: str, message_ids: tuple[str, ...]) -> str:
     return f"{_NAME_PREFIX}{slug}-{_digest(*sorted(message_ids))}"
 
 
-def message_digest(message_id: str) -> str:
-    """64 bits of a message id as 11 characters: a thousand of them take 11 KB of metadata."""
-    digest = hashlib.sha256(message_id.encode()).digest()[:8]
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-
 def _config(
     batch: Batch,
     batch_id: str,
@@ -164,15 +168,15 @@ def _config(
     ]
     config["metadata"] = {
         **config.get("metadata", {}),
-        "lambdo_router": "1",
-        "lambdo_route": key.route.name,
-        "lambdo_queue": key.queue,
-        "lambdo_batch": batch_id,
-        "lambdo_generation": generation,
-        "lambdo_profile": profile.name,
-        "lambdo_acknowledge": profile.acknowledge,
-        "lambdo_deadline": ends,
-        "lambdo_messages": "".join(map(message_digest, batch.message_ids)),
+        metadata.ROUTER: "1",
+        metadata.ROUTE: key.route.name,
+        metadata.QUEUE: key.queue,
+        metadata.BATCH: batch_id,
+        metadata.GENERATION: generation,
+        metadata.PROFILE: profile.name,
+        metadata.ACKNOWLEDGE: profile.acknowledge,
+        metadata.DEADLINE: ends,
+        metadata.MESSAGES: metadata.joined_digests(batch.message_ids),
     }
     # Without both, Fly runs a failed command again in place and never destroys the Machine.
     config["auto_destroy"] = True

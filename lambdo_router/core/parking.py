@@ -1,13 +1,15 @@
 """
-Messages that were put back because their profile may launch nothing at the moment.
+Messages that wait for their profile, here or put back because it may launch nothing now.
 
-They are hidden for long, since each delivery counts against a message, and remembered by receipt
-alone, so that they can be shown again as soon as their profile may launch. Pure: time is an
+Parked messages are hidden for long, since each delivery counts against a message, and remembered by
+receipt alone, so that they can be shown again as soon as their profile may launch. Pure: time is an
 argument, in seconds of any clock that does not jump.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 _REMEMBERED = 10_000
@@ -27,6 +29,44 @@ class Group(NamedTuple):
     profile: str
     """Its name in the routes file."""
     overridden: bool = False
+
+
+@dataclass(slots=True)
+class WaitingMessages:
+    """The messages that wait for a launch, by what they wait for."""
+
+    _group_of: dict[str, Group] = field(default_factory=dict)
+    _counts: Counter[Group] = field(default_factory=Counter)
+
+    def add(self, message_ids: Iterable[str], group: Group) -> None:
+        """Count these messages among those that wait for `group`, and for nothing else."""
+        for message_id in message_ids:
+            if self._group_of.get(message_id) != group:
+                self.remove((message_id,))
+                self._group_of[message_id] = group
+                self._counts[group] += 1
+
+    def remove(self, message_ids: Iterable[str]) -> None:
+        """Count these messages no more; those that do not wait are ignored."""
+        for message_id in message_ids:
+            group = self._group_of.pop(message_id, None)
+            if group is not None:
+                self._counts[group] -= 1
+                if not self._counts[group]:
+                    del self._counts[group]
+
+    def all_wait_for(self, message_ids: Iterable[str], group: Group) -> bool:
+        """Return whether all these messages wait for `group` already."""
+        return all(self._group_of.get(message_id) == group for message_id in message_ids)
+
+    def count(self, group: Group) -> int:
+        """Return how many messages wait for `group`."""
+        return self._counts[group]
+
+    def newest(self, group: Group, count: int) -> list[str]:
+        """Return at most `count` messages that wait for `group`, the last first."""
+        newest = (i for i, waits_for in reversed(self._group_of.items()) if waits_for == group)
+        return list(islice(newest, count))
 
 
 @dataclass(frozen=True, slots=True)

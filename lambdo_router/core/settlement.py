@@ -11,25 +11,18 @@ from typing import assert_never
 
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.batch import BatchKey, Entry
-from lambdo_router.core.errors import LaunchError, LaunchUnavailable
-from lambdo_router.core.lease import LONGEST_VISIBILITY
+from lambdo_router.core.lease import LARGEST_MESSAGE, MOST_ATTRIBUTES, longest_hiding
 from lambdo_router.core.machine import room_for_entries
 from lambdo_router.core.message import Attribute, Message
 from lambdo_router.core.routing import Queue, Reason, Refused
 
 REJECTION_ATTRIBUTE = "lambdo_rejection"
-MOST_ATTRIBUTES = 10
-"""SQS's limit of user attributes per message."""
-LARGEST_MESSAGE = 1_048_576
-"""SQS's limit in bytes, attributes included (since August 2025)."""
 
 _FIRST_RETRY = 5.0
 _LONGEST_RETRY = 900.0
 _FIRST_PARKING = 600.0
 _MOST_DOUBLINGS = 7  # beyond SQS's 12 hours
 _LONGEST_DETAIL = 2_000
-# SQS refuses a longer time than the rest of its 12 hours, and does not clamp it.
-_MARGIN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +81,7 @@ Settlement = Acknowledge | Retry | Leave | Reject
 
 
 def of_refusal(refused: Refused, queue: Queue, message: Message, now: float) -> Settlement:
-    """Settle a message that no route takes."""
+    """Settle a message that does not become part of a batch."""
     match refused.policy:
         case "drop":
             return Acknowledge("dropped")
@@ -113,47 +106,28 @@ def of_too_large(key: BatchKey, entry: Entry, queue: Queue, now: float) -> Settl
     return _reject_or_leave(rejection, queue.reject_to, entry.message)
 
 
-def of_launch_failure(
-    error: LaunchError,
+def of_failure(
+    why: str,
     key: BatchKey,
     message: Message,
     *,
+    launched: bool,
     reject_to: str | None,
-    held_for: float,
-    jitter: float,
+    delay: float,
     now: float,
 ) -> Settlement:
-    """Settle a message whose Machine could not be created: retry it up to `max_attempts`."""
+    """
+    Settle a message whose Machine failed, reported it as failed, or was not `launched` at all.
+
+    Retry it after `delay` seconds, for which its ID and receive count are enough. With
+    `max_attempts` used up, reject it, for which the message must have its body.
+    """
+    if not is_last_attempt(key, message):
+        return Retry(delay, why)
     attempts = message.receive_count
-    if is_last_attempt(key, message):
-        detail = f"not launched in {attempts} attempts; the last failure: {error}"
-        rejection = _rejection("max_attempts", detail, key.route.name, key.queue, message, now)
-        return _reject_or_leave(rejection, reject_to, message)
-    asked = error.retry_after if isinstance(error, LaunchUnavailable) else None
-    delay = retry_delay(attempts, jitter=jitter, at_least=asked or 0.0, held_for=held_for)
-    return Retry(delay, str(error))
-
-
-def of_machine_failure(
-    failure: str,
-    key: BatchKey,
-    message: Message,
-    *,
-    reject_to: str | None,
-    held_for: float,
-    jitter: float,
-    now: float,
-) -> Settlement:
-    """
-    Settle a message whose Machine failed, or reported it as failed.
-
-    It is retried up to `max_attempts`, and then rejected. A message to reject must have its body;
-    for a retry its ID and receive count are enough.
-    """
-    if is_last_attempt(key, message):
-        rejection = _rejection("max_attempts", failure, key.route.name, key.queue, message, now)
-        return _reject_or_leave(rejection, reject_to, message)
-    return Retry(retry_delay(message.receive_count, jitter=jitter, held_for=held_for), failure)
+    detail = why if launched else f"not launched in {attempts} attempts; the last failure: {why}"
+    rejection = _rejection("max_attempts", detail, key.route.name, key.queue, message, now)
+    return _reject_or_leave(rejection, reject_to, message)
 
 
 def is_last_attempt(key: BatchKey, message: Message) -> bool:
@@ -173,7 +147,7 @@ def retry_delay(
     than the rest of SQS's 12 hours since the receive.
     """
     wanted = backoff(receive_count, first=_FIRST_RETRY, longest=_LONGEST_RETRY, jitter=jitter)
-    return max(0.0, min(max(wanted, at_least), LONGEST_VISIBILITY - _MARGIN - held_for))
+    return min(max(wanted, at_least), longest_hiding(held_for))
 
 
 def park_delay(receive_count: int, *, held_for: float) -> float:
@@ -184,7 +158,7 @@ def park_delay(receive_count: int, *, held_for: float) -> float:
     crashes, a message is delayed by about as long as it had waited already.
     """
     wanted = _FIRST_PARKING * 2.0 ** min(receive_count - 1, _MOST_DOUBLINGS)
-    return max(0.0, min(wanted, LONGEST_VISIBILITY - _MARGIN - held_for))
+    return min(wanted, longest_hiding(held_for))
 
 
 def rejected_attributes(message: Message, rejection: Rejection) -> Mapping[str, Attribute] | None:

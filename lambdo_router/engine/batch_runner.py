@@ -1,19 +1,20 @@
 """
-A closed batch from its launch to its settlement.
+A closed batch, from its launch to its settlement.
 
 With `acknowledge: launch` its messages are done when Fly has accepted the Machine. With `success`
-they are done when the Machine has exited with 0, less those that it reported as failed; until then
-their leases are renewed, less and less often.
+they are done when the Machine has exited with 0, except those that it reported as failed. Until
+then their leases are renewed, less and less often.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from lambdo_router.core import journal
 from lambdo_router.core.batch import Batch, BatchKey
-from lambdo_router.core.errors import LaunchError, LaunchRejected
-from lambdo_router.core.machine import Machine, batch_id_of, machine_request
+from lambdo_router.core.errors import LaunchError, LaunchUnavailable
+from lambdo_router.core.machine import Machine, batch_id_of
+from lambdo_router.core.machine_metadata import Label
 from lambdo_router.core.message import Message
 from lambdo_router.core.profile import Profile
 from lambdo_router.core.settlement import (
@@ -21,26 +22,24 @@ from lambdo_router.core.settlement import (
     Retry,
     Settlement,
     is_last_attempt,
-    of_launch_failure,
-    of_machine_failure,
-    retry_delay,
+    of_failure,
 )
 from lambdo_router.engine.context import Context
 from lambdo_router.engine.held_messages import HeldMessages
-from lambdo_router.engine.launcher import LaunchPermit, NotLaunched
+from lambdo_router.engine.launcher import NotLaunched
 from lambdo_router.engine.machine_tracker import Ended
-from lambdo_router.engine.previous_launches import Label
+from lambdo_router.engine.permits import LaunchPermit
 from lambdo_router.engine.waiting import unless
 
 _LONGEST_LEASE = 600.0
-"""Seconds; so long a crash of the router may delay a message whose Machine runs."""
+"""Seconds that a crash of the router may delay a message whose Machine runs."""
 _HANDOVER = 5.0
-"""Seconds until another router, or the next start, may take over what is running."""
+"""Seconds until another router, or the next start, may take over a running Machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningBatch:
-    """A batch whose Machine runs, without the bodies that nobody needs any more."""
+    """A batch whose Machine runs, without the bodies that are not needed any more."""
 
     batch: Batch
     batch_id: str
@@ -51,7 +50,7 @@ class RunningBatch:
 
 @dataclass(frozen=True, slots=True)
 class BatchRunner:
-    """The launches of one queue's batches."""
+    """Runs the batches of one queue."""
 
     held_messages: HeldMessages
     context: Context
@@ -59,20 +58,20 @@ class BatchRunner:
 
     async def run(self, batch: Batch, permit: LaunchPermit) -> bool:
         """
-        Launch a batch and settle its messages; True if the queue has none of them any more.
+        Launch a batch and settle its messages; return whether all of them left the queue.
 
-        The permit is used up or released.
+        Uses the permit or returns it.
         """
         running = await self.launch(batch, permit)
-        del batch  # the bodies are at Fly now
+        del batch  # Fly has the bodies now
         return running if isinstance(running, bool) else await self.wait_for_end(running)
 
     async def launch(self, batch: Batch, permit: LaunchPermit) -> RunningBatch | bool:
         """
-        The first half of `run`: what is to be handed to `wait_for_end`.
+        Launch a batch and return what `wait_for_end` needs.
 
-        Where the launch settles the messages already: whether the queue has none of them any more.
-        Messages whose leases have run out are forgotten, and False if none is left.
+        If the launch settles the messages already, return whether all of them left the queue.
+        Messages whose leases have expired are dropped first; False if that leaves none.
         """
         async with permit:
             lost = self.held_messages.drop_expired(batch.message_ids)
@@ -83,13 +82,13 @@ class BatchRunner:
             profile = batch.key.profile
             batch_id = batch_id_of(batch)
             self.context.observe(journal.BatchClosed(batch, batch_id, permit.waited))
-            deadline = self.context.clock() + profile.timeout
-            outcome = await self._launch(batch, batch_id, deadline, permit)
-        if isinstance(outcome, NotLaunched):
-            await self._settle_unlaunched(batch, outcome)
+            deadline = self.held_messages.clock() + profile.timeout
+            machine = await self._create(batch, batch_id, deadline, permit)
+        if isinstance(machine, NotLaunched):
+            await self._settle_unlaunched(batch, machine)
             return False
         acknowledge: str = profile.acknowledge
-        earlier = await self._earlier(profile, outcome, batch_id) if outcome.adopted else None
+        earlier = await self._earlier(profile, machine, batch_id) if machine.adopted else None
         if earlier is not None:
             deadline, acknowledge = earlier.deadline, earlier.acknowledge or acknowledge
         if acknowledge == "launch":
@@ -97,81 +96,20 @@ class BatchRunner:
             return await self.held_messages.acknowledge(
                 batch.message_ids, batch.key.route.name, done
             )
-        return RunningBatch(_lightened(batch), batch_id, outcome, deadline)
-
-    async def _launch(
-        self, batch: Batch, batch_id: str, deadline: float, permit: LaunchPermit
-    ) -> Machine | NotLaunched:
-        """Create the Machine, and tell the permit, the reports and the journal how it went."""
-        context, profile = self.context, batch.key.profile
-        closed_at = asyncio.get_running_loop().time()
-        margin = self.held_messages.margin(batch.message_ids)
-        outcome: tuple[Machine, int] | NotLaunched | None = None
-        try:
-            report = None
-            if profile.acknowledge == "success":
-                report = context.reports.open(
-                    batch_id,
-                    profile.app,
-                    batch.message_ids,
-                    deadline=deadline,
-                    now=context.clock(),
-                )
-            request = machine_request(
-                batch,
-                generation=context.table().generation,
-                deadline=deadline,
-                report=report,
-                trace=context.trace_of(batch_id),
-            )
-            permit.use_slot()
-            outcome = await context.launcher.launch(batch, request, self.stopping)
-        finally:
-            if not isinstance(outcome, tuple):
-                context.reports.close(batch_id)
-        if isinstance(outcome, NotLaunched):
-            if isinstance(outcome.error, LaunchRejected):
-                permit.refused(outcome.error)
-            return outcome
-        machine, attempts = outcome
-        permit.launched(machine.id, deadline)
-        context.reports.launched(batch_id, machine.id)
-        seconds = asyncio.get_running_loop().time() - closed_at
-        context.observe(journal.Launched(batch, machine, seconds, attempts, margin, batch_id))
-        return machine
-
-    async def _earlier(self, profile: Profile, machine: Machine, batch_id: str) -> Label | None:
-        """
-        What is known of an adopted Machine that is of an earlier delivery of the same messages.
-
-        It has the token of that delivery, and its deadline. None if it is of this delivery, or if
-        Fly does not say; what it reported as failed is read at its end in any case.
-        """
-        try:
-            label = await self.context.previous.label_of(profile.app, machine.id)
-        except LaunchError as error:
-            self.context.observe(journal.WatchFailed(profile.app, machine.id, error, 0.0))
-            return None
-        if label.batch_id == batch_id:
-            return None
-        self.context.reports.close(batch_id)
-        self.context.tracker.launched(
-            profile.app, machine.id, label.profile or profile.name, label.deadline
-        )
-        return label
+        return RunningBatch(_without_bodies(batch), batch_id, machine, deadline)
 
     async def wait_for_end(self, running: RunningBatch) -> bool:
-        """The second half of `run`: wait for the Machine's end, and settle by it."""
+        """Wait for the Machine's end and settle by it; return whether all messages are gone."""
         batch, key, machine = running.batch, running.batch.key, running.machine
         ended = await self.end_of(key, batch.message_ids, machine.id, running.deadline)
         if ended is None:
             return False
-        reported = self.context.reports.close(running.batch_id)
+        reported = self.context.launcher.close_report(running.batch_id)
         doubt = None
         if machine.adopted and ended.succeeded:
-            # It may have reported to another router, or to an earlier life of this one.
+            # It may have reported to another router, or to an earlier process of this one.
             try:
-                reported |= await self._reported_at_fly(key.profile.app, machine.id, batch)
+                reported |= await self._reported_to_fly(key.profile.app, machine.id, batch)
             except LaunchError as error:
                 doubt = error
         self.context.observe(
@@ -187,30 +125,13 @@ class BatchRunner:
                 machine.region,
             )
         )
-        settlements = [
-            (
-                message,
-                self.verdict(key, message, ended, reported=message.id in reported)
-                if doubt is None
-                else self.later(message, doubt),
-            )
-            for message in (entry.message for entry in batch.entries)
-        ]
-        return await self.held_messages.settle_all(settlements, key.route.name)
 
-    async def _reported_at_fly(self, app: str, machine_id: str, batch: Batch) -> frozenset[str]:
-        previous = self.context.previous
-        return frozenset(
-            [i for i in batch.message_ids if await previous.reported_failed(app, machine_id, i)]
-        )
+        def settlement(message: Message) -> Settlement:
+            if doubt is not None:
+                return self.ask_again(message, doubt)
+            return self.settlement(key, message, ended, reported=message.id in reported)
 
-    def later(self, message: Message, error: LaunchError) -> Retry:
-        """Fly does not say what became of a message: its next delivery asks again."""
-        held_for = self.held_messages.held_for(message.id)
-        jitter = self.context.jitter()
-        return Retry(
-            retry_delay(message.receive_count, jitter=jitter, held_for=held_for), str(error)
-        )
+        return await self._settle_all(batch, settlement)
 
     async def end_of(
         self,
@@ -221,10 +142,10 @@ class BatchRunner:
         profile: str = "",
     ) -> Ended | None:
         """
-        Wait for the end of the Machine that these messages are in; None if the router stops before.
+        Wait for the end of the Machine that has these messages; None if the router stops before.
 
-        Then the messages are given back with a short delay: another router, or the next start,
-        takes the Machine over. `profile` is what it was launched with, if not the key's.
+        In that case the messages are released with a short delay: another router, or the next
+        start, takes the Machine over. `profile` is what it was launched with, if not the key's.
         """
         self.held_messages.grow(message_ids, min(_LONGEST_LEASE, key.profile.timeout))
         profile = profile or key.profile.name
@@ -234,63 +155,112 @@ class BatchRunner:
             await self.held_messages.release(message_ids, _HANDOVER)
         return ended
 
-    def verdict(
+    def settlement(
         self, key: BatchKey, message: Message, ended: Ended, *, reported: bool
     ) -> Settlement:
-        """What becomes of a message by the end of its Machine; `reported`: as failed."""
+        """Return what becomes of a message at the end of its Machine; `reported`: as failed."""
         if ended.succeeded and not reported:
             return Acknowledge("succeeded")
         failure = "the Machine reported it as failed" if ended.succeeded else ended.failure
-        return of_machine_failure(
-            failure,
-            key,
-            message,
-            reject_to=self.context.reject_to(key.queue),
-            held_for=self.held_messages.held_for(message.id),
-            jitter=self.context.jitter(),
-            now=self.context.clock(),
+        return self._failed(failure, key, message, launched=True)
+
+    def ask_again(self, message: Message, error: LaunchError) -> Retry:
+        """Return the retry of a message of which Fly does not say what became of it."""
+        return Retry(self.held_messages.retry_delay(message), str(error))
+
+    async def _create(
+        self, batch: Batch, batch_id: str, deadline: float, permit: LaunchPermit
+    ) -> Machine | NotLaunched:
+        closed_at = asyncio.get_running_loop().time()
+        margin = self.held_messages.margin(batch.message_ids)
+        outcome = await self.context.launcher.launch(
+            batch,
+            batch_id,
+            permit,
+            deadline=deadline,
+            generation=self.context.table().generation,
+            stopping=self.stopping,
+        )
+        if isinstance(outcome, NotLaunched):
+            return outcome
+        machine, attempts = outcome
+        seconds = asyncio.get_running_loop().time() - closed_at
+        self.context.observe(journal.Launched(batch, machine, seconds, attempts, margin, batch_id))
+        return machine
+
+    async def _earlier(self, profile: Profile, machine: Machine, batch_id: str) -> Label | None:
+        """
+        Return the label of an adopted Machine of an earlier delivery of the same messages.
+
+        It has the token and the deadline of that delivery. None if it is of this delivery, or if
+        Fly does not say; what it reported as failed is read at its end in any case.
+        """
+        try:
+            label = await self.context.previous.label_of(profile.app, machine.id)
+        except LaunchError as error:
+            self.context.observe(journal.WatchFailed(profile.app, machine.id, error, 0.0))
+            return None
+        if label.batch_id == batch_id:
+            return None
+        self.context.launcher.close_report(batch_id)
+        self.context.tracker.launched(
+            profile.app, machine.id, label.profile or profile.name, label.deadline
+        )
+        return label
+
+    async def _reported_to_fly(self, app: str, machine_id: str, batch: Batch) -> frozenset[str]:
+        previous = self.context.previous
+        return frozenset(
+            [i for i in batch.message_ids if await previous.reported_failed(app, machine_id, i)]
         )
 
     async def _settle_unlaunched(self, batch: Batch, outcome: NotLaunched) -> None:
-        key = batch.key
         if outcome.interrupted:
             await self.held_messages.release(batch.message_ids)
             return
-        jitter, now = self.context.jitter(), self.context.clock()
-        reject_to = self.context.reject_to(key.queue)
-        settlements = [
-            (
-                message,
-                of_launch_failure(
-                    outcome.error,
-                    key,
-                    message,
-                    reject_to=reject_to,
-                    held_for=self.held_messages.held_for(message.id),
-                    jitter=jitter,
-                    now=now,
-                ),
-            )
-            for message in (entry.message for entry in batch.entries)
-        ]
-        await self.held_messages.settle_all(settlements, key.route.name)
+        error = outcome.error
+        asked = (isinstance(error, LaunchUnavailable) and error.retry_after) or 0.0
+        await self._settle_all(
+            batch,
+            lambda message: self._failed(
+                str(error), batch.key, message, launched=False, at_least=asked
+            ),
+        )
+
+    def _failed(
+        self, why: str, key: BatchKey, message: Message, *, launched: bool, at_least: float = 0.0
+    ) -> Settlement:
+        return of_failure(
+            why,
+            key,
+            message,
+            launched=launched,
+            reject_to=self.context.reject_to(key.queue),
+            delay=self.held_messages.retry_delay(message, at_least=at_least),
+            now=self.held_messages.clock(),
+        )
+
+    async def _settle_all(self, batch: Batch, settlement: Callable[[Message], Settlement]) -> bool:
+        messages = (entry.message for entry in batch.entries)
+        settlements = [(message, settlement(message)) for message in messages]
+        return await self.held_messages.settle_all(settlements, batch.key.route.name)
 
 
-def lightened(key: BatchKey, message: Message) -> Message:
-    """The message as it is kept while its Machine runs, which may be for hours."""
+def without_body(key: BatchKey, message: Message) -> Message:
+    """Return the message to keep while its Machine runs, which may take hours."""
     if is_last_attempt(key, message):
-        return message
+        return message  # a reject needs the body
     return replace(message, body="", attributes={})
 
 
-def _lightened(batch: Batch) -> Batch:
-    """The batch as it is kept while its Machine runs: bodies only where a reject may need them."""
+def _without_bodies(batch: Batch) -> Batch:
+    """Return the batch to keep while its Machine runs: bodies only where a reject may need them."""
     entries = tuple(
         entry
         if is_last_attempt(batch.key, entry.message)
         else replace(
             entry,
-            message=lightened(batch.key, entry.message),
+            message=without_body(batch.key, entry.message),
             event=replace(entry.event, text="", value={}, attributes={}),
             described="",
         )

@@ -1,22 +1,23 @@
 """
-What running Machines report about single events: which of a batch failed.
+Reports of running Machines: which events of their batch failed.
 
 A batch that is launched with `acknowledge: success` gets an address and a token of its own. The
-Machine may say once which of its messages failed, in the shape that Lambda's users know. What it
-says is written to Fly before it is accepted: a router that crashes after that must not take the
-failed ones for done.
+Machine may report once which of its messages failed, in the shape that Lambda users know. The
+report is written to Fly before it is accepted: a router that crashes after that must not take the
+failed messages for done.
 """
 
 import asyncio
 import hmac
 import secrets
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lambdo_router.core.errors import LaunchError
-from lambdo_router.core.machine import ReportAddress, message_digest
+from lambdo_router.core.machine import ReportAddress
+from lambdo_router.core.machine_metadata import FAILED, message_digest
 from lambdo_router.core.ports import MachineWatcher
-from lambdo_router.engine.previous_launches import FAILED
 
 _LAUNCH_PATIENCE = 10.0
 """Seconds that a report waits for Fly's answer to the create: a quick job may come before it."""
@@ -25,7 +26,7 @@ _FORGET_EVERY = 60.0
 
 
 class ReportRefused(Exception):
-    """A report that is not taken; `status` is its HTTP status, the text says why."""
+    """A report is not accepted; `status` is the HTTP status, the text the reason."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -44,26 +45,34 @@ class _Open:
 
 
 class FailureReports:
-    """The batches that may report. With no `base_url` none may, and exit codes speak alone."""
+    """The batches that may report. Without a `base_url` none may, and only exit codes count."""
 
-    def __init__(self, watcher: MachineWatcher, base_url: str | None = None) -> None:
+    def __init__(
+        self,
+        watcher: MachineWatcher,
+        base_url: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock` returns unix seconds."""
         self.base_url = base_url
-        """Where Machines reach the router's own server."""
+        """The address of the router's own server, as Machines reach it."""
         self._watcher = watcher
+        self._clock = clock
         self._open: dict[str, _Open] = {}
         self._forget_at = 0.0
 
     def open(
-        self, batch_id: str, app: str, message_ids: Sequence[str], *, deadline: float, now: float
+        self, batch_id: str, app: str, message_ids: Sequence[str], deadline: float
     ) -> ReportAddress | None:
         """
         Let the Machine of this batch report, until `close` or some time after its deadline.
 
-        A Machine whose queue is read no more goes on, and what it reports counts for whoever takes
-        it over; nobody closes it here. Times are unix seconds.
+        A Machine goes on when its queue is not read any more, and its report counts for the router
+        that takes it over; nobody closes it here. `deadline` is in unix seconds.
         """
         if self.base_url is None:
             return None
+        now = self._clock()
         if now >= self._forget_at:
             self._forget_at = now + _FORGET_EVERY
             over = [i for i, batch in self._open.items() if batch.deadline + _FORGET_EVERY < now]
@@ -75,13 +84,13 @@ class FailureReports:
         return ReportAddress(f"{self.base_url}/reports/{batch_id}", token)
 
     def launched(self, batch_id: str, machine_id: str) -> None:
-        """Fly has said which Machine it is."""
+        """Note which Machine Fly created for the batch."""
         batch = self._open.get(batch_id)
         if batch is not None and not batch.machine.done():
             batch.machine.set_result(machine_id)
 
     def close(self, batch_id: str) -> frozenset[str]:
-        """The Machine has ended, or was not launched; the messages it reported as failed."""
+        """Accept no more reports of a batch; return the messages that it reported as failed."""
         batch = self._open.pop(batch_id, None)
         if batch is None:
             return frozenset()
@@ -90,20 +99,20 @@ class FailureReports:
 
     def admit(self, batch_id: str, token: str) -> None:
         """
-        Make sure that this token may report for this batch.
+        Check that this token may report for this batch.
 
-        Raises ReportRefused: 401 for a wrong token, 404 for a batch that is not (or no more)
-        running under this router.
+        Raises ReportRefused: 401 for a wrong token, 404 for a batch that is not running under this
+        router (any more).
         """
         self._batch(batch_id, token)
 
     async def take(self, batch_id: str, token: str, failed: Iterable[str]) -> int:
         """
-        Record a report; how many messages it names.
+        Record a report and return how many messages it names.
 
-        A repetition of the same report is taken again. Raises ReportRefused as `admit` does, and
-        409 for a second report that differs, 422 for a message of another batch, 503 if Fly does
-        not record it.
+        The same report is accepted again. Raises ReportRefused as `admit` does, and with 409 for a
+        second report that differs, 422 for a message of another batch, 503 if Fly does not record
+        it.
         """
         batch = self._batch(batch_id, token)
         named = frozenset(failed)

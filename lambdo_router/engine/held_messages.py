@@ -7,10 +7,9 @@ queue first.
 """
 
 import asyncio
-from collections import Counter
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import assert_never
 
 from lambdo_router.core import journal
@@ -18,7 +17,7 @@ from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError
 from lambdo_router.core.lease import LeaseBook
 from lambdo_router.core.message import Message
-from lambdo_router.core.parking import Group, Parked
+from lambdo_router.core.parking import Parked, WaitingMessages
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.settlement import (
     Acknowledge,
@@ -28,6 +27,7 @@ from lambdo_router.core.settlement import (
     Settlement,
     park_delay,
     rejected_attributes,
+    retry_delay,
 )
 from lambdo_router.engine.lease_keeper import LeaseKeeper
 
@@ -41,7 +41,6 @@ class _About:
 
     sent_at: float | None
     receive_count: int
-    waits_for: Group | None
 
 
 @dataclass(slots=True)
@@ -53,13 +52,15 @@ class HeldMessages:
     """Connects a queue of the routes file to send rejected messages to; may raise QueueError."""
     observe: journal.Observer
     jitter: Callable[[], float]
+    clock: Callable[[], float] = time.time
+    """Returns unix seconds."""
+    waiting_messages: WaitingMessages = field(default_factory=WaitingMessages)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something is held no more."""
     _keeper: LeaseKeeper = field(init=False)
     _leases: LeaseBook = field(init=False)
     _about: dict[str, _About] = field(default_factory=dict)
     _in_machines: set[str] = field(default_factory=set)
-    _waiting_for: Counter[Group] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._keeper = LeaseKeeper(self.queue, self.observe, self.jitter, self._release)
@@ -68,37 +69,17 @@ class HeldMessages:
     def __len__(self) -> int:
         return len(self._leases)
 
+    def __contains__(self, message_id: str) -> bool:
+        return message_id in self._leases
+
     @property
     def waiting(self) -> int:
         """Messages that are held and in no running Machine: their bodies are in memory."""
         return len(self._leases) - len(self._in_machines)
 
-    def group_of(self, message_id: str) -> Group | None:
-        """What the message waits for; None if that was not said, or if it waits no more."""
-        about = self._about.get(message_id)
-        return about.waits_for if about is not None else None
-
-    def wait_for(self, message_id: str, group: Group) -> None:
-        """Count a message that is held among those that wait for this."""
-        about = self._about.get(message_id)
-        if about is not None:
-            self._waits_no_more(message_id)
-            about.waits_for = group
-            self._waiting_for[group] += 1
-
-    def waiting_for(self, group: Group) -> int:
-        """How many messages wait for this."""
-        return self._waiting_for[group]
-
-    def newest_waiting_for(self, group: Group, count: int) -> list[str]:
-        """At most `count` messages that wait for this, the last received first."""
-        newest = (i for i, about in reversed(self._about.items()) if about.waits_for == group)
-        return list(islice(newest, count))
-
     def hold(self, message: Message, seconds: float) -> bool:
         """Lease a message from now on; False for a redelivery of one that is held already."""
-        group = self.group_of(message.id)
-        self._about[message.id] = _About(message.sent_at, message.receive_count, group)
+        self._about[message.id] = _About(message.sent_at, message.receive_count)
         return self._keeper.hold(message.id, message.receipt, seconds)
 
     def margin(self, message_ids: tuple[str, ...]) -> float:
@@ -129,6 +110,13 @@ class HeldMessages:
     def held_for(self, message_id: str) -> float:
         """Seconds since the receive."""
         return self._leases.held_for(message_id, asyncio.get_running_loop().time())
+
+    def retry_delay(self, message: Message, *, at_least: float = 0.0) -> float:
+        """Return for how many seconds to hide a message before its next delivery."""
+        held_for, jitter = self.held_for(message.id), self.jitter()
+        return retry_delay(
+            message.receive_count, jitter=jitter, at_least=at_least, held_for=held_for
+        )
 
     async def keep_alive(self, on_lost: Callable[[str], bool]) -> None:
         """
@@ -221,8 +209,7 @@ class HeldMessages:
         ids = [message_id for message_id in message_ids if message_id in self._leases]
         self._leases.grow(ids, longest)
         self._in_machines.update(ids)
-        for message_id in ids:
-            self._waits_no_more(message_id)
+        self.waiting_messages.remove(ids)
         self.released.set()  # they wait no more
 
     async def release(self, message_ids: Iterable[str], delay: float = 0.0) -> None:
@@ -326,19 +313,11 @@ class HeldMessages:
     def _release(self, message_ids: Iterable[str]) -> None:
         ids = tuple(message_ids)
         self._leases.release(ids)
+        self.waiting_messages.remove(ids)
         for message_id in ids:
-            self._waits_no_more(message_id)
             self._about.pop(message_id, None)
         self._in_machines.difference_update(ids)
         self.released.set()
-
-    def _waits_no_more(self, message_id: str) -> None:
-        about = self._about.get(message_id)
-        if about is not None and about.waits_for is not None:
-            self._waiting_for[about.waits_for] -= 1
-            if not self._waiting_for[about.waits_for]:
-                del self._waiting_for[about.waits_for]
-            about.waits_for = None
 
     def _settled(
         self, message_id: str, route: str | None, settlement: Settlement

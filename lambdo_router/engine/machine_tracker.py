@@ -17,12 +17,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lambdo_router.core import journal
+from lambdo_router.core.app_machines import AppMachines
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import LaunchError, LaunchRejected, MachineGone
+from lambdo_router.core.machine_metadata import read_label
 from lambdo_router.core.ports import MachineEnd, MachineWatcher
 from lambdo_router.core.profile import Profile
 from lambdo_router.core.snapshot import MachinesSnapshot
-from lambdo_router.engine.fleet import AppMachines
 from lambdo_router.engine.waiting import set_by, set_within
 
 _WATCHING = 2.0
@@ -77,7 +78,7 @@ class Ended:
 @dataclass(slots=True)
 class _App:
     name: str
-    fleet: AppMachines = field(default_factory=AppMachines)
+    machines: AppMachines = field(default_factory=AppMachines)
     awaited: dict[str, asyncio.Future[Ended]] = field(default_factory=dict)
     overdue: set[str] = field(default_factory=set)
     gone_once: set[str] = field(default_factory=set)
@@ -95,8 +96,8 @@ class _App:
     def taken(self, profile: str | None = None) -> int:
         """Machines that run or are being launched, of one profile or of all."""
         if profile is None:
-            return self.fleet.running() + sum(self.reserved.values())
-        return self.fleet.running(profile) + self.reserved.get(profile, 0)
+            return self.machines.running() + sum(self.reserved.values())
+        return self.machines.running(profile) + self.reserved.get(profile, 0)
 
 
 class MachineTracker:
@@ -107,13 +108,13 @@ class MachineTracker:
         watcher: MachineWatcher,
         observe: journal.Observer,
         jitter: Callable[[], float],
-        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`wall` gives unix seconds: deadlines are shared with other routers."""
+        """`clock` returns unix seconds: deadlines are shared with other routers."""
         self._watcher = watcher
         self._observe = observe
         self._jitter = jitter
-        self._wall = wall
+        self._clock = clock
         self._apps: dict[str, _App] = {}
         self._overseen: frozenset[str] = frozenset()
         self._new_app = asyncio.Event()
@@ -197,8 +198,8 @@ class MachineTracker:
     def snapshot(self) -> Iterator[MachinesSnapshot]:
         """How many Machines run and are being launched, by app and profile."""
         for app in self._apps.values():
-            for profile in sorted(app.fleet.profiles() | app.reserved.keys()):
-                running, launching = app.fleet.running(profile), app.reserved.get(profile, 0)
+            for profile in sorted(app.machines.profiles() | app.reserved.keys()):
+                running, launching = app.machines.running(profile), app.reserved.get(profile, 0)
                 yield MachinesSnapshot(app.name, profile, running, launching)
 
     def room(self, profile: Profile, of_app: int | None) -> int | None:
@@ -218,12 +219,12 @@ class MachineTracker:
 
     def launched(self, app: str, machine_id: str, profile: str, deadline: float) -> None:
         """A Machine was launched or adopted; `deadline` in unix seconds."""
-        self._app(app).fleet.launched(machine_id, profile, deadline, self._wall())
+        self._app(app).machines.launched(machine_id, profile, deadline, self._clock())
 
     async def end(self, app: str, machine_id: str, profile: str, deadline: float) -> Ended:
         """Wait for the end of a Machine, launched here or elsewhere."""
         known = self._app(app)
-        if machine_id not in known.fleet:
+        if machine_id not in known.machines:
             self.launched(app, machine_id, profile, deadline)
         future = known.awaited.get(machine_id)
         if future is None:
@@ -245,7 +246,7 @@ class MachineTracker:
                 await self._sweep(app)
                 failures = 0
                 pause = _WATCHING if app.awaited or app.waiting_for_room else _IDLE
-                needed = app.name in self._overseen or app.in_use or app.fleet.has_launched()
+                needed = app.name in self._overseen or app.in_use or app.machines.has_launched()
             except LaunchError as error:
                 failures += 1
                 refused = isinstance(error, LaunchRejected)  # a deleted app, or a token taken away
@@ -263,8 +264,8 @@ class MachineTracker:
 
     async def _sweep(self, app: _App) -> None:
         living = await self._watcher.living(app.name)
-        sweep = app.fleet.swept(living, self._wall())
-        await self._each(app, sweep.strange, self._learn)
+        sweep = app.machines.swept(living, self._clock())
+        await self._each(app, sweep.unknown, self._learn)
         await self._each(app, sweep.overdue, self._destroy)
         for machine_id in sweep.vanished:
             if machine_id not in app.awaited:
@@ -296,12 +297,12 @@ class MachineTracker:
             metadata = await self._watcher.metadata(app.name, machine_id)
         except MachineGone:
             return
-        app.fleet.learned(machine_id, metadata, self._wall())
+        app.machines.learned(machine_id, read_label(metadata), self._clock())
 
     async def _destroy(self, app: _App, machine_id: str) -> None:
         app.overdue.add(machine_id)
         await self._watcher.destroy(app.name, machine_id)
-        seen = app.fleet.seen(machine_id)
+        seen = app.machines.listed(machine_id)
         state, host = ("", "") if seen is None else (seen.state, seen.host)
         self._observe(journal.MachineOverdue(app.name, machine_id, state, host))
 
@@ -328,7 +329,7 @@ class MachineTracker:
             return
         await self._look(app, machine_id, self._remove)
         self._tell(app, machine_id, end)
-        app.fleet.spent(machine_id)
+        app.machines.spent(machine_id)
 
     async def _remove(self, app: _App, machine_id: str) -> None:
         await self._watcher.destroy(app.name, machine_id)
@@ -342,7 +343,7 @@ class MachineTracker:
             future.set_result(ended)
 
     def _over(self, app: _App, machine_id: str) -> None:
-        app.fleet.ended(machine_id)
+        app.machines.ended(machine_id)
         app.overdue.discard(machine_id)
         app.gone_once.discard(machine_id)
         self._freed.set()

@@ -11,22 +11,25 @@ metadata says of a Machine never changes, and is kept.
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from lambdo_router.core.errors import LaunchError, LaunchUnavailable, MachineGone
 from lambdo_router.core.lease import LONGEST_VISIBILITY
-from lambdo_router.core.machine import message_digest
+from lambdo_router.core.machine_metadata import (
+    FAILED,
+    Label,
+    is_joined_in,
+    message_digest,
+    read_label,
+)
+from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MachineEnd, MachineSummary, MachineWatcher
-from lambdo_router.engine.fleet import DEADLINE, PROFILE
 
 _V = TypeVar("_V")
 
-MESSAGES = "lambdo_messages"
-FAILED = "lambdo_failed"
-DIGEST_LENGTH = 11
 _LAG = 3.0
 """
 Seconds by which an answer may be older than the receive of a message that it is used for. The
@@ -44,21 +47,6 @@ _MANY = 200
 _REMEMBERED = 10_000
 # The clocks of SQS and Fly need not agree to the second.
 _SKEW = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What the metadata of a Machine says of it from its creation on."""
-
-    messages: str
-    """The digests of its messages, joined."""
-    batch_id: str
-    profile: str
-    """Empty if it names none."""
-    acknowledge: str
-    """What its messages were to wait for; empty for a Machine of an earlier release."""
-    deadline: float
-    """Unix seconds; infinite if the Machine has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +100,8 @@ class PreviousLaunches:
     """
 
     watcher: MachineWatcher
-    wall: Callable[[], float]
+    clock: Callable[[], float]
+    """Returns unix seconds."""
     _served: dict[str, float] = field(default_factory=dict)
     _apps: dict[str, _App] = field(default_factory=dict)
     _ends: OrderedDict[str, MachineEnd] = field(default_factory=OrderedDict)
@@ -137,23 +126,22 @@ class PreviousLaunches:
         now = asyncio.get_running_loop().time()
         return [app for app, until in self._served.items() if now < until]
 
-    async def holder_of(
-        self, app: str, message_id: str, first_received_at: float, received_at: float
-    ) -> Holder | None:
+    async def holder_of(self, app: str, message: Message, received_at: float) -> Holder | None:
         """
-        The newest Machine of this app that was created for the message; None: none was.
+        Return the newest Machine of this app that was created for the message; None if none was.
 
-        `first_received_at` is in unix seconds: no Machine is older than the first receive.
-        `received_at` is the last receive in the loop's time: what Fly said after it will do.
+        No Machine is older than the message's first receive. `received_at` is the last receive, in
+        the loop's time: an answer of Fly that was given after it is good enough.
         """
         known = self._apps.setdefault(app, _App())
-        since = first_received_at - _SKEW
+        first = message.first_received_at
+        since = (self.clock() - LONGEST_VISIBILITY if first is None else first) - _SKEW
         asked_at = asyncio.get_running_loop().time()
         known.wanted.append(since)
         try:
             async with known.turn:
                 listed = await self._list_for(app, known, since, received_at, asked_at)
-                found = await self._newest_with(app, listed, since, message_digest(message_id))
+                found = await self._newest_with(app, listed, since, message_digest(message.id))
         finally:
             known.wanted.remove(since)
         if found is None:
@@ -166,7 +154,7 @@ class PreviousLaunches:
         """What the metadata of one Machine says. Raises LaunchError."""
         labels = self._apps.setdefault(app, _App()).labels
         if machine_id not in labels:
-            labels[machine_id] = _label(await self.watcher.metadata(app, machine_id))
+            labels[machine_id] = read_label(await self.watcher.metadata(app, machine_id))
         return labels[machine_id]
 
     async def reported_failed(self, app: str, machine_id: str, message_id: str) -> bool:
@@ -178,7 +166,7 @@ class PreviousLaunches:
         if machine_id not in self._failed:
             metadata = await self.watcher.metadata(app, machine_id)
             _keep(self._failed, machine_id, metadata.get(FAILED, ""))
-        return _holds(self._failed[machine_id], message_digest(message_id))
+        return is_joined_in(self._failed[machine_id], message_digest(message_id))
 
     async def _list_for(
         self, app: str, known: _App, since: float, received_at: float, asked_at: float
@@ -230,8 +218,7 @@ class PreviousLaunches:
                     if sighting.id in listed.unknown:
                         continue
                     raise _not_known_yet(sighting)
-            # The plain search goes before the careful one: there may be thousands of Machines.
-            if digest in label.messages and _holds(label.messages, digest):
+            if label.holds(digest):
                 return sighting, label
         return None
 
@@ -278,7 +265,7 @@ class PreviousLaunches:
 
     def _is_new(self, sighting: MachineSummary) -> bool:
         """Whether Fly may not know it yet, although it lists it."""
-        return self.wall() < sighting.created_at + _NEW_FOR
+        return self.clock() < sighting.created_at + _NEW_FOR
 
 
 def _not_known_yet(sighting: MachineSummary) -> LaunchUnavailable:
@@ -286,25 +273,6 @@ def _not_known_yet(sighting: MachineSummary) -> LaunchUnavailable:
         f"Machines API: the Machine {sighting.id} is listed, and not known yet",
         code="not_known_yet",
     )
-
-
-def _label(metadata: Mapping[str, str]) -> Label:
-    deadline = metadata.get(DEADLINE, "")
-    return Label(
-        messages=metadata.get(MESSAGES, ""),
-        batch_id=metadata.get("lambdo_batch", ""),
-        profile=metadata.get(PROFILE, ""),
-        acknowledge=metadata.get("lambdo_acknowledge", ""),
-        deadline=float(deadline) if deadline.isdecimal() else math.inf,
-    )
-
-
-def _holds(joined: str, digest: str) -> bool:
-    """Whether the digest is among the fixed-width ones that stand one after the other."""
-    at = joined.find(digest)
-    while at % DIGEST_LENGTH and at >= 0:
-        at = joined.find(digest, at + 1)
-    return at >= 0
 
 
 def _keep(cache: OrderedDict[str, _V], machine_id: str, value: _V) -> None:

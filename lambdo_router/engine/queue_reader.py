@@ -1,18 +1,22 @@
-"""What reads a queue, standard or FIFO: held messages, polls, launches, and the stop."""
+"""The parts that a standard and a FIFO consumer have in common, wired up."""
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+from lambdo_router.core import journal
+from lambdo_router.core.admission import Admission, NotAdmitted, QueueRoutes, TooLarge
+from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MessageQueue
+from lambdo_router.core.settlement import Settlement
 from lambdo_router.core.snapshot import QueueSnapshot, QueueState
 from lambdo_router.engine.batch_runner import BatchRunner
 from lambdo_router.engine.context import Context
 from lambdo_router.engine.held_messages import HeldMessages
-from lambdo_router.engine.receiver import Intake
+from lambdo_router.engine.receiver import Receiver
 from lambdo_router.engine.redelivery import Redelivery
-from lambdo_router.engine.sharing import Current, Sharing
+from lambdo_router.engine.sharing import Sharing
 
 
 class QueueReader(ABC):
@@ -21,43 +25,59 @@ class QueueReader(ABC):
     MOST_POLLS: ClassVar[int]
     """Receives under way at once, while there is a backlog."""
 
-    def __init__(self, queue: MessageQueue, context: Context, current: Current) -> None:
+    def __init__(
+        self,
+        queue: MessageQueue,
+        held_messages: HeldMessages,
+        context: Context,
+        current: Callable[[], QueueRoutes | None],
+    ) -> None:
+        """`current` returns the queue in the current table; None if no route reads it now."""
         self._name = queue.name
         self._context = context
-        self._held_messages = HeldMessages(
-            queue, context.reject_queue, context.observe, context.jitter
-        )
+        self._observe = context.observe
+        self._held_messages = held_messages
         self._stopping = asyncio.Event()
         self._sharing = Sharing(
-            self._held_messages, context.launcher.gates, context.observe, current, self._withdraw
+            queue,
+            held_messages,
+            held_messages.waiting_messages,
+            context.permits,
+            context.observe,
+            current,
+            self._withdraw,
         )
-        self._intake = Intake(
-            queue, self._held_messages, context, self._sharing, self._stopping, self.MOST_POLLS
+        self._receiver = Receiver(
+            queue,
+            held_messages,
+            self._sharing,
+            self._stopping,
+            current,
+            context.observe,
+            self.MOST_POLLS,
         )
-        self._runner = BatchRunner(self._held_messages, context, self._stopping)
-        self._redelivery = Redelivery(self._runner)
+        self._runner = BatchRunner(held_messages, context, self._stopping)
+        self._redelivery = Redelivery(self._runner, held_messages, context, self._stopping)
 
     @property
     def held(self) -> int:
-        """Messages received and not settled yet."""
+        """The number of messages received and not settled yet."""
         return len(self._held_messages)
 
-    def level(self, state: QueueState) -> QueueSnapshot:
-        """What is held at this moment."""
-        held_messages = self._held_messages
+    def snapshot(self, state: QueueState) -> QueueSnapshot:
+        """Return what is held now."""
         return QueueSnapshot(
             self._name,
             state,
-            len(held_messages),
-            held_messages.waiting,
-            self._batched(),
-            held_messages.least_margin(),
+            held=len(self._held_messages),
+            waiting=self._held_messages.waiting,
+            batched=self._batched(),
+            margin=self._held_messages.least_margin(),
         )
 
     def stop(self) -> None:
-        """Take no more; `run` returns when what is under way has ended."""
-        self._stopping.set()
-        self._held_messages.released.set()  # wakes an intake that waits for room
+        """Receive no more; `run` returns when everything under way has ended."""
+        self._receiver.stop()
 
     @abstractmethod
     async def run(self) -> None:
@@ -65,8 +85,19 @@ class QueueReader(ABC):
 
     @abstractmethod
     def _withdraw(self, message_id: str) -> str | None:
-        """Take a message that waits out of its batch, and tell its route; None if it is in none."""
+        """Take a waiting message out of its batch and return its route; None if it is in none."""
 
     def _batched(self) -> Mapping[str, int]:
-        """Events in open batches, by route."""
+        """Return the number of events in open batches, by route."""
         return {}
+
+    def _admit(self, routes: QueueRoutes, message: Message) -> Admission:
+        admission = routes.admit(message)
+        self._observe(journal.Decided(self._name, message.id, admission.decision))
+        return admission
+
+    def _refusal(
+        self, routes: QueueRoutes, message: Message, refused: NotAdmitted | TooLarge
+    ) -> tuple[str | None, Settlement]:
+        """Return the route of a message that gets into no batch, and what becomes of it."""
+        return routes.settle(message, refused, self._held_messages.clock())

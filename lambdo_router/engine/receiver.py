@@ -1,102 +1,121 @@
 """
-Polls of one queue: only for what may be held, with pauses after failures, until the stop.
+What comes from one queue: long polls as an async iterator, until the stop.
 
-Permits come before polls: a receive counts against a message whether or not it can be used.
+There is room before there is a poll: a receive counts against a message whether or not it can be
+used. What a poll brings is leased at once, also while the consumer is busy.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 from lambdo_router.core import journal
+from lambdo_router.core.admission import QueueRoutes
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError, QueueRefused, QueueUnavailable
+from lambdo_router.core.lease import MOST_PER_CALL
 from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MessageQueue
-from lambdo_router.core.routing import Queue, RoutingTable
-from lambdo_router.engine.context import Context
 from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.sharing import Sharing
 from lambdo_router.engine.waiting import set_by, set_within
 
-MOST_PER_RECEIVE = 10
-"""SQS hands out at most ten messages a call."""
 # A server that answers "nothing" at once, or a wait of 0 seconds, must not become a busy loop.
 _SHORTEST_POLL = 0.25
 _LOOK_AGAIN = 5.0
 _GATHERING = 0.2
 """
-Seconds from one receive to the next while events wait for their batch anyway, and the queue has no
+Seconds from one receive to the next while events wait for their batch anyway and the queue has no
 more at the moment: one receive then brings what five would, and SQS counts each.
 """
 
-Take = Callable[[RoutingTable, Queue, Sequence[Message]], None]
-"""Sends newly leased messages on their way. Does not wait, and does not raise."""
+Received = tuple[QueueRoutes, Sequence[Message]]
+"""The messages of one receive, leased, and the table that decides all of them."""
 
 
 @dataclass(slots=True)
-class Intake:
+class Receiver:
     """
-    What comes into one consumer.
+    Polls one queue; iterate over it for what it brings.
 
     One long poll is under way while the queue is quiet, which costs about five cents a month. A
-    receive that comes back full calls for a second one beside it, and so on up to `most_polls`;
-    one that does not is the last of its line.
+    receive that comes back full starts another series of polls beside it, up to `most_polls`; a
+    series ends with the first receive that is not full.
     """
 
     queue: MessageQueue
     held_messages: HeldMessages
-    context: Context
     sharing: Sharing
     stopping: asyncio.Event
-    most_polls: int = 1
-    _lines: int = 1
+    current: Callable[[], QueueRoutes | None]
+    """Returns the queue in the current table; None if no route reads it now."""
+    observe: journal.Observer
+    most_polls: int
+    _received: deque[Received] = field(default_factory=deque)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _series: int = 1
     _asked: int = 0
     """Messages that the receives under way may bring."""
 
-    async def run(self, take: Take) -> None:
-        """Poll until the stop; what the last polls bring is given back."""
-        async with asyncio.TaskGroup() as others:
-            await self._poll_for_ever(take, others)
+    def stop(self) -> None:
+        """Start no more polls, and end the iteration."""
+        self.stopping.set()
+        self._changed.set()
+        self.held_messages.released.set()  # wakes a poll that waits for room
 
-    async def _poll_for_ever(self, take: Take, others: asyncio.TaskGroup) -> None:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Received:
+        while not self._received:
+            if self.stopping.is_set():
+                raise StopAsyncIteration
+            self._changed.clear()
+            await self._changed.wait()
+        return self._received.popleft()
+
+    async def poll(self) -> None:
+        """Poll until the stop, and release what the last polls bring."""
         failures = 0
-        while not self.stopping.is_set():
-            asked_at = asyncio.get_running_loop().time()
-            try:
-                received = await self._poll(take, others)
-            except QueueError as error:
-                failures += 1
-                await self._pause_after(error, failures)
-                continue
-            failures = 0
-            if received is None:
-                await self._until_released()
-            elif received == 0:
-                await set_by(self.stopping, asked_at + _SHORTEST_POLL)
-            elif received < MOST_PER_RECEIVE and self.held_messages.waiting > received:
-                await set_by(self.stopping, asked_at + _GATHERING)
+        async with asyncio.TaskGroup() as others:
+            while not self.stopping.is_set():
+                asked_at = asyncio.get_running_loop().time()
+                try:
+                    received = await self._receive(others)
+                except QueueError as error:
+                    failures += 1
+                    await self._pause_after(error, failures)
+                    continue
+                failures = 0
+                if received is None:
+                    await self._until_released()
+                elif received == 0:
+                    await set_by(self.stopping, asked_at + _SHORTEST_POLL)
+                elif received < MOST_PER_CALL and self.held_messages.waiting > received:
+                    await set_by(self.stopping, asked_at + _GATHERING)
 
-    async def _poll_while_full(self, take: Take, others: asyncio.TaskGroup) -> None:
-        """Beside the others; a failure is left to the one that goes on for ever."""
+    async def _poll_while_full(self, others: asyncio.TaskGroup) -> None:
+        """Poll beside the first series, which meets any failure that lasts."""
         try:
             while not self.stopping.is_set():
-                if await self._poll(take, others) != MOST_PER_RECEIVE:
+                if await self._receive(others) != MOST_PER_CALL:
                     break
         except QueueError:
-            pass  # the other line meets it too, if it stays
+            pass
         finally:
-            self._lines -= 1
+            self._series -= 1
 
-    async def _poll(self, take: Take, others: asyncio.TaskGroup) -> int | None:
-        """One receive; how many messages it brought, None if there was no room for any."""
-        current = self.sharing.current()
-        if current is None:
+    async def _receive(self, others: asyncio.TaskGroup) -> int | None:
+        """Return how many messages one receive brought; None if there was no room for any."""
+        routes = self.current()
+        if routes is None:
             return None
-        limit = min(MOST_PER_RECEIVE, self.sharing.room(*current) - self._asked)
+        limit = min(MOST_PER_CALL, self.sharing.room(routes) - self._asked)
         if limit <= 0:
             return None
-        _, queue = current
+        queue = routes.queue
         asked_at = asyncio.get_running_loop().time()
         self._asked += limit
         try:
@@ -104,19 +123,19 @@ class Intake:
         finally:
             self._asked -= limit
         seconds = asyncio.get_running_loop().time() - asked_at
-        self.context.observe(journal.Polled(queue.name, len(messages), seconds, limit))
+        self.observe(journal.Polled(queue.name, len(messages), seconds, limit))
         if messages:
-            await self._hold(queue.visibility, messages, take)
-        if len(messages) == MOST_PER_RECEIVE and self._lines < self.most_polls:
-            self._lines += 1
-            others.create_task(self._poll_while_full(take, others))
+            await self._hold(queue.visibility, messages)
+        if len(messages) == MOST_PER_CALL and self._series < self.most_polls:
+            self._series += 1
+            others.create_task(self._poll_while_full(others))
         return len(messages)
 
-    async def _hold(self, visibility: float, messages: Sequence[Message], take: Take) -> None:
+    async def _hold(self, visibility: float, messages: Sequence[Message]) -> None:
         """
-        Lease what came and hand it on; give it back if the router or this queue is stopping.
+        Lease the messages and hand them to the consumer; release them if it is stopping.
 
-        One table decides all that a receive brings: the one that is current when it comes. A
+        One table decides all that a receive brings: the one that is current when it comes. The
         receive may have begun 20 s before, under a table whose routes are gone.
         """
         name, new = self.queue.name, []
@@ -124,27 +143,28 @@ class Intake:
             if self.held_messages.hold(message, visibility):
                 new.append(message)
                 self.sharing.arrived(message.id)
-                self.context.observe(journal.Received(name, message))
+                self.observe(journal.Received(name, message))
             else:
-                self.context.observe(journal.Redelivered(name, message.id))
-        current = self.sharing.current()
-        if self.stopping.is_set() or current is None:
+                self.observe(journal.Redelivered(name, message.id))
+        routes = self.current()
+        if self.stopping.is_set() or routes is None:
             await self.held_messages.release(message.id for message in new)
         else:
-            take(*current, new)
+            self._received.append((routes, new))
+            self._changed.set()
 
     async def _until_released(self) -> None:
-        """Wait until something is held no more; but not for long, since gates open by time."""
+        """Wait until a message is released; but not for long, since permits come with time."""
         self.held_messages.released.clear()
-        if self.stopping.is_set():
-            return
-        await set_within(self.held_messages.released, _LOOK_AGAIN)
+        if not self.stopping.is_set():
+            await set_within(self.held_messages.released, _LOOK_AGAIN)
 
     async def _pause_after(self, error: QueueError, failures: int) -> None:
-        """A refusal is for a person to mend: ask again slowly. The rest may pass: ask sooner."""
+        """Pause for long after a refusal, which needs a person, and briefly after the rest."""
         first = 15.0 if isinstance(error, QueueRefused) else 1.0
-        pause = backoff(failures, first=first, longest=60.0, jitter=self.context.jitter())
+        jitter = self.held_messages.jitter()
+        pause = backoff(failures, first=first, longest=60.0, jitter=jitter)
         if isinstance(error, QueueUnavailable):
             pause = max(pause, error.retry_after or 0.0)
-        self.context.observe(journal.QueueFailed(self.queue.name, "receive", error, pause))
+        self.observe(journal.QueueFailed(self.queue.name, "receive", error, pause))
         await set_within(self.stopping, pause)

@@ -16,11 +16,12 @@ from lambdo_router.core import journal
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.batch import BatchKey
 from lambdo_router.core.errors import LaunchError, LaunchRejected, LaunchUnavailable
-from lambdo_router.core.lease import LONGEST_VISIBILITY
 from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MachineEnd
 from lambdo_router.core.settlement import Acknowledge, Settlement
-from lambdo_router.engine.batch_runner import BatchRunner, lightened
+from lambdo_router.engine.batch_runner import BatchRunner, without_body
+from lambdo_router.engine.context import Context
+from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.machine_tracker import Ended
 from lambdo_router.engine.previous_launches import Holder
 from lambdo_router.engine.waiting import set_within, unless
@@ -44,6 +45,9 @@ class Redelivery:
     """Settles redelivered messages of one queue by what was launched before."""
 
     runner: BatchRunner
+    held_messages: HeldMessages
+    context: Context
+    stopping: asyncio.Event
 
     async def settle(self, key: BatchKey, message: Message) -> TakeOver | bool | None:
         """
@@ -53,7 +57,7 @@ class Redelivery:
         was launched for it, or what was has failed, and it is to be launched. A Machine that runs
         is to be handed to `wait_for_end`, by who has let go of the message itself.
         """
-        context, held_messages = self.runner.context, self.runner.held_messages
+        context, held_messages = self.context, self.held_messages
         try:
             holder = await self._holder(key, message)
             if holder is None:
@@ -63,16 +67,16 @@ class Redelivery:
                 done = Acknowledge("launched")
                 return await held_messages.acknowledge((message.id,), key.route.name, done)
             if holder.end is None:
-                return TakeOver(key, lightened(key, message), holder)
+                return TakeOver(key, without_body(key, message), holder)
             settlement = await self._by_the_past(key, message, holder, holder.end)
             if settlement is None:
                 return None
             return await held_messages.settle(message, key.route.name, settlement)
         except LaunchError as error:
-            if self.runner.stopping.is_set():
+            if self.stopping.is_set():
                 await held_messages.release((message.id,))
             else:
-                later = self.runner.later(message, error)
+                later = self.runner.ask_again(message, error)
                 await held_messages.settle(message, key.route.name, later)
             return False
 
@@ -91,10 +95,10 @@ class Redelivery:
         settlement: Settlement
         try:
             reported = await self._reported(holder, ended, message)
-            settlement = self.runner.verdict(key, message, ended, reported=reported)
+            settlement = self.runner.settlement(key, message, ended, reported=reported)
         except LaunchError as error:
-            settlement = self.runner.later(message, error)
-        return await self.runner.held_messages.settle(message, key.route.name, settlement)
+            settlement = self.runner.ask_again(message, error)
+        return await self.held_messages.settle(message, key.route.name, settlement)
 
     async def is_due(self, key: BatchKey, message: Message) -> bool:
         """Whether `settle` would say None: it may be launched, together with others."""
@@ -120,12 +124,12 @@ class Redelivery:
             received_at = self._received_at(message)
             found = await self._newest(own, own, message)
             if found is None or not await self._settles(key, found, message):
-                others = [app for app in self.runner.context.previous.apps() if app not in own]
+                others = [app for app in self.context.previous.apps() if app not in own]
                 elsewhere = await self._newest(others, own, message)
                 both = [holder for holder in (found, elsewhere) if holder is not None]
                 found = max(both, key=lambda holder: holder.created_at, default=None)
             anew = self._received_at(message) > received_at + _SAME_RECEIVE
-            if not anew or self.runner.held_messages.is_lost(message.id):
+            if not anew or self.held_messages.is_lost(message.id):
                 return found
             # Its lease was lost meanwhile and won anew: somebody else may have launched it.
 
@@ -143,19 +147,18 @@ class Redelivery:
         return newest
 
     async def _holder_in(self, app: str, message: Message, *, own: bool) -> Holder | None:
-        context, stopping = self.runner.context, self.runner.stopping
-        first = message.first_received_at
-        if first is None:
-            first = context.clock() - LONGEST_VISIBILITY
+        context, stopping = self.context, self.stopping
         attempt = 0
         while True:
             attempt += 1
             try:
                 received_at = self._received_at(message)
-                looking = context.previous.holder_of(app, message.id, first, received_at)
+                looking = context.previous.holder_of(app, message, received_at)
                 found = await unless(stopping, looking)
             except LaunchError as error:
-                pause = backoff(attempt, first=1.0, longest=10.0, jitter=context.jitter())
+                pause = backoff(
+                    attempt, first=1.0, longest=10.0, jitter=self.held_messages.jitter()
+                )
                 context.observe(journal.WatchFailed(app, None, error, pause))
                 if not own and isinstance(error, LaunchRejected):
                     return None  # an app of others that Fly refuses us must not stop everything
@@ -169,7 +172,7 @@ class Redelivery:
     def _received_at(self, message: Message) -> float:
         """In the loop's time; now, if it is held no more."""
         now = asyncio.get_running_loop().time()
-        return now - self.runner.held_messages.held_for(message.id)
+        return now - self.held_messages.held_for(message.id)
 
     async def _settles(self, key: BatchKey, holder: Holder, message: Message) -> bool:
         """Whether no other Machine can matter: it is done by this one, or may yet be."""
@@ -184,14 +187,14 @@ class Redelivery:
         """What a Machine that has ended decides; None: it failed, and another may be launched."""
         ended = Ended(end)
         reported = await self._reported(holder, ended, message)
-        settlement = self.runner.verdict(key, message, ended, reported=reported)
+        settlement = self.runner.settlement(key, message, ended, reported=reported)
         most = key.profile.max_attempts
         used_up = most is not None and message.receive_count > most
         return settlement if isinstance(settlement, Acknowledge) or used_up else None
 
     async def _reported(self, holder: Holder, ended: Ended, message: Message) -> bool:
         """Whether the Machine reported this message as failed. Raises LaunchError."""
-        previous = self.runner.context.previous
+        previous = self.context.previous
         return ended.succeeded and await previous.reported_failed(
             holder.app, holder.machine_id, message.id
         )

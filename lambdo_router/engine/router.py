@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lambdo_router.core import journal
+from lambdo_router.core.admission import QueueRoutes
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError, QueueRefused
 from lambdo_router.core.ports import Fly, MessageQueue, QueueOpener
@@ -25,12 +26,12 @@ from lambdo_router.engine.consumer import Consumer
 from lambdo_router.engine.context import Context
 from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.fifo_consumer import FifoConsumer
-from lambdo_router.engine.gates import Gates
+from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.launcher import Launcher
 from lambdo_router.engine.machine_tracker import MachineTracker
+from lambdo_router.engine.permits import LaunchPermits
 from lambdo_router.engine.previous_launches import PreviousLaunches
 from lambdo_router.engine.queue_reader import QueueReader
-from lambdo_router.engine.slots import LaunchSlots
 
 _Address = tuple[str, tuple[str | None, ...]]
 """What makes a queue another queue: its name, where it is, and as whom it is reached."""
@@ -77,53 +78,54 @@ class Router:
         reports: FailureReports | None = None,
         trace_of: Callable[[str], TraceContext | None] = lambda _: None,
         jitter: Callable[[], float] = random.random,
-        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """
-        `reports` are what an HTTP server hands in; without them exit codes speak alone. `trace_of`
-        tells what the Machine of a batch goes on from, by the batch's id.
+        `reports` receives what Machines report to the router's HTTP server; without it only exit
+        codes count. `trace_of` returns the trace that a batch's Machine continues, by batch ID.
+        `clock` returns unix seconds.
         """
         self._table = table
         self._open_queue = open_queue
         self._observe = observe
         self._limits = limits
         self._jitter = jitter
-        self._slots: dict[str, LaunchSlots] = {}
         self._running: dict[_Address, _Running] = {}
         self._reject_queues: dict[_Address, MessageQueue] = {}
         self._opening: dict[_Address, asyncio.Future[MessageQueue]] = {}
         self._abandoned = 0
-        self._tracker = MachineTracker(fly, observe, jitter, wall)
-        self._gates = Gates(self._tracker, observe, jitter, limits.machines_per_app)
+        self._clock = clock
+        self._tracker = MachineTracker(fly, observe, jitter, clock)
+        self._permits = LaunchPermits(
+            self._tracker, observe, jitter, self._new_bucket, limits.machines_per_app
+        )
+        self._previous = PreviousLaunches(fly, clock)
+        reports = reports or FailureReports(fly)
         self._context = Context(
-            launcher=Launcher(fly, self._gates, self._slots_of, observe, jitter),
+            permits=self._permits,
+            launcher=Launcher(fly, self._permits, reports, observe, jitter, trace_of),
             tracker=self._tracker,
-            previous=PreviousLaunches(fly, wall),
-            reports=reports or FailureReports(fly),
+            previous=self._previous,
             table=lambda: self._table,
-            reject_queue=self._reject_queue,
             observe=observe,
-            jitter=jitter,
-            trace_of=trace_of,
-            clock=wall,
         )
 
     @property
     def held(self) -> int:
-        """Messages received and not settled yet, of all queues."""
+        """The number of messages received and not settled yet, of all queues."""
         return sum(r.consumer.held for r in self._running.values() if r.consumer is not None)
 
     def snapshot(self) -> Snapshot:
-        """What is held and what runs at this moment, for who looks on."""
+        """Return a snapshot of held messages and running Machines."""
         queues = []
         for (name, *_), running in sorted(self._running.items(), key=lambda item: item[0][0]):
             if running.consumer is None:
                 queues.append(QueueSnapshot(name, "stopping" if running.stopping else "opening"))
             else:
                 state: QueueState = "stopping" if running.stopping else "reading"
-                queues.append(running.consumer.level(state))
+                queues.append(running.consumer.snapshot(state))
         machines = tuple(self._tracker.snapshot())
-        failing = tuple(self._gates.failing())
+        failing = tuple(self._permits.failing())
         return Snapshot(self._table.generation, tuple(queues), machines, failing)
 
     async def run(self, stop: asyncio.Event, tables: AsyncIterator[RoutingTable]) -> None:
@@ -161,12 +163,12 @@ class Router:
                 self._reconcile(tasks)
 
     def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
-        """Open the queues that came, drain those that went."""
+        """Open new queues and drain those that are gone."""
         profiles = self._table.profiles
         self._tracker.oversee(app for profile in profiles for app in profile.apps)
-        self._context.previous.serve(app for profile in profiles for app in profile.apps)
+        self._previous.serve(app for profile in profiles for app in profile.apps)
         self._tracker.limit(profiles)
-        self._gates.forget_all_but(self._table)
+        self._permits.keep_only(self._table)
         known = set(map(_address, self._table.queues.values()))
         self._reject_queues = {at: each for at, each in self._reject_queues.items() if at in known}
         wanted = {_address(queue): queue for queue in self._table.sources()}
@@ -186,21 +188,25 @@ class Router:
         me = self._running[address]
         try:
             opened = await self._open_at_last(queue)
+            held_messages = HeldMessages(
+                opened, self._reject_queue, self._observe, self._jitter, self._clock
+            )
             kind = FifoConsumer if opened.fifo else Consumer
-            me.consumer = kind(opened, self._context, partial(self._current, address))
+            current = partial(self._current, address)
+            me.consumer = kind(opened, held_messages, self._context, current)
             await me.consumer.run()
         finally:
             self._abandoned += me.consumer.held if me.consumer is not None else 0
             if self._running.get(address) is me:  # else the queue has come back meanwhile
                 del self._running[address]
 
-    def _current(self, address: _Address) -> tuple[RoutingTable, Queue] | None:
-        """The current table and the queue at this address in it, if a route still reads it."""
+    def _current(self, address: _Address) -> QueueRoutes | None:
+        """Return the queue at this address in the current table, if a route still reads it."""
         table, name = self._table, address[0]
         queue = table.queues.get(name)
         if queue is None or not table.routes_of(name) or _address(queue) != address:
             return None
-        return table, queue
+        return QueueRoutes(table, queue)
 
     async def _open_at_last(self, queue: Queue) -> MessageQueue:
         failures = 0
@@ -228,11 +234,8 @@ class Router:
             self._reject_queues[address] = await asyncio.shield(opening)
         return self._reject_queues[address]
 
-    def _slots_of(self, app: str) -> LaunchSlots:
-        if app not in self._slots:
-            budget = TokenBucket(self._limits.launch_rate, self._limits.launch_burst)
-            self._slots[app] = LaunchSlots(budget)
-        return self._slots[app]
+    def _new_bucket(self) -> TokenBucket:
+        return TokenBucket(self._limits.launch_rate, self._limits.launch_burst)
 
 
 def _address(queue: Queue) -> _Address:

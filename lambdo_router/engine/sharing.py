@@ -16,15 +16,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from lambdo_router.core import journal
+from lambdo_router.core.admission import QueueRoutes
 from lambdo_router.core.batch import BatchKey
 from lambdo_router.core.errors import QueueError
-from lambdo_router.core.parking import Group, ParkingLot
-from lambdo_router.core.routing import Queue, RoutingTable
-from lambdo_router.engine.gates import Gates
+from lambdo_router.core.parking import Group, ParkingLot, WaitingMessages
+from lambdo_router.core.ports import MessageQueue
 from lambdo_router.engine.held_messages import HeldMessages
-
-Current = Callable[[], tuple[RoutingTable, Queue] | None]
-"""The current table and this queue in it, as one value; None if no route reads the queue now."""
+from lambdo_router.engine.permits import LaunchPermits
 
 _LOOK_EVERY = 1.0
 """Seconds; Fly takes about one Machine a second, and a share holds the events of many."""
@@ -35,17 +33,20 @@ _PER_CALL = 100
 class Sharing:
     """What each profile of one queue may hold."""
 
+    queue: MessageQueue
     held_messages: HeldMessages
-    gates: Gates
+    waiting: WaitingMessages
+    permits: LaunchPermits
     observe: journal.Observer
-    current: Current
+    current: Callable[[], QueueRoutes | None]
+    """Returns the queue in the current table; None if no route reads it now."""
     withdraw: Callable[[str], str | None]
-    """Takes a message that waits out of its batch, and tells its route; None if it is in none."""
+    """Takes a waiting message out of its batch and returns its route; None if it is in none."""
     _lot: ParkingLot = field(default_factory=ParkingLot)
     _needed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while something is parked, or while there is no room."""
 
-    def room(self, table: RoutingTable, queue: Queue) -> int:
+    def room(self, routes: QueueRoutes) -> int:
         """
         How many more messages are worth receiving.
 
@@ -53,11 +54,11 @@ class Sharing:
         those, and a batch of each that may launch none: further receives would only be burnt.
         """
         waiting, useful, missing, shut = self.held_messages.waiting, 0, 0, True
-        free = queue.max_waiting - waiting
+        free = routes.queue.max_waiting - waiting
         if free <= 0:
             self._needed.set()
-        for profile in table.profiles_of(queue.name):
-            room = self.gates.room(profile)
+        for profile in routes.table.profiles_of(routes.queue.name):
+            room = self.permits.room(profile)
             if room is None:
                 return free
             shut = shut and room == 0
@@ -66,21 +67,19 @@ class Sharing:
             missing += max(0, worth - self._waiting_for(profile.name))
         return min(free, useful - waiting if shut else missing)
 
-    def admit(
-        self, table: RoutingTable, queue: Queue, key: BatchKey, message_ids: Iterable[str]
-    ) -> bool:
+    def admit(self, routes: QueueRoutes, key: BatchKey, message_ids: Iterable[str]) -> bool:
         """
         Count messages among those that wait for their profile; False if they are to be parked.
 
         That is, if the profile may launch nothing and has its share of what may wait already.
         """
         group, ids = _group_of(key), tuple(message_ids)
-        if self.gates.room(key.profile) == 0 and table.sharers_of(queue.name) > 1:
-            new = any(self.held_messages.group_of(i) != group for i in ids)
-            if new and self._missing(table, queue, group) == 0:
+        shared = routes.table.sharers_of(routes.queue.name) > 1
+        if shared and self.permits.room(key.profile) == 0:
+            new = not self.waiting.all_wait_for(ids, group)
+            if new and self._missing(routes, group) == 0:
                 return False
-        for message_id in ids:
-            self.held_messages.wait_for(message_id, group)
+        self.waiting.add((i for i in ids if i in self.held_messages), group)
         return True
 
     def arrived(self, message_id: str) -> None:
@@ -100,16 +99,15 @@ class Sharing:
         while True:
             await self._needed.wait()
             await asyncio.sleep(_LOOK_EVERY)
-            current = self.current()
-            if current is None:
+            routes = self.current()
+            if routes is None:
                 continue
-            table, queue = current
-            if self.held_messages.waiting >= queue.max_waiting:
-                await self._park_excess(table, queue)
+            if self.held_messages.waiting >= routes.queue.max_waiting:
+                await self._park_excess(routes)
             for group in self._lot.groups():
-                places = min(self._missing(table, queue, group), self.room(table, queue))
+                places = min(self._missing(routes, group), self.room(routes))
                 await self._recall(group, max(0, places))
-            if not len(self._lot) and self.held_messages.waiting < queue.max_waiting:
+            if not len(self._lot) and self.held_messages.waiting < routes.queue.max_waiting:
                 self._needed.clear()
 
     async def recall_all(self) -> None:
@@ -121,25 +119,26 @@ class Sharing:
     def _waiting_for(self, profile: str) -> int:
         """Messages that wait for a profile, as it is written or as senders made it."""
         groups = (Group(profile, overridden) for overridden in (False, True))
-        return sum(map(self.held_messages.waiting_for, groups))
+        return sum(map(self.waiting.count, groups))
 
-    def _missing(self, table: RoutingTable, queue: Queue, group: Group) -> int:
+    def _missing(self, routes: QueueRoutes, group: Group) -> int:
         """Places of a group's share that are free, and not kept for what was shown again."""
         now = asyncio.get_running_loop().time()
-        taken = self.held_messages.waiting_for(group) + self._lot.awaited(group, now)
-        return max(0, _share(table, queue) - taken)
+        taken = self.waiting.count(group) + self._lot.awaited(group, now)
+        return max(0, _share(routes) - taken)
 
-    async def _park_excess(self, table: RoutingTable, queue: Queue) -> None:
+    async def _park_excess(self, routes: QueueRoutes) -> None:
         """Make room for profiles that may launch, where one that may not holds over its share."""
-        profiles = table.profiles_of(queue.name)
-        shut = {Group(profile.name) for profile in profiles if self.gates.room(profile) == 0}
+        profiles = routes.table.profiles_of(routes.queue.name)
+        shut = {Group(profile.name) for profile in profiles if self.permits.room(profile) == 0}
         if len(shut) == len(profiles):
             return
         for group in shut:
-            excess = self.held_messages.waiting_for(group) - _share(table, queue)
-            newest = self.held_messages.newest_waiting_for(group, max(0, excess))
-            routes = {message_id: self.withdraw(message_id) for message_id in newest}
-            await self._park(group, {i: route for i, route in routes.items() if route is not None})
+            excess = self.waiting.count(group) - _share(routes)
+            newest = self.waiting.newest(group, max(0, excess))
+            route_of = {message_id: self.withdraw(message_id) for message_id in newest}
+            withdrawn = {i: route for i, route in route_of.items() if route is not None}
+            await self._park(group, withdrawn)
 
     async def _park(self, group: Group, route_of: dict[str, str], weight: int = 1) -> None:
         parked = await self.held_messages.park(route_of)
@@ -149,17 +148,16 @@ class Sharing:
     async def _recall(self, group: Group, count: int) -> int:
         """Show messages of a group again; how many were."""
         now = asyncio.get_running_loop().time()
-        queue = self.held_messages.queue
         messages = self._lot.recall(group, min(count, _PER_CALL), now)
         if not messages:
             return 0
         shown = False
         try:
             # One that is refused was received by somebody meanwhile, or has come to its end.
-            await queue.set_visibility({each.receipt: 0.0 for each in messages})
+            await self.queue.set_visibility({each.receipt: 0.0 for each in messages})
             shown = True
         except QueueError as error:
-            self.observe(journal.QueueFailed(queue.name, "show", error, _LOOK_EVERY))
+            self.observe(journal.QueueFailed(self.queue.name, "show", error, _LOOK_EVERY))
         finally:
             if not shown:  # also where the stop cancels the call: `recall_all` makes it again
                 self._lot.park(group, messages)
@@ -170,5 +168,6 @@ def _group_of(key: BatchKey) -> Group:
     return Group(key.profile.name, overridden=key.profile is not key.route.profile)
 
 
-def _share(table: RoutingTable, queue: Queue) -> int:
-    return max(1, queue.max_waiting // max(1, table.sharers_of(queue.name)))
+def _share(routes: QueueRoutes) -> int:
+    queue = routes.queue
+    return max(1, queue.max_waiting // max(1, routes.table.sharers_of(queue.name)))

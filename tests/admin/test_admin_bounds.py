@@ -174,7 +174,7 @@ async def test_the_body_of_a_stranger_s_report_is_not_read(
 
 async def test_a_wrong_token_is_refused_before_the_body_is_read() -> None:
     reports = FailureReports(None, "http://router")  # type: ignore[arg-type]
-    reports.open("b1", "jobs", ["m1"], deadline=2e9, now=0.0)
+    reports.open("b1", "jobs", ["m1"], deadline=2e9)
     sender = Sender("/reports/b1", authorization="Bearer x")
 
     assert await sender.post(admin_app(reports)) == 401
@@ -215,7 +215,7 @@ async def test_a_thousand_junk_reports_are_two_lines_and_two_failures(
 @pytest.mark.parametrize("path", ["/explain", "/reports/b1"])
 async def test_who_leaves_in_the_middle_of_a_body_is_no_defect(path: str) -> None:
     reports = FailureReports(None, "http://router")  # type: ignore[arg-type]
-    address = reports.open("b1", "jobs", ["m1"], deadline=2e9, now=0.0)
+    address = reports.open("b1", "jobs", ["m1"], deadline=2e9)
     assert address is not None
     app = admin_app(reports, more=working(WALL).page.routes())
     sender = Sender(path, authorization=f"Bearer {address.token}")

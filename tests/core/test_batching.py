@@ -1,9 +1,11 @@
-import pytest
+from dataclasses import replace
+
 from building import entry, key
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdo_router.core.batch import Batcher, BatchKey, Entry
+from lambdo_router.core.machine import fits
 
 
 def batcher(room: int = 10**9) -> Batcher:
@@ -71,19 +73,11 @@ def test_the_room_in_the_request_closes_a_batch_too() -> None:
     assert ids_of(batches, plain) == ("a",)
 
 
-@pytest.mark.parametrize(
-    ("of", "room"),
-    [
-        pytest.param(key(batch_bytes=5), 10**9, id="over-batch-bytes"),
-        pytest.param(key(), 10, id="over-the-room-in-the-request"),
-    ],
-)
-def test_an_event_that_can_never_fit_is_not_taken(of: BatchKey, room: int) -> None:
-    batches = batcher(room)
-
-    assert not batches.add(of, entry("a", '{"a":1}'), 0.0)
-    assert len(batches) == 0
-    assert batches.due_at(of) is None
+def test_an_event_fits_within_both_limits() -> None:
+    one = entry("a", '{"a":1}')
+    assert fits(key(batch_bytes=7), one)
+    assert not fits(key(batch_bytes=6), one)
+    assert not fits(key(batch_bytes=10**9), replace(one, rendered_bytes=900_000))
 
 
 def test_a_dropped_event_leaves_no_trace() -> None:
@@ -127,12 +121,13 @@ def test_every_event_leaves_once_in_order_and_within_the_limits(
 
     for number, size in enumerate(sizes):
         name = str(number)
-        if batches.add(of, entry(name, '"' + "x" * size + '"'), float(number)):
+        one = entry(name, '"' + "x" * size + '"')
+        assert fits(of, one) == (size + 2 <= batch_bytes)
+        if fits(of, one):
+            batches.add(of, one, float(number))
             added.append(name)
             if number in dropped and batches.drop(name):
                 added.remove(name)
-        else:
-            assert size + 2 > batch_bytes
         if number in taken_after and (batch := batches.take(of)) is not None:
             note(batch.entries)
     for batch in batches.drain():

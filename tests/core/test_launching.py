@@ -13,9 +13,9 @@ from lambdo_router.core.machine import (
     entry_of,
     machine_name,
     machine_request,
-    message_digest,
     room_for_entries,
 )
+from lambdo_router.core.machine_metadata import message_digest
 from lambdo_router.core.message import Attribute, Event
 from lambdo_router.core.throttle import TokenBucket
 from lambdo_router.core.trace_context import TraceContext

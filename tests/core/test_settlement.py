@@ -3,7 +3,7 @@ import json
 import pytest
 from building import entry, key, message, text
 
-from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable
+from lambdo_router.core.errors import LaunchUnavailable
 from lambdo_router.core.message import Attribute, Message
 from lambdo_router.core.routing import Policy, Queue, Refused
 from lambdo_router.core.settlement import (
@@ -12,7 +12,7 @@ from lambdo_router.core.settlement import (
     Reject,
     Rejection,
     Retry,
-    of_launch_failure,
+    of_failure,
     of_refusal,
     of_too_large,
     rejected_attributes,
@@ -70,38 +70,29 @@ def test_a_refused_message_goes_where_the_policy_says(
     assert of_refusal(Refused("unmatched", "why", policy), queue, message(), 5.0) == expected
 
 
-def test_a_failed_launch_is_retried() -> None:
-    settlement = of_launch_failure(
-        BUSY, key(), message(receives=2), reject_to=None, held_for=1.0, jitter=1.0, now=5.0
-    )
-    assert settlement == Retry(10.0, "Machines API: 429")
-
-
-def test_retry_after_wins() -> None:
-    error = LaunchUnavailable("429", code="rate_limited", retry_after=120.0)
-    settlement = of_launch_failure(
-        error, key(), message(), reject_to=None, held_for=1.0, jitter=1.0, now=5.0
-    )
-    assert settlement == Retry(120.0, "429")
-
-
+@pytest.mark.parametrize("launched", [True, False])
 @pytest.mark.parametrize(("receives", "retried"), [(2, True), (3, False), (4, False)])
-def test_max_attempts_ends_the_retries(receives: int, retried: bool) -> None:  # noqa: FBT001 - a column
-    settlement = of_launch_failure(
-        LaunchRejected("400 bad image", code="bad_image"),
+def test_max_attempts_ends_the_retries(
+    receives: int,
+    retried: bool,  # noqa: FBT001 - a column
+    launched: bool,  # noqa: FBT001 - a column
+) -> None:
+    settlement = of_failure(
+        "400 bad image",
         key(max_attempts=3),
         message(receives=receives),
+        launched=launched,
         reject_to="rejected",
-        held_for=1.0,
-        jitter=1.0,
+        delay=7.0,
         now=5.0,
     )
     if retried:
-        assert isinstance(settlement, Retry)
+        assert settlement == Retry(7.0, "400 bad image")
     else:
         assert isinstance(settlement, Reject)
         assert settlement.rejection.reason == "max_attempts"
-        assert "400 bad image" in settlement.rejection.detail
+        before = "" if launched else f"not launched in {receives} attempts; the last failure: "
+        assert settlement.rejection.detail == f"{before}400 bad image"
 
 
 def test_an_event_that_is_too_large_is_told_its_limits() -> None:

@@ -422,12 +422,14 @@ async def test_a_delete_that_fails_is_tried_until_it_succeeds_and_nothing_is_lau
 async def test_a_defect_costs_one_message_and_not_the_queue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(table: RoutingTable, queue: Queue, message: Message) -> Decision:
+    def broken(
+        table: RoutingTable, queue: Queue, message: Message, *, record: bool = False
+    ) -> Decision:
         if message.body == '{"x":1}':
             raise KeyError("a bug")
-        return decide(table, queue, message)
+        return decide(table, queue, message, record=record)
 
-    monkeypatch.setattr("lambdo_router.engine.consumer.decide", broken)
+    monkeypatch.setattr("lambdo_router.core.admission.decide", broken)
     async with running(table(route())) as scenario:
         bad, good = scenario.put('{"x":1}', "{}")
         await asyncio.sleep(1)

@@ -49,3 +49,14 @@ async def test_what_follows_a_message_whose_delete_is_refused_waits_for_its_rede
 
     assert launched == [(first,)]
     assert [fact.message_id for fact in scenario.of(journal.Settled)] == [first, second]
+
+
+async def test_every_message_of_a_batch_is_said_to_take_its_route() -> None:
+    together = route(queues=("q.fifo",), profile=profile(batch_size=10))
+    async with running(table(together, queues=(GROUPED, Queue("r", url="r")))) as scenario:
+        queue = scenario.queue("q.fifo").inner
+        sent = [queue.put("{}", group="g") for _ in range(5)]
+        await asyncio.sleep(10)
+
+    assert [fact.message_id for fact in scenario.of(journal.Decided)] == sent
+    assert sorted(i for f in scenario.of(journal.Launched) for i in f.batch.message_ids) == sent

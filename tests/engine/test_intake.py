@@ -98,6 +98,7 @@ async def test_an_event_that_comes_alone_is_received_at_once() -> None:
         for _ in range(20):
             await asyncio.sleep(3.3)
             scenario.put("{}")
+        await asyncio.sleep(1)
 
     expected = [3.3 * number for number in range(1, 21)]
     assert scenario.when(journal.Received) == pytest.approx(expected, abs=0.002)

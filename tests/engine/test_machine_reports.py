@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from scenario import now
 
 from lambdo_router.admin import admin_app
 from lambdo_router.core.errors import LaunchUnavailable
-from lambdo_router.core.machine import ReportAddress, message_digest
+from lambdo_router.core.machine import ReportAddress
+from lambdo_router.core.machine_metadata import message_digest
 from lambdo_router.engine.failure_reports import FailureReports, ReportRefused
 
 IDS = ["m1", "m2", "m3"]
@@ -32,8 +34,8 @@ class Recorder:
 
 def opened(launched: bool = True) -> tuple[FailureReports, Recorder, ReportAddress]:  # noqa: FBT001, FBT002
     recorder = Recorder()
-    reports = FailureReports(recorder, "http://router")  # type: ignore[arg-type]
-    address = reports.open("b1", "jobs", IDS, deadline=900.0, now=0.0)
+    reports = FailureReports(recorder, "http://router", clock=now)  # type: ignore[arg-type]
+    address = reports.open("b1", "jobs", IDS, deadline=900.0)
     assert address is not None
     if launched:
         reports.launched("b1", "machine")
@@ -112,7 +114,7 @@ async def test_what_is_not_taken(
 
 async def test_the_token_of_one_batch_opens_no_other() -> None:
     reports, _, address = opened()
-    other = reports.open("b2", "jobs", ["m9"], deadline=900.0, now=0.0)
+    other = reports.open("b2", "jobs", ["m9"], deadline=900.0)
     assert other is not None
     assert other.token != address.token
     with pytest.raises(ReportRefused) as refused:
@@ -139,7 +141,7 @@ async def test_a_second_report_that_differs_is_refused() -> None:
 
 async def test_without_an_address_no_batch_may_report() -> None:
     reports = FailureReports(Recorder())  # type: ignore[arg-type]
-    assert reports.open("b1", "jobs", IDS, deadline=900.0, now=0.0) is None
+    assert reports.open("b1", "jobs", IDS, deadline=900.0) is None
     assert reports.close("b1") == frozenset()
 
 
@@ -200,10 +202,12 @@ async def test_without_a_token_nothing_is_looked_at() -> None:
 async def test_a_batch_that_nobody_closes_is_forgotten_some_time_after_its_deadline() -> None:
     """The router stopped reading its queue while its Machine ran: until its end it may report."""
     reports, _, address = opened()
-    reports.open("b2", "jobs", ["m2"], deadline=1900.0, now=930.0)
+    await asyncio.sleep(930)
+    reports.open("b2", "jobs", ["m2"], deadline=1900.0)
     assert await reports.take("b1", address.token, ["m1"]) == 1
 
-    reports.open("b3", "jobs", ["m3"], deadline=1900.0, now=1000.0)
+    await asyncio.sleep(70)
+    reports.open("b3", "jobs", ["m3"], deadline=1900.0)
     with pytest.raises(ReportRefused) as refused:
         await reports.take("b1", address.token, ["m1"])
 

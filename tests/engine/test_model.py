@@ -24,7 +24,7 @@ from virtual_time import VirtualLoop
 
 from lambdo_router.core import journal
 from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable
-from lambdo_router.core.machine import message_digest
+from lambdo_router.core.machine_metadata import message_digest
 from lambdo_router.core.ports import MachineEnd
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.engine.failure_reports import ReportRefused

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from building import entry, key, profile, route, table
+from building import entry, key, message, profile, route, table
 from memory_queue import MemoryQueue
 from scenario import WALL, Scenario, ScriptedLauncher, SpiedQueue, now, running
 
@@ -314,12 +314,16 @@ async def test_look_ups_share_a_list_that_fails() -> None:
     assert len(launcher.listed) <= 12
 
 
+def received(message_id: str, at: float) -> Message:
+    return message(message_id, system={"ApproximateFirstReceiveTimestamp": str(round(at * 1000))})
+
+
 async def test_a_list_is_good_for_what_was_received_before_it_was_begun_and_for_no_more() -> None:
     launcher = SlowFly(list_takes=20.0)
     recall = PreviousLaunches(launcher, lambda: WALL + now())
 
     async def looked_up(received_at: float) -> bool:
-        return await recall.holder_of("jobs", "m1", WALL, received_at) is not None
+        return await recall.holder_of("jobs", received("m1", WALL), received_at) is not None
 
     assert not await looked_up(0.0)
     await launcher.launch(machine_request(Batch(key(), (entry("m1"),)), generation="g"))
@@ -332,7 +336,7 @@ async def test_a_list_is_good_for_what_was_received_before_it_was_begun_and_for_
 async def test_one_list_goes_back_far_enough_for_all_that_wait_for_it() -> None:
     launcher = SlowFly(list_takes=4.0)
     recall = PreviousLaunches(launcher, lambda: WALL + now())
-    looking = [recall.holder_of("jobs", f"m{n}", WALL - n, 0.0) for n in range(100)]
+    looking = [recall.holder_of("jobs", received(f"m{n}", WALL - n), 0.0) for n in range(100)]
     await asyncio.gather(*looking)
 
     assert [at for at, _ in launcher.listed] == [0.0, 4.0]

@@ -258,7 +258,7 @@ class Scenario:
             reports=self.reports,
             jitter=lambda: 1.0,
             trace_of=lambda batch_id: self.trace_of(batch_id),  # noqa: PLW0108 - `prepare` sets it
-            wall=lambda: WALL + asyncio.get_running_loop().time(),
+            clock=lambda: WALL + asyncio.get_running_loop().time(),
         )
 
     def queue(self, name: str = "q") -> SpiedQueue:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from soak_evidence import Evidence
 
-from lambdo_router.core.machine import BATCH_PATH, message_digest
+from lambdo_router.core.machine import BATCH_PATH
+from lambdo_router.core.machine_metadata import message_digest
 from lambdo_router.local.machines_server import MachineRecord
 from lambdo_router.local.machines_server.mishaps import Happened
 from lambdo_router.local.sqs_server import LedgerEntry

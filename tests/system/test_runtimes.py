@@ -31,7 +31,7 @@ from runtime_process import (
 
 from lambdo_router.admin import admin_app
 from lambdo_router.admin.serving import serve
-from lambdo_router.core.machine import message_digest
+from lambdo_router.core.machine_metadata import message_digest
 from lambdo_router.core.message import Message, read_event
 from lambdo_router.core.strict_json import MAX_DEPTH, MAX_DIGITS
 from lambdo_router.engine.failure_reports import FailureReports
@@ -209,7 +209,7 @@ async def test_the_routers_own_server_accepts_the_report(
     fly = Fly()
     reports = FailureReports(fly)  # type: ignore[arg-type] # as much of it as is used
     async with serve(admin_app(reports)) as reports.base_url:
-        address = reports.open("b1", "jobs", [message_id(0), message_id(1)], deadline=2e9, now=0.0)
+        address = reports.open("b1", "jobs", [message_id(0), message_id(1)], deadline=2e9)
         assert address is not None
         reports.launched("b1", "3d8d7000c52d78")
         env = {"LAMBDO_REPORT_URL": address.url, "LAMBDO_REPORT_TOKEN": address.token}

@@ -16,10 +16,11 @@ from typing import Final, assert_never
 from lambdo_router.admin.page.wording import counted, duration
 from lambdo_router.config.messages import attribute
 from lambdo_router.core.admission import Verdict, judge
+from lambdo_router.core.lease import LARGEST_MESSAGE, MOST_ATTRIBUTES
 from lambdo_router.core.message import Attribute, Message, read_event
 from lambdo_router.core.profile import Profile
 from lambdo_router.core.routing import Queue, Refused, Routed, RoutingTable
-from lambdo_router.core.settlement import LARGEST_MESSAGE, MOST_ATTRIBUTES, Reject
+from lambdo_router.core.settlement import Reject
 
 _MESSAGE_ID: Final = "00000000-0000-0000-0000-000000000000"
 _MOST_STEPS: Final = 100
@@ -114,7 +115,7 @@ def try_message(table: RoutingTable, form: TryForm, now: float) -> TryResult:
         complaints = tuple(map(_cut, problems))
         return TryResult("bad", "SQS would not accept this message", complaints)
     message = Message(_MESSAGE_ID, "", form.body, attributes, _delivered(now))
-    return _of_verdict(table, queue, message, judge(table, queue, message, wall=now, record=True))
+    return _of_verdict(table, queue, message, judge(table, queue, message, now=now, record=True))
 
 
 def _attributes(written: str, problems: list[str]) -> Mapping[str, Attribute]:

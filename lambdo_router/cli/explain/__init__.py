@@ -82,7 +82,7 @@ def command(
     loaded = load_leniently(routes)
     source = the_queue(loaded.table, sample, routes)
     received = Message(_MESSAGE_ID, "", sample.body, sample.attributes, _delivered() | of_sqs)
-    verdict = judge(loaded.table, source, received, wall=time.time(), record=True)
+    verdict = judge(loaded.table, source, received, now=time.time(), record=True)
     shown = show_values or request
     explanation = explain(loaded, str(routes), source, received, verdict, show_values=shown)
     if request and verdict.batch is not None:

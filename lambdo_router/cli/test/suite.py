@@ -189,7 +189,7 @@ class Suite:
 
     def _judge(self, test: RouteTest, *, record: bool) -> Verdict:
         table = self.load(test.env).table
-        return judge(table, table.queues[test.queue], test.message, wall=0.0, record=record)
+        return judge(table, table.queues[test.queue], test.message, now=0.0, record=record)
 
     def _separate_batches(self, test: RouteTest, verdict: Verdict) -> Iterator[Mismatch]:
         """Yield the tests whose events share no batch with this one's, though they should."""

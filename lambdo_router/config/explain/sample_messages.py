@@ -69,7 +69,7 @@ def _fate(loaded: LoadedRoutes, sample: Sample) -> Fate:
     if queue is None:
         return Fate("no_queue")
     message = Message(sample.name, "", sample.body, sample.attributes, _SYSTEM)
-    verdict = judge(loaded.table, queue, message, wall=0.0)
+    verdict = judge(loaded.table, queue, message, now=0.0)
     decision, route = verdict.decision, verdict.decision.route
     name = None if route is None else route.name
     if verdict.outcome == "batched" and isinstance(decision, Routed):

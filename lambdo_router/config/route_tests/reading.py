@@ -25,8 +25,8 @@ from lambdo_router.config.read.parts import Part
 from lambdo_router.config.read.places import Place
 from lambdo_router.config.read.shape import misfits, value_at
 from lambdo_router.config.route_tests import TESTS_SCHEMA, RouteTest, TestsFile
+from lambdo_router.core.lease import LARGEST_MESSAGE, MOST_ATTRIBUTES
 from lambdo_router.core.message import Attribute, Message
-from lambdo_router.core.settlement import LARGEST_MESSAGE, MOST_ATTRIBUTES
 
 _OF_A_MACHINE: Final = ("image", "size", "command", "env", "app", "region", "batch_with")
 _OF_A_REJECTION: Final = ("policy", "detail")

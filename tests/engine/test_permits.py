@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from lambdo_router.core.throttle import TokenBucket
-from lambdo_router.engine.slots import LaunchSlots
+from lambdo_router.engine.permits import LaunchSlots
 
 
 def slots(rate: float = 1.0, burst: int = 1) -> LaunchSlots:

@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdo_router.core.app_machines import AppMachines, Sweep
+from lambdo_router.core.machine_metadata import read_label
 from lambdo_router.core.ports import MachineSummary
 from lambdo_router.core.throttle import CircuitBreaker
-from lambdo_router.engine.fleet import AppMachines, Sweep
 
 
 def seen(*ids: str, ended: bool = False, state: str = "started") -> list[MachineSummary]:
@@ -20,7 +21,7 @@ def fleet(*ids: str, deadline: float = 1000.0) -> AppMachines:
 
 def test_what_a_list_gives_reason_to_look_at() -> None:
     made = fleet("a", "b")
-    assert made.swept(seen("b", "c"), 10.0) == Sweep(vanished=("a",), strange=("c",), overdue=())
+    assert made.swept(seen("b", "c"), 10.0) == Sweep(vanished=("a",), unknown=("c",), overdue=())
 
 
 def test_a_machine_that_is_destroyed_in_the_list_has_vanished() -> None:
@@ -38,10 +39,10 @@ def test_a_machine_is_overdue_after_its_deadline(now: float, overdue: tuple[str,
     assert fleet("a").swept(seen("a"), now).overdue == overdue
 
 
-def test_the_deadline_of_a_strange_machine_is_in_its_metadata() -> None:
+def test_the_deadline_of_a_unknown_machine_is_in_its_metadata() -> None:
     made = AppMachines()
-    made.learned("s", {"lambdo_deadline": "500", "lambdo_profile": "p"}, 0.0)
-    made.learned("t", {"lambdo_deadline": "soon"}, 0.0)
+    made.learned("s", read_label({"lambdo_deadline": "500", "lambdo_profile": "p"}), 0.0)
+    made.learned("t", read_label({"lambdo_deadline": "soon"}), 0.0)
 
     assert made.swept(seen("s", "t"), 600.0).overdue == ("s",)
     assert (made.running("p"), made.running()) == (1, 2)
@@ -49,7 +50,7 @@ def test_the_deadline_of_a_strange_machine_is_in_its_metadata() -> None:
 
 def test_what_is_launched_here_is_not_overwritten_by_metadata() -> None:
     made = fleet("a", deadline=100.0)
-    made.learned("a", {"lambdo_deadline": "999999"}, 0.0)
+    made.learned("a", read_label({"lambdo_deadline": "999999"}), 0.0)
     assert made.swept(seen("a"), 200.0).overdue == ("a",)
 
 
@@ -85,7 +86,7 @@ def test_what_is_spent_lingers_until_lists_show_it_no_more() -> None:
     assert made.swept(seen("a", state="destroying"), 2.0) == Sweep((), (), ())
     assert made.running() == 1
     assert made.swept([], 3.0) == Sweep((), (), ())
-    assert made.swept(seen("a"), 4.0).strange == ("a",)
+    assert made.swept(seen("a"), 4.0).unknown == ("a",)
 
 
 def test_what_is_spent_and_adopted_is_known_again() -> None:
@@ -136,13 +137,13 @@ def test_running_is_what_was_launched_less_what_ended(steps: list[tuple[str, str
                 made.launched(machine_id, "p", 10.0, 0.0)
                 expected.add(machine_id)
             case "w":
-                made.learned(machine_id, {"lambdo_profile": "p"}, 0.0)
+                made.learned(machine_id, read_label({"lambdo_profile": "p"}), 0.0)
                 expected.add(machine_id)
             case "e":
                 made.ended(machine_id)
                 expected.discard(machine_id)
             case _:
                 sweep = made.swept(seen(machine_id), 100.0)
-                assert set(sweep.strange) == {machine_id} - expected
+                assert set(sweep.unknown) == {machine_id} - expected
                 assert set(sweep.vanished) == expected - {machine_id}
     assert made.running("p") == made.running() == len(expected)
