@@ -9,18 +9,17 @@ until their leases expire.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from lambdo_router.adapters.sqs.failures import may_have_happened
-from lambdo_router.core import journal
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError, QueueUnavailable
 from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MessageQueue
-from lambdo_router.engine.held_messages import HeldMessages
+from lambdo_router.engine.lease_keeper import LeaseKeeper
 from lambdo_router.engine.waiting import set_within
 
 _T = TypeVar("_T")
@@ -57,10 +56,10 @@ class QueueBrowser:
     """Messages that could not be released: they stay hidden until their leases expire."""
     _receipts: dict[str, str] = field(default_factory=dict)
     """The latest receipt of each held message."""
-    _leases: HeldMessages = field(init=False)
+    _keeper: LeaseKeeper = field(init=False)
 
     def __post_init__(self) -> None:
-        self._leases = HeldMessages(self.queue, _no_reject_queue, self._observe, random.random)
+        self._keeper = LeaseKeeper(self.queue, lambda _: None, random.random, self._release)
 
     @property
     def held(self) -> int:
@@ -95,12 +94,12 @@ class QueueBrowser:
 
     def margin(self, message_id: str) -> float:
         """Return the seconds until the message's lease expires; zero or less if it is lost."""
-        return self._leases.margin((message_id,))
+        return self._keeper.leases.margin((message_id,), asyncio.get_running_loop().time())
 
     async def delete(self, message_id: str) -> str | None:
         """Delete a message, stop or not; return why that failed. It is no longer held after it."""
         receipt = self._receipts.pop(message_id)
-        self._leases.drop((message_id,))
+        self._release((message_id,))
         try:
             refused = await until_answered(
                 lambda: self.queue.delete((receipt,)), asyncio.Event(), first=0.5
@@ -111,12 +110,15 @@ class QueueBrowser:
 
     async def keep_alive(self) -> None:
         """Renew the leases until cancelled. A lost one is no longer renewed."""
-        await self._leases.keep_alive(lambda _: True)
+        await self._keeper.run(lambda _: True)
 
     async def release(self) -> None:
         """Make all held messages visible again."""
-        await self._leases.release(tuple(self._receipts))
+        self.stuck = len(await self._keeper.hide(dict.fromkeys(self._receipts, 0.0)))
         self._receipts.clear()
+
+    def _release(self, message_ids: Iterable[str]) -> None:
+        self._keeper.leases.release(message_ids)
 
     def _count_lost_answers(self, error: QueueUnavailable) -> None:
         self.lost_answers += may_have_happened(error)
@@ -124,14 +126,10 @@ class QueueBrowser:
     def _hold(self, message: Message) -> bool:
         """Hold a message; return False if it was received before and its lease perhaps lost."""
         new = message.id not in self._receipts
-        self._leases.hold(message, LEASE)
+        self._keeper.hold(message.id, message.receipt, LEASE)
         self._receipts[message.id] = message.receipt
         self.taken += new
         return new
-
-    def _observe(self, fact: journal.Fact) -> None:
-        if isinstance(fact, journal.SettlementFailed):
-            self.stuck += len(fact.message_ids)
 
 
 @asynccontextmanager
@@ -182,7 +180,3 @@ async def until_answered(
             pause = max(pause, error.retry_after or 0.0)
             if failures == TRIES or await set_within(stop, pause):
                 raise
-
-
-async def _no_reject_queue(name: str) -> MessageQueue:
-    raise QueueError(f"nothing is rejected while browsing, but a message was to go to {name}")
