@@ -103,48 +103,38 @@ def test_everything_may_be_sent_to_a_queue_of_choice(shop: Shop, named: str) -> 
     assert shop.bodies(shop.orders) == ["a", "b"]
 
 
-def test_nothing_is_sent_to_the_queue_that_it_lies_on(shop: Shop) -> None:
-    shop.reject("a", queue="rejected")
-
-    replayed = shop.run("replay", str(shop.routes), "--yes")
-
-    assert replayed.stdout == (
-        "0 messages replayed\n"
-        "1 message skipped: the messages are on queue `rejected`; name another with --to\n"
-    )
-    assert shop.bodies(shop.aside) == ["a"]
-
-
-def test_a_target_that_cannot_be_opened_is_a_reason_to_skip(shop: Shop) -> None:
-    shop.backend.client.delete_queue(QueueUrl=shop.url(shop.orders))
-    shop.reject("a")
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        pytest.param(
+            "rejected", "the messages are on queue `rejected`; name another with --to", id="itself"
+        ),
+        pytest.param("missing", "queue `missing` (", id="not-there"),
+        pytest.param(
+            "unset",
+            "queue `unset` is at ${UNSET}, and that variable is not set; set it to the queue's "
+            "URL, or name a server on this machine with --endpoint-url",
+            id="unset-variable",
+        ),
+    ],
+)
+def test_a_target_that_cannot_be_had_is_a_reason_to_skip(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, source: str, why: str
+) -> None:
+    more = 'queues:\n  missing: {name: gone}\n  unset: {url: "${UNSET}"}\n'
+    shop.routes.write_text(shop.routes.read_text().replace("queues:\n", more))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setattr("lambdo_router.cli.endpoint.Endpoint.is_loopback", False)
+    shop.reject("a", queue=source)
 
     replayed = shop.run("replay", str(shop.routes), "--yes")
 
     assert replayed.exit_code == 1
-    assert "1 message skipped: queue `orders` (" in replayed.stdout
-    assert "NonExistentQueue" in replayed.stdout
+    assert replayed.stdout.startswith(f"0 messages replayed\n1 message skipped: {why}")
+    assert ("NonExistentQueue" in replayed.stdout) is (source == "missing")
     assert shop.bodies(shop.aside) == ["a"]
-
-
-def test_a_queue_whose_variable_is_not_set_is_a_reason_to_skip(
-    embedded: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shop = shop_of(embedded, tmp_path)
-    shop.routes.write_text(shop.routes.read_text().replace(shop.orders, '"${ORDERS}"'))
-    shop.reject("a")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setattr("lambdo_router.cli.endpoint.Endpoint.is_loopback", False)
-
-    replayed = shop.run("replay", str(shop.routes), "--yes")
-
-    assert replayed.stdout == (
-        "0 messages replayed\n"
-        "1 message skipped: queue `orders` is at ${ORDERS}, and that variable is not set; set it "
-        "to the queue's URL, or name a server on this machine with --endpoint-url\n"
-    )
 
 
 def test_a_fifo_replay_keeps_the_order_of_each_group(embedded: Embedded, tmp_path: Path) -> None:
