@@ -1,8 +1,8 @@
 """
-The keys of the routes file as Markdown, made from its JSON Schema.
+Write the reference of the routes file's keys from its JSON Schema.
 
-docs/routes-file.md is prose with lists of keys in it. Each list stands between two comments and is
-made here, so that the page says what `validate` checks. `make pages` writes them.
+docs/routes-file.md is prose with lists of keys. Each list is between two comments and is generated
+here, so that the page describes what `validate` checks. `make pages` updates them.
 """
 
 import json
@@ -28,7 +28,7 @@ LISTS: Final[Mapping[str, str]] = {
     "the system attributes": "route/properties/match/properties/system",
     "overrides": "route/properties/overrides",
 }
-"""Where in the schema's `$defs` the keys of each list are described; empty: at its root."""
+"""Path of each list's keys in the schema's `$defs`; empty for the root of the schema."""
 
 _LIST = re.compile(r"<!-- keys of (?P<name>.+?) -->\n.*?<!-- end of keys -->", re.DOTALL)
 _NAMED: Final[Mapping[str, str]] = {
@@ -38,7 +38,7 @@ _NAMED: Final[Mapping[str, str]] = {
     "pattern": "pattern",
     "text": "text",
 }
-"""What the small definitions of the schema are called."""
+"""Words for the small definitions of the schema."""
 _TYPES: Final[Mapping[str, str]] = {
     "array": "list",
     "boolean": "true or false",
@@ -49,18 +49,18 @@ _TYPES: Final[Mapping[str, str]] = {
     "string": "text",
 }
 _READABLE = re.compile(r"[A-Za-z0-9_./$][^#\"'\n]*")
-"""What may be read without quotes, if YAML agrees."""
+"""Text that may go without quotes, if YAML agrees."""
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:@*> -]*")
-"""The same inside brackets and braces."""
+"""Text that may go without quotes inside brackets and braces."""
 
 
 def rewritten(page: str) -> str:
-    """The page with its lists of keys as the schema has them. KeyError for an unknown list."""
+    """Return the page with its lists of keys updated. KeyError for an unknown list."""
     return _LIST.sub(lambda found: _list(found["name"]), page)
 
 
 def entry(key: str, value: object) -> str:
-    """A key of a mapping and its value, as YAML on one line."""
+    """Return a key and its value as YAML on one line."""
     if isinstance(value, str) and _READABLE.fullmatch(value):
         line = f"{key}: {value}"
         if _says(line, {key: value}):
@@ -69,7 +69,7 @@ def entry(key: str, value: object) -> str:
 
 
 def _flow(value: object) -> str:
-    """A value as it stands inside brackets and braces."""
+    """Return a value as YAML inside brackets and braces."""
     match value:
         case str():
             plain = _PLAIN.fullmatch(value) and _says(f"[{value}]", [value])
@@ -85,15 +85,16 @@ def _flow(value: object) -> str:
 
 
 def _says(text: str, value: object) -> bool:
-    """Whether this YAML means just that."""
+    """Return whether this YAML has exactly this value."""
     document, problems = parse_document(text, "")
     return document is not None and not problems and document.value == value
 
 
 def _list(name: str) -> str:
     schema = _at(LISTS[name])
+    untyped = "pattern" if name == "the system attributes" else "see Fly's Machines API"
     keys = "\n\n".join(
-        _key(key, described, required=key in schema.get("required", ()))
+        _key(key, described, untyped, required=key in schema.get("required", ()))
         for key, described in schema["properties"].items()
     )
     return f"<!-- keys of {name} -->\n\n{keys}\n\n<!-- end of keys -->"
@@ -112,10 +113,10 @@ def _at(path: str) -> Schema:
     return found
 
 
-def _key(key: str, written: Schema, *, required: bool) -> str:
-    """A heading, a line of facts, and what the key means."""
+def _key(key: str, written: Schema, untyped: str, *, required: bool) -> str:
+    """Return a heading, the meaning of the key, and a line about its value."""
     schema = _resolved(written)
-    facts = f"Value: {_kind(written)}." + (" It must be written." if required else "")
+    facts = f"Value: {_kind(written) or untyped}." + (" Required." if required else "")
     if "default" in schema:
         facts += f" Default: `{entry(key, schema['default'])}`."
     examples = [f"`{entry(key, example)}`" for example in schema.get("examples", ())]
@@ -132,7 +133,7 @@ def _resolved(schema: Schema) -> Schema:
 
 
 def _kind(written: Schema) -> str:
-    """What may be written, in words."""
+    """Describe the allowed values in words; empty if the schema does not restrict them."""
     schema = written
     while "$ref" in schema:
         name = schema["$ref"].removeprefix("#/$defs/")
@@ -153,7 +154,7 @@ def _kind(written: Schema) -> str:
         case {"type": list(types)}:
             kind = _either(_TYPES[name] for name in types)
         case _:
-            kind = _TYPES.get(str(schema.get("type")), "as Fly has it")
+            kind = _TYPES.get(str(schema.get("type")), "")
     return kind
 
 

@@ -237,8 +237,8 @@ def test_a_file_of_the_right_shape_has_no_misfits() -> None:
                 ("defaults", "env", "a-b"),
                 "bad-name",
                 (
-                    '`env` has the key "a-b"; the name of a variable is letters, digits and `_`, '
-                    "and does not begin with a digit"
+                    '`env` has the key "a-b"; a variable name consists of letters, digits '
+                    "and `_`, and does not begin with a digit"
                 ),
             ),
             id="a-key-is-pointed-at",
