@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import click
 import pytest
 from building import entry, profile, route, table
 from click.testing import CliRunner, Result
@@ -19,9 +20,9 @@ from starlette.routing import Route
 from lambdo_router.admin.serving import serve
 from lambdo_router.cli.router_client import own_url
 from lambdo_router.cli.status import command as status_command
-from lambdo_router.cli.status.tables import concerns, headline, period, shown, tables
+from lambdo_router.cli.status.text import lines, period, shown
 from lambdo_router.cli.top import command as top_command
-from lambdo_router.cli.top.screen import Screen
+from lambdo_router.cli.top import screen
 from lambdo_router.core import journal
 from lambdo_router.core.batch import Batch, BatchKey
 from lambdo_router.core.errors import QueueUnavailable
@@ -61,49 +62,69 @@ def document(*, failing: bool = True, routes: int = 2, text: str = "exit 1") -> 
     return loaded
 
 
-# The tables
+# The text
 
 
-def test_the_head_says_in_a_line_whether_it_works() -> None:
-    word, sentence = headline(document())
-
-    assert (word.text, word.tone) == ("ready", "poor")
-    assert sentence.endswith("running for 2.5 s, generation g1, failing: 1 of 2 routes")
-    assert headline(document(failing=False))[0].tone == "good"
+def printed(status: Mapping[str, Any], most: int = 10) -> list[str]:
+    return [click.unstyle(line) for line in lines(status, most)]
 
 
-def test_concerns_say_where_since_when_and_why() -> None:
-    said = [f"{name.text} {why}" for name, why in concerns(document())]
+@pytest.mark.parametrize(
+    ("failing", "colour", "end"),
+    [
+        (True, "yellow", "running for 2.5 s, generation g1, failing: 1 of 2 routes"),
+        (False, "green", "running for 2.5 s, generation g1, no route fails"),
+    ],
+)
+def test_the_head_says_in_a_line_whether_it_works(*, failing: bool, colour: str, end: str) -> None:
+    head = next(lines(document(failing=failing), 10))
 
-    assert said == [
-        "queue q for 2.5 s: receive: timed out",
-        "route route-1 (routes.yaml:12) for 2.5 s: run: exit 1",
-        "reload g1 for 2.5 s: routes.yaml:3:1: bad [x]",
+    assert head.startswith(click.style("ready", colour, bold=True) + "  lambdo-router ")
+    assert head.endswith(end)
+
+
+def test_concerns_come_first_then_a_table_of_each_thing_and_what_fails_first_in_it() -> None:
+    _, *text = printed(document())
+    batch = text[17].split()[0]
+
+    assert text == [
+        "  queue q for 2.5 s: receive: timed out",
+        "  route route-1 (routes.yaml:12) for 2.5 s: run: exit 1",
+        "  reload g1 for 2.5 s: routes.yaml:3:1: bad [x]",
+        "",
+        "queue  state          held  waiting  in/min  done/min  refused/min  lag  lease",
+        "q      failing 2.5 s     3        2       0         0            0        57 s",
+        "    receive: timed out, next try in 1.5 s",
+        "",
+        "route    state          waiting  events/min  Machines/min  failed/min  place",
+        "route-1  failing 2.5 s        0           0             0           1  routes.yaml:12",
+        "    run: exit 1",
+        "route-0  idle 2.5 s           0           0             0           0",
+        "",
+        "app   profile  running  launching",
+        "jobs  worker         1          0",
+        "",
+        f"{'batch':{len(batch)}}  state   route    events  Machine  region  closed",
+        f"{batch}  failed  route-1       1  d8901            2.5 s ago",
+        "    exit 1",
+        "",
+        "failure  last       times  where",
+        "queue    2.5 s ago      1  queue q",
+        "    receive: timed out",
+        f"machine  2.5 s ago      1  route route-1 queue q app jobs Machine d8901 batch {batch}",
+        "    exit 1",
+        "",
+        "reload   at         generation",
+        "refused  2.5 s ago  g1",
+        "    routes.yaml:3:1: bad [x]",
     ]
 
 
-def test_there_is_a_table_of_each_thing_and_what_fails_comes_first() -> None:
-    made = {table.title: table for table in tables(document(), 10)}
-
-    assert list(made) == ["queue", "route", "app", "batch", "failure", "reload"]
-    assert [row.cells[0].text for row in made["route"].rows] == ["route-1", "route-0"]
-    assert made["route"].rows[0].notes == ("run: exit 1",)
-    assert made["queue"].rows[0].notes == ("receive: timed out, next try in 1.5 s",)
-    assert [cell.text for cell in made["queue"].rows[0].cells] == [
-        "q", "failing 2.5 s", "3", "2", "0", "0", "0", "", "57 s"
-    ]  # fmt: skip
-
-
-def test_a_table_says_how_much_of_it_is_not_shown() -> None:
-    routes = next(made for made in tables(document(routes=100), 10) if made.title == "route")
-
-    assert (len(routes.rows), routes.more) == (10, 90)
-
-
 def test_what_others_wrote_does_nothing_to_a_terminal() -> None:
-    everything = repr(list(tables(document(text="\x1b[2J\n[bold]x"), 10)))
+    hostile = printed(document(text="\x1b[2J\n[bold]x"))
 
-    assert "\x1b" not in everything
+    assert "\x1b" not in "".join(hostile)
+    assert "    run: \\x1b[2J\\n[bold]x" in hostile
     assert shown("\x1b[2J") == "\\x1b[2J"
     assert shown("x" * 300) == "x" * 200 + "..."
 
@@ -120,34 +141,29 @@ def test_periods_are_told_in_their_largest_unit(seconds: float, expected: str) -
 
 
 def drawn(status: Mapping[str, Any], width: int, height: int, problem: str = "") -> list[str]:
-    console = Console(
-        file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None,
-        markup=False, highlight=False, emoji=False,
-    )  # fmt: skip
-    screen = Screen("http://router:9091", console)
-    assert screen.is_live
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     console.begin_capture()
-    for part in screen.parts(status, problem):
-        console.print(part)
+    console.print(screen(status, "http://router:9091", problem, height))
     return console.end_capture().splitlines()
 
 
-@pytest.mark.parametrize("size", [(40, 10), (80, 24), (200, 60)], ids=str)
+@pytest.mark.parametrize("size", [(40, 20), (80, 24), (200, 60)], ids=str)
 def test_as_much_is_shown_as_the_terminal_has_room_for(size: tuple[int, int]) -> None:
     width, height = size
-    lines = drawn(document(routes=100), width, height)
+    shown_lines = drawn(document(routes=100), width, height)
 
-    assert len(lines) <= height
-    assert max(map(len, lines)) <= width
-    assert lines[0].startswith("ready  lambdo-router")
-    assert any("route-1" in line for line in lines)
+    assert len(shown_lines) < height
+    assert max(map(len, shown_lines)) <= width
+    assert shown_lines[0].startswith("ready  lambdo-router")
+    assert any(line.startswith("route-1") for line in shown_lines)
 
 
 def test_what_is_known_stays_while_the_router_does_not_answer() -> None:
-    lines = drawn(document(failing=False), 80, 24, problem="no router answers")
+    shown_lines = drawn(document(failing=False), 200, 24, problem="no router answers")
 
-    assert lines[1] == "no router answers"
-    assert any("route-0" in line for line in lines)
+    assert "  http://router:9091 " in shown_lines[0]
+    assert shown_lines[1] == "no router answers"
+    assert any(line.startswith("route-0") for line in shown_lines)
 
 
 # The commands
@@ -192,7 +208,7 @@ async def test_all_rows_are_shown_if_asked_for() -> None:
             await run(status_command, "--url", url, "--all"),
         )
 
-    assert "and 25 more; --all shows them" in few.output
+    assert "and 25 more; status --all shows them" in few.output
     assert "route-39" in everything.output
 
 
