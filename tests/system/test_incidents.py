@@ -377,7 +377,7 @@ async def test_a_token_that_expires_is_told_from_a_route_that_fails(tmp_path: Pa
     refused = 'lambdo_launch_failures_total{app="jobs",code="bad_token",route="first"}'
     assert metrics[refused] == 1
     assert "Create a new token: fly tokens create deploy -a jobs" in page
-    assert "It is the app that fails, not this route" in page
+    assert "The app is failing, not this route" in page
 
     assert "401 Authenticate: token validation error" in seen["lambdo-router status"]
     assert refused in seen["curl"]
