@@ -399,7 +399,7 @@ async def test_messages_that_nobody_wants_are_listed_with_their_reasons(tmp_path
     assert status["queues"][0]["reasons"] == {"unmatched": 1, "not_json": 1}
     unmatched = 'lambdo_messages_rejected_total{queue="work",reason="unmatched",route=""}'
     assert metrics[unmatched] == 1
-    assert "not wanted: 1 not_json, 1 unmatched" in page
+    assert "not launched: 1 not_json, 1 unmatched" in page
 
     assert f"{unmatched} 1.0" in seen["curl"]
     listed = seen["lambdo-router rejected list"]
