@@ -174,9 +174,9 @@ def list_command(
     """
     List the messages of a reject queue or a dead-letter queue.
 
-    ROUTES (default: routes.yaml) lists the queues; it may be missing with --queue. To list
-    messages they are received and released at once, which SQS counts as a receive of each.
-    Messages that another consumer holds are not visible meanwhile.
+    ROUTES (default: routes.yaml) defines the queues; with --queue it may be missing. Messages are
+    received and released at once, which SQS counts as a receive. Messages that another consumer
+    holds meanwhile are not visible.
 
     \b
       lambdo-router rejected list

@@ -2,8 +2,8 @@
 Send messages back to the queues that they came from: send first, then delete, one by one.
 
 A replay runs in rounds. Each receives and holds messages until there are no more, or as many as may
-be held at once, and then sends and deletes them one by one. So at any moment at most one message is
-on both queues, none is on neither, and the first question can say what will be sent. A FIFO queue
+be held at once, and then sends and deletes them one by one. So no message is lost, at most one is
+on both queues at any moment, and the question can say in advance what will be sent. A FIFO queue
 shows the next messages of a group only after the ones before are gone, and so takes more rounds.
 Messages that arrived after the replay began are left alone: one that is rejected again would go
 round forever. The first message that is, or may be, on both queues ends the replay.
