@@ -1,6 +1,6 @@
 """What a fact is, and how it says what the log shows of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import ClassVar, Literal
@@ -16,8 +16,9 @@ class LogEvent:
 
     name: str
     levels: tuple[Level, ...]
-    fields: Mapping[str, Callable[[object], object]]
-    """The name of each field, and what reads it from the fact."""
+    fields: tuple[str, ...]
+    read: Callable[[object], tuple[object, ...]]
+    """Reads the values of these fields from the fact."""
     means: str
     do: str
     folded_by: tuple[str, ...] | None
@@ -43,16 +44,25 @@ def log_event(
     the `log` of a fact has it in the fact's docstring. A `per_message` event is one line for each
     of the fact's `message_ids`.
     """
-    pairs = (word.partition("=") for word in fields.split())
+    words = [word.partition("=") for word in fields.split()]
     return LogEvent(
         name,
         tuple(levels.split()),  # type: ignore[arg-type] # a test compares them with `Level`
-        {field: attrgetter(attribute or field) for field, _, attribute in pairs},
+        tuple(field for field, _, _ in words),
+        read_all(*(path or field for field, _, path in words)),
         means,
         do,
         None if folded_by is None else tuple(folded_by.split()),
         per_message,
     )
+
+
+def read_all(*paths: str) -> Callable[[object], tuple[object, ...]]:
+    """Return what reads these attributes of an object, such as `error.code`."""
+    if len(paths) == 1:  # attrgetter would return the bare value
+        read = attrgetter(*paths)
+        return lambda it: (read(it),)
+    return attrgetter(*paths)
 
 
 class Fact:

@@ -1,6 +1,7 @@
 """Facts about batches, their Machines, and what Machines report."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import ClassVar, Literal
 
 from lambdo_router.core.batch import Batch
@@ -12,40 +13,20 @@ _BATCH = "queue route app batch=batch_id events"
 
 
 class _OfBatch(Fact):
-    """A fact about one batch."""
+    """A fact about one batch, with the names that logs and metrics give it."""
 
     __slots__ = ()
     batch: Batch
-
-    @property
-    def queue(self) -> str:
-        """The queue's name."""
-        return self.batch.key.queue
-
-    @property
-    def route(self) -> str:
-        """The route's name."""
-        return self.batch.key.route.name
-
-    @property
-    def profile(self) -> str:
-        """The profile's name."""
-        return self.batch.key.profile.name
-
-    @property
-    def app(self) -> str:
-        """The Fly app of its Machine."""
-        return self.batch.key.profile.app
+    queue = property(attrgetter("batch.key.queue"))
+    route = property(attrgetter("batch.key.route.name"))
+    profile = property(attrgetter("batch.key.profile.name"))
+    app = property(attrgetter("batch.key.profile.app"))
+    message_ids = property(attrgetter("batch.message_ids"))
 
     @property
     def events(self) -> int:
         """How many events it has."""
         return len(self.batch.entries)
-
-    @property
-    def message_ids(self) -> tuple[str, ...]:
-        """Its messages."""
-        return self.batch.message_ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,11 @@ class _OfMessages(Fact):
         """How many."""
         return len(self.message_ids)
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The first ten of them; at DEBUG each has a line of its own."""
+        return self.message_ids[:10]
+
 
 @dataclass(frozen=True, slots=True)
 class QueueOpened(Fact):
@@ -206,7 +211,7 @@ class Settled(Fact):
 
 
 _SETTLEMENTS = (Retry, Reject, Leave)
-_MANY = "queue messages message_ids"
+_MANY = "queue messages message_ids=named"
 
 
 @dataclass(frozen=True, slots=True)

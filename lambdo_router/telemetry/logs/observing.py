@@ -26,7 +26,9 @@ from lambdo_router.telemetry.logs.repeats import Episode, Repeats
 
 _OWN = "lambdo_router"
 _FOLDED = frozenset({"warning", "error"})
-_LEVELS: Mapping[str, int] = logging.getLevelNamesMapping()
+_LEVELS: Mapping[str, int] = {
+    name.lower(): number for name, number in logging.getLevelNamesMapping().items()
+}
 
 
 def configure_logs(
@@ -40,8 +42,8 @@ def configure_logs(
 
     Libraries are heard from WARNING on, this package from `level` on. `clock` gives unix seconds.
     """
-    threshold = _LEVELS[level.upper()]
-    logs = Logs(monotonic, clock, debug=threshold <= logging.DEBUG)
+    threshold = _LEVELS[level]
+    logs = Logs(monotonic, clock, threshold)
     printer = Printer(sys.stderr)
     structlog.configure(
         processors=[
@@ -65,11 +67,12 @@ class Logs:
     """Writes facts of the journal: `observe` is an Observer."""
 
     def __init__(
-        self, monotonic: Callable[[], float], clock: Callable[[], float], *, debug: bool
+        self, monotonic: Callable[[], float], clock: Callable[[], float], threshold: int
     ) -> None:
         self._monotonic = monotonic
         self._clock = clock
-        self._debug = debug
+        self._threshold = threshold
+        self._debug = threshold <= logging.DEBUG
         self._repeats = Repeats()
         # Libraries log from their own threads; reentrant, since the garbage collector may raise a
         # warning anywhere.
@@ -79,10 +82,10 @@ class Logs:
         """Write the lines of one fact."""
         if (now := self._monotonic()) >= self._repeats.due:
             self._write_ended(now)
-        if not self._debug and fact.level == "debug":
-            return
         if isinstance(fact, journal.Stopped):
             self._write_ended(math.inf)
+        if _LEVELS[fact.level] < self._threshold:
+            return
         for line in lines_of(fact):
             _write(line.level, line.event, line.fields, line.topic, line.pause, line.error)
 
@@ -168,7 +171,7 @@ def _write(
     error: object,
 ) -> None:
     more = {"exc_info": error} if error else {}
-    _log().log(_LEVELS[level.upper()], event, **fields, folding=(topic, pause), **more)
+    _log().log(_LEVELS[level], event, **fields, folding=(topic, pause), **more)
 
 
 def _level_of(number: int) -> journal.Level:

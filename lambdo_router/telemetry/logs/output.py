@@ -28,6 +28,7 @@ _LONGEST_IN_JSON: Final = 2_000
 _LONGEST_IN_TEXT: Final = 500
 _MOST: Final = 50
 """Items of a list."""
+_CUT: Final = (str, list, tuple, dict)
 _LONGEST_TRACEBACK: Final = 20_000
 _SEPARATORS: Final = frozenset(" =\"'\\[]{},")
 _EVENT_WIDTH: Final = 24
@@ -69,23 +70,21 @@ class _Cut:
 
     def __call__(self, _logger: object, _method: str, fields: _Fields) -> _Fields:
         for name, value in fields.items():
-            if name != "exception":
+            if isinstance(value, _CUT) and name != "exception":
                 fields[name] = self._shortened(value)
         return fields
 
     def _shortened(self, value: Any) -> Any:  # noqa: ANN401 - any value of any field
-        match value:
-            case str() if len(value) > self.longest:
-                more = len(value) - self.longest
-                return f"{value[: self.longest]}... ({more} more characters)"
-            case list() | tuple():
-                shown = [self._shortened(item) for item in value[:_MOST]]
-                more = len(value) - _MOST
-                return shown if more <= 0 else [*shown, f"... ({more} more)"]
-            case dict():
-                return {name: self._shortened(item) for name, item in value.items()}
-            case _:
-                return value
+        if isinstance(value, str):
+            more = len(value) - self.longest
+            return value if more <= 0 else f"{value[: self.longest]}... ({more} more characters)"
+        if isinstance(value, dict):
+            return {name: self._shortened(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            shown = [self._shortened(item) for item in value[:_MOST]]
+            more = len(value) - _MOST
+            return shown if more <= 0 else [*shown, f"... ({more} more)"]
+        return value
 
 
 def _in_order(_logger: object, _method: str, fields: _Fields) -> _Fields:
