@@ -17,7 +17,7 @@ from lambdo_router.core.message import (
     read_event,
     system_document,
 )
-from lambdo_router.core.patterns import Index, Pattern, Reading, covers
+from lambdo_router.core.patterns import EventReader, Index, Pattern, covers
 from lambdo_router.core.profile import OverrideDenied, Overrides, Profile
 from lambdo_router.core.schemas import EventSchema
 
@@ -170,14 +170,14 @@ class RoutingTable:
         """An index of `routes_of` this queue, by their places there. KeyError for no queue."""
         return self._indexes[queue]
 
-    def candidates(self, queue: str, reading_of: Callable[[str], Reading]) -> Iterator[Route]:
+    def candidates(self, queue: str, reader_of: Callable[[str], EventReader]) -> Iterator[Route]:
         """
         The routes of this queue that a message may match, in file order.
 
-        `reading_of` gives, for each part of a `match`, what the patterns there look at.
+        `reader_of` gives, for each part of a `match`, what the patterns there look at.
         """
         routes = self.routes_of(queue)
-        for place in self._indexes[queue].candidates(reading_of) if routes else ():
+        for place in self._indexes[queue].candidates(reader_of) if routes else ():
             yield routes[place]
 
     def sources(self) -> tuple[Queue, ...]:
@@ -263,19 +263,19 @@ def decide(
 class _Documents:
     """What the patterns of routes look at in a message, each made when the first asks for it."""
 
-    __slots__ = ("_event", "_message", "_readings")
+    __slots__ = ("_event", "_message", "_readers")
 
     def __init__(self, event: Event, message: Message) -> None:
         self._event = event
         self._message = message
-        self._readings: dict[str, Reading] = {}
+        self._readers: dict[str, EventReader] = {}
 
-    def of(self, part: str) -> Reading:
+    def of(self, part: str) -> EventReader:
         """The document that patterns of this part of a `match` read."""
-        reading = self._readings.get(part)
-        if reading is None:
-            reading = self._readings[part] = Reading(self._document(part))
-        return reading
+        reader = self._readers.get(part)
+        if reader is None:
+            reader = self._readers[part] = EventReader(self._document(part))
+        return reader
 
     def _document(self, part: str) -> dict[str, object]:
         match part:
@@ -297,8 +297,8 @@ def _matches(match: Match, documents: _Documents) -> bool:
 
 def _considered(route: Route, documents: _Documents) -> Considered:
     for part, pattern in route.match.parts().items():
-        if (failure := pattern.failure(documents.of(part))) is not None:
-            return Considered(route.name, f"{part}.{failure.text}", part, failure.path)
+        if (unmet := pattern.first_unmet(documents.of(part))) is not None:
+            return Considered(route.name, f"{part}.{unmet.text}", part, unmet.path)
     return Considered(route.name, "it matches")
 
 

@@ -285,7 +285,7 @@ routes:
     [
         pytest.param(
             "{body: {size: [{numeric: ['>', 1, '<', 1.0000000000000002]}]}}",
-            "8:51 never-matches: size: no number that a double stands for lies between these "
+            "8:51 never-matches: size: no number that a double represents lies between these "
             "limits: route `r` never matches",
             id="no-number",
         ),

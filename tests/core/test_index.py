@@ -20,7 +20,7 @@ from pattern_strategies import (
 )
 
 from lambdo_router.core.message import Attribute, Message, attribute_document, system_document
-from lambdo_router.core.patterns import Index, Pattern, PatternError, Reading, compile_pattern
+from lambdo_router.core.patterns import EventReader, Index, Pattern, PatternError, compile_pattern
 from lambdo_router.core.routing import Match, Queue, Refused, Route, Routed, decide
 from lambdo_router.core.strict_json import WideNumber, parse_json
 
@@ -29,7 +29,7 @@ QUEUE = Queue("q", url="q")
 
 def candidates(patterns: Sequence[Mapping[str, object]], event: Mapping[str, object]) -> list[int]:
     index = Index([("body", compile_pattern(pattern))] for pattern in patterns)
-    return list(index.candidates(lambda _: Reading(event)))
+    return list(index.candidates(lambda _: EventReader(event)))
 
 
 def fresh(size: int) -> list[dict[str, object]]:
@@ -139,11 +139,11 @@ def test_of_several_documents_the_one_is_chosen_whose_values_are_shared_by_fewes
     )
     asked: list[str] = []
 
-    def reading_of(document: str) -> Reading:
+    def reader_of(document: str) -> EventReader:
         asked.append(document)
-        return Reading({"id": 3, "source": "app"})
+        return EventReader({"id": 3, "source": "app"})
 
-    assert list(index.candidates(reading_of)) == [3]
+    assert list(index.candidates(reader_of)) == [3]
     assert asked == ["body"]
 
 

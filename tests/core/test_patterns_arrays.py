@@ -8,10 +8,9 @@ import pytest
 import reference_matcher
 
 from lambdo_router.core.patterns import compile_pattern
+from lambdo_router.core.patterns.arrays import MOST_TRIES, Search, Survey
 from lambdo_router.core.patterns.compiling import compile_sub_rules
-from lambdo_router.core.patterns.joining import MOST_TRIES, Search
-from lambdo_router.core.patterns.surveying import Survey
-from lambdo_router.core.patterns.walking import steps_along
+from lambdo_router.core.patterns.reading import walk_along
 from lambdo_router.core.strict_json import parse_json
 
 
@@ -222,7 +221,7 @@ def looks(pattern: dict[object, object], event: str) -> tuple[int, int, bool]:
     clauses = [(c.path, 1 << at, c.values) for at, c in enumerate(sub_rule)]
     value = parse_json(event)
     assert isinstance(value, dict)
-    survey = Survey(value, steps_along(clauses))
+    survey = Survey(value, walk_along(clauses))
     search = Search(survey)
     bits = [(1 << at, c.allows_absence, c.allows_values) for at, c in enumerate(sub_rule)]
     found = search.satisfies(

@@ -38,7 +38,7 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
         pytest.param(
             {"a": []},
             ("a",),
-            "an empty list allows no value; list at least one, or ask [{exists: true}] for any",
+            "an empty list allows no value; list at least one, or write [{exists: true}] for any",
             id="empty-list",
         ),
         pytest.param(
@@ -61,8 +61,8 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
             'operators like {prefix: "a"}',
             id="list-in-a-list",
         ),
-        pytest.param({"a": [float("nan")]}, ("a", 0), "nan is no JSON number", id="nan"),
-        pytest.param({"a": [float("inf")]}, ("a", 0), "inf is no JSON number", id="infinity"),
+        pytest.param({"a": [float("nan")]}, ("a", 0), "nan is not a JSON number", id="nan"),
+        pytest.param({"a": [float("inf")]}, ("a", 0), "inf is not a JSON number", id="infinity"),
         pytest.param({"a": [10**5000]}, ("a", 0), "this number is too long", id="long-number"),
         pytest.param(
             {"a": [b"x"]},
@@ -80,7 +80,7 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
         pytest.param(
             {"a.b": [1], "a": {"b": [2]}},
             ("a", "b"),
-            "`a.b` is asked twice at once; put all values that it may have into one list",
+            "`a.b` is already tested; put all values that it may have into one list",
             id="same-path-twice",
         ),
         # operators
@@ -146,21 +146,21 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
         pytest.param(
             {"kind": {"prefix": "x"}},
             ("kind", "prefix"),
-            "`prefix` outside a list is the name of a field; the operator stands in the list of a "
+            "`prefix` outside a list is the name of a field; write the operator in the list of a "
             'field: kind: [{prefix: "x"}]',
             id="operator-without-a-list",
         ),
         pytest.param(
             {"kind": {"anything-but": {"prefix": "x"}}},
             ("kind", "anything-but", "prefix"),
-            "`prefix` outside a list is the name of a field; the operator stands in the list of a "
+            "`prefix` outside a list is the name of a field; write the operator in the list of a "
             'field: kind: [{anything-but: {prefix: "x"}}]',
             id="nested-operator-without-a-list",
         ),
         pytest.param(
             {"exists": True},
             ("exists",),
-            "`exists` outside a list is the name of a field; the operator stands in the list of a "
+            "`exists` outside a list is the name of a field; write the operator in the list of a "
             "field: field: [{exists: true}]",
             id="operator-without-a-field",
         ),
@@ -208,8 +208,8 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
         pytest.param(
             {"a": [{"wildcard": "ab**"}]},
             ("a", 0, "wildcard"),
-            "`**` at character 3 of the wildcard; one `*` is any run of characters already, and "
-            r"`\*` is a star itself",
+            "`**` at character 3 of the wildcard; one `*` already matches any run of "
+            r"characters, and `\*` is a literal star",
             id="two-stars",
         ),
         *(
@@ -217,7 +217,7 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
                 {"a": [{"wildcard": text}]},
                 ("a", 0, "wildcard"),
                 f"`\\` at character {at} of the wildcard must be followed by `*` or `\\`; "
-                r"`\\` is a backslash itself",
+                r"`\\` is a literal backslash",
                 id=f"escape-{text}",
             )
             for text, at in [("a\\b", 2), ("a\\", 2), ("\\*\\n", 3), ("\\\\\\", 3)]
@@ -226,8 +226,8 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
             pytest.param(
                 {"a": [{"cidr": text}]},
                 ("a", 0, "cidr"),
-                f'"{text.partition("/")[0]}" is no IP address; `cidr` takes one with a `/` and a '
-                'number of bits, like "10.0.0.0/8" or "fd00::/8"',
+                f'"{text.partition("/")[0]}" is not an IP address; `cidr` takes one with a `/` and '
+                'a number of bits, like "10.0.0.0/8" or "fd00::/8"',
                 id=f"cidr-{text}",
             )
             for text in ["", "10.0.0/8", "10.0.0.256/8", "::ffff:10.0.0.1/96", "1::2::3/8", "x/8"]
@@ -299,8 +299,8 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
             pytest.param(
                 {"a": [{"numeric": argument}]},
                 ("a", 0, "numeric"),
-                f"{found} is no range; two limits stand as a lower one, > or >=, and then an upper "
-                'one, < or <=, like [">", 0, "<=", 5]',
+                f"{found} is not a range; write the lower limit first, with > or >=, then the "
+                'upper one, with < or <=, like [">", 0, "<=", 5]',
                 id=f"numeric-order-{found}",
             )
             for argument, found in [
@@ -374,8 +374,8 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
             pytest.param(
                 {"a": [{"anything-but": ["a", argument]}]},
                 ("a", 0, "anything-but", 1),
-                f"{found} in `anything-but`; it takes only strings or only numbers, and lets true, "
-                "false and null pass anyway",
+                f"{found} in `anything-but`; it takes only strings or only numbers, and true, "
+                "false and null always match it",
                 id=f"anything-but-list-{found}",
             )
             for argument, found in [(None, "null"), (False, "false"), (["b"], "a list")]
@@ -417,7 +417,7 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
             pytest.param(
                 {"a": [{"anything-but": {name: ["x", ""]}}]},
                 ("a", 0, "anything-but", name, 1),
-                f'every string has the {name} "": nothing would be left',
+                f'every string has the {name} "", so no string would be left',
                 id=f"anything-but-{name}-empty",
             )
             for name in ("prefix", "suffix")
@@ -432,8 +432,8 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
         pytest.param(
             {"a": [{"anything-but": {"wildcard": ["x", "y**"]}}]},
             ("a", 0, "anything-but", "wildcard", 1),
-            "`**` at character 2 of the wildcard; one `*` is any run of characters already, and "
-            r"`\*` is a star itself",
+            "`**` at character 2 of the wildcard; one `*` already matches any run of "
+            r"characters, and `\*` is a literal star",
             id="anything-but-wildcard",
         ),
         # $or
@@ -468,20 +468,20 @@ LIKE_A_RANGE = 'a comparison and a number, or two of both, like [">", 0, "<=", 5
         pytest.param(
             {"$or": [{"a": [1]}, {"b": {"prefix": ["x"]}}]},
             ("$or", 1, "b", "prefix"),
-            "`prefix` is a word of the language; inside `$or` no field can be called so; "
-            'an operator stands in a list: b: [{prefix: ["x"]}]',
+            "`prefix` is a reserved word; inside `$or` it cannot be the name of a field; "
+            'write an operator in a list: b: [{prefix: ["x"]}]',
             id="or-with-an-operator-for-a-field",
         ),
         pytest.param(
             {"a": [1], "$or": [{"b": [1]}, {"a": [2]}]},
             ("$or", 1, "a"),
-            "`a` is asked twice at once; put all values that it may have into one list",
+            "`a` is already tested; put all values that it may have into one list",
             id="or-asks-again",
         ),
         pytest.param(
             {"$or": [{"b": [1]}, {"a": [2]}], "a": [1]},
             ("a",),
-            "`a` is asked twice at once; put all values that it may have into one list",
+            "`a` is already tested; put all values that it may have into one list",
             id="asked-again-after-or",
         ),
     ],
@@ -507,7 +507,7 @@ def test_words_of_the_language_name_fields_outside_or_only(word: str) -> None:
     for inner in ({word: [1]}, {"a": {word: [1]}}, {word: {"a": [1]}}):
         path, message = refusal({"b": {"$or": [{"x": [1]}, inner]}})
         assert path[:3] == ("b", "$or", 1)
-        assert message.startswith(f"`{word}` is a word of the language; inside `$or` no field")
+        assert message.startswith(f"`{word}` is a reserved word; inside `$or` it cannot")
 
 
 # With bare scalars
@@ -537,7 +537,7 @@ def test_an_operator_without_its_list_is_not_taken_for_a_field(
     found, message = refusal(pattern, scalars=True)
 
     assert found == path
-    assert message.endswith(f"the operator stands in the list of a field: {suggestion}")
+    assert message.endswith(f"write the operator in the list of a field: {suggestion}")
 
 
 def test_a_field_may_have_an_operators_name_and_a_list() -> None:
@@ -547,7 +547,7 @@ def test_a_field_may_have_an_operators_name_and_a_list() -> None:
 
 
 def test_the_path_of_a_bare_scalar_has_no_index() -> None:
-    assert refusal({"a": float("nan")}, scalars=True) == (("a",), "nan is no JSON number")
+    assert refusal({"a": float("nan")}, scalars=True) == (("a",), "nan is not a JSON number")
 
 
 # Size

@@ -25,13 +25,13 @@ ABSENT = {"exists": False}
         pytest.param(
             {"bucket": ["x"]},
             {"bucket": {"name": "x"}},
-            "bucket: absent (an object is no value)",
+            "bucket: absent (an object is not a value)",
             id="object",
         ),
         pytest.param(
             {"bucket": [{"exists": True}]},
             {"bucket": []},
-            "bucket: absent ([] is no value)",
+            "bucket: absent ([] is not a value)",
             id="empty-list",
         ),
         pytest.param(
@@ -85,11 +85,14 @@ ABSENT = {"exists": False}
         pytest.param(
             {"a": [{"numeric": ["<=", 1]}]},
             {"a": "1"},
-            'a: "1" is not <= 1 (a string is no number)',
+            'a: "1" is not <= 1 (a string is not a number)',
             id="text-for-a-number",
         ),
         pytest.param(
-            {"a": ["1"]}, {"a": 1}, 'a: 1 is not "1" (a number is no string)', id="number-for-text"
+            {"a": ["1"]},
+            {"a": 1},
+            'a: 1 is not "1" (a number is not a string)',
+            id="number-for-text",
         ),
         pytest.param(
             {"a": [WideNumber("1e400")]},
@@ -126,7 +129,7 @@ ABSENT = {"exists": False}
         pytest.param(
             {"tags": [{"exists": True}]},
             {"tags": Unreadable("String.Array")},
-            "tags: (text that is no String.Array) is not a readable value",
+            "tags: (text that is not a String.Array) is not a readable value",
             id="unreadable",
         ),
         pytest.param(
@@ -204,12 +207,10 @@ def test_the_reason_is_short_however_large_the_event_is() -> None:
 def test_a_failure_leads_to_the_field_as_it_is_written(
     pattern: dict[str, object], event: dict[str, object], path: tuple[str | int, ...]
 ) -> None:
-    compiled = compile_pattern(pattern)
-    failure = compiled.failure(event)
+    unmet = compile_pattern(pattern).first_unmet(event)
 
-    assert failure is not None
-    assert failure.path == path
-    assert failure.text == compiled.why_not(event)
+    assert unmet is not None
+    assert unmet.path == path
 
 
 def test_where_a_field_is_written_makes_no_difference_to_a_pattern() -> None:

@@ -12,9 +12,9 @@ from pattern_strategies import (
     all_values,
 )
 
-from lambdo_router.core.patterns import PatternError, Reading, compile_pattern
-from lambdo_router.core.patterns.conditions import AnyOf
-from lambdo_router.core.patterns.many import Many
+from lambdo_router.core.patterns import EventReader, PatternError, compile_pattern
+from lambdo_router.core.patterns.operators import AnyOf
+from lambdo_router.core.patterns.operators.many_values import ManyValues
 from lambdo_router.core.strict_json import parse_json
 
 
@@ -23,19 +23,22 @@ def test_of_many_values_one_is_found_if_there_is_one() -> None:
     for condition in all_conditions():
         asked = AnyOf((condition,))
         for value in values:
-            assert Many([value]).holds(asked) is condition.holds(value), (condition, value)
+            assert asked.holds_among(ManyValues([value])) is condition.holds(value), (
+                condition,
+                value,
+            )
         others = [value for value in values if not condition.holds(value)]
-        assert not Many(others).holds(asked), condition
-        assert Many(values).holds(asked) is (len(others) < len(values)), condition
+        assert not asked.holds_among(ManyValues(others)), condition
+        assert asked.holds_among(ManyValues(values)) is (len(others) < len(values)), condition
 
 
 def test_of_several_conditions_one_is_enough() -> None:
     conditions = tuple(all_conditions())
-    many = Many(["xyz", 7])
+    many = ManyValues(["xyz", 7])
 
-    assert many.holds(AnyOf(conditions))
-    assert not many.holds(AnyOf(conditions[:20]))
-    assert many.holds(AnyOf((*conditions[:20], *AnyOf(conditions[-1:]).conditions)))
+    assert AnyOf(conditions).holds_among(many)
+    assert not AnyOf(conditions[:20]).holds_among(many)
+    assert AnyOf((*conditions[:20], conditions[-1])).holds_among(many)
 
 
 @settings(max_examples=60, deadline=None)
@@ -50,7 +53,7 @@ def test_patterns_that_share_a_reading_find_what_each_finds_alone(
     value = parse_json(event)
     assert isinstance(value, dict)
     value[crowded] = [*range(20), "x", value.get(crowded), {"a": 1}, {"a": ["y"]}]
-    reading = Reading(value)
+    reading = EventReader(value)
     for text in texts:
         try:
             pattern = compile_pattern(parse_json(text))
@@ -77,7 +80,7 @@ def test_many_values_are_not_looked_at_again_for_every_pattern(shape: str) -> No
     texts = [Counted(f"text-{at}") for at in range(1000)]
     event: dict[str, object] = {"a": texts if shape == "plain" else [{"b": t} for t in texts]}
     path = "a" if shape == "plain" else "a.b"
-    reading = Reading(event)
+    reading = EventReader(event)
     Counted.looks = 0
 
     for at in range(500):
@@ -88,4 +91,4 @@ def test_many_values_are_not_looked_at_again_for_every_pattern(shape: str) -> No
 
 def test_an_event_that_is_no_object_cannot_be_read() -> None:
     with pytest.raises(ValueError, match=r"^an event is an object, not a list$"):
-        Reading([])  # type: ignore[arg-type]
+        EventReader([])  # type: ignore[arg-type]

@@ -2,7 +2,7 @@ import pytest
 from building import message, profile, route, table, text
 
 from lambdo_router.core.message import Attribute
-from lambdo_router.core.patterns import Reading, compile_pattern
+from lambdo_router.core.patterns import EventReader, compile_pattern
 from lambdo_router.core.profile import Overrides
 from lambdo_router.core.routing import Considered, Match, Queue, Refused, Route, Routed, decide
 
@@ -155,9 +155,9 @@ def test_only_routes_that_a_message_may_match_are_candidates() -> None:
     reads_no_system = table(IMAGES, attribute_route("orders", {"kind": ["order"]}), NO_KIND)
     asked = []
 
-    def reading_of(part: str) -> Reading:
+    def reading_of(part: str) -> EventReader:
         asked.append(part)
-        return Reading({"kind": "order"})
+        return EventReader({"kind": "order"})
 
     found = [route.name for route in reads_no_system.candidates("q", reading_of)]
     assert found == ["orders", "no-kind"]

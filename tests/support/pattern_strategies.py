@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lambdo_router.core.message import Unreadable
 from lambdo_router.core.patterns.compiling import compile_sub_rules
-from lambdo_router.core.patterns.conditions import Condition
+from lambdo_router.core.patterns.operators import Condition
 from lambdo_router.core.strict_json import parse_json
 
 KEYS = st.sampled_from(["a", "b", "a.b", "b.a", "c", "", "a.a", ".a"])

@@ -95,7 +95,7 @@ def route_values(route: Route, *, veiled: bool = True) -> Values:
 
 def pattern_json(pattern: Pattern, *, veiled: bool = True) -> dict[str, Any]:
     """Return the pattern as JSON; a number that no double can hold becomes text."""
-    source = pattern.told if veiled else pattern.source
+    source = pattern.public_source if veiled else pattern.source
     read: dict[str, Any] = json.loads(source, parse_float=_number)
     return read
 

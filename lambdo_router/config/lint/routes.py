@@ -17,15 +17,7 @@ from lambdo_router.config.lint.shadows import find_shadows
 from lambdo_router.config.read.document import Path
 from lambdo_router.config.read.draft import Draft, Section
 from lambdo_router.core.message import SYSTEM_NUMBERS
-from lambdo_router.core.patterns import Clause, Failure, Index, Pattern, impossible
-from lambdo_router.core.patterns.conditions import (
-    Cidr,
-    IgnoringCase,
-    Numeric,
-    Prefix,
-    Suffix,
-    Wildcard,
-)
+from lambdo_router.core.patterns import Clause, Index, Pattern, Unmet, impossible
 from lambdo_router.core.routing import Match, Part, Route
 
 _FEW: Final = 50
@@ -85,15 +77,15 @@ def _all_known(draft: Draft, at: Path, value: object) -> bool:
 
 def _never_matching(draft: Draft, index: int, match: Match) -> Iterator[Diagnostic]:
     for part, pattern in match.parts().items():
-        failure = impossible(pattern) or _unlike_sqs(part, pattern)
-        if failure is not None:
-            what = f"{failure.text}: {draft.describe(('routes', index))} never matches"
-            at: Path = ("routes", index, "match", part, *failure.path)
+        unmet = impossible(pattern) or _unlike_sqs(part, pattern)
+        if unmet is not None:
+            what = f"{unmet.text}: {draft.describe(('routes', index))} never matches"
+            at: Path = ("routes", index, "match", part, *unmet.path)
             yield draft.diagnostic(at, "never-matches", what)
             return
 
 
-def _unlike_sqs(part: Part, pattern: Pattern) -> Failure | None:
+def _unlike_sqs(part: Part, pattern: Pattern) -> Unmet | None:
     """Why no message that SQS delivers can match."""
     look = {"attributes": _no_attribute, "system": _other_type}.get(part)
     if look is None:
@@ -109,7 +101,7 @@ _ATTRIBUTE: Final = re.compile(r"(?!(?i:aws|amazon)\.)[A-Za-z0-9_-]+(?:\.[A-Za-z
 _LONGEST_NAME: Final = 256
 
 
-def _no_attribute(clause: Clause) -> Failure | None:
+def _no_attribute(clause: Clause) -> Unmet | None:
     name = clause.path
     if clause.allows_absence or (_ATTRIBUTE.fullmatch(name) and len(name) <= _LONGEST_NAME):
         return None
@@ -117,21 +109,19 @@ def _no_attribute(clause: Clause) -> Failure | None:
         f"no message has an attribute called {_quoted(name)}; names are up to {_LONGEST_NAME} "
         "letters, digits, `_`, `-` and single periods inside, and do not begin with `AWS.`"
     )
-    return Failure(clause.where, what)
+    return Unmet(clause.where, what)
 
 
-_TEXTUAL: Final = (Prefix, Suffix, IgnoringCase, Wildcard, Cidr)
-"""Conditions on texts; plain values are looked at one by one where the pattern is compiled."""
-
-
-def _other_type(clause: Clause) -> Failure | None:
-    conditions = clause.conditions
+def _other_type(clause: Clause) -> Unmet | None:
+    """Plain values are checked one by one where the pattern is compiled."""
     is_number = clause.path in SYSTEM_NUMBERS
-    wrong = _TEXTUAL if is_number else Numeric
-    if clause.path not in SYSTEM_ATTRIBUTES or not all(isinstance(c, wrong) for c in conditions):
+    wrong = "text" if is_number else "number"
+    if clause.path not in SYSTEM_ATTRIBUTES or any(
+        condition.plain or condition.operand != wrong for condition in clause.conditions
+    ):
         return None
     what = "a number; `numeric` tests it" if is_number else "text; `numeric` does not test it"
-    return Failure(clause.where, f"SQS's attribute `{clause.path}` is {what}")
+    return Unmet(clause.where, f"SQS's attribute `{clause.path}` is {what}")
 
 
 def _quoted(name: str) -> str:

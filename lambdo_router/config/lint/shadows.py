@@ -12,9 +12,16 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from lambdo_router.core.patterns import Clause, Index, Pattern, Reading, SubRule, covers_all
-from lambdo_router.core.patterns.conditions import AnyOf
-from lambdo_router.core.patterns.examples import example_of
+from lambdo_router.core.patterns import (
+    Clause,
+    EventReader,
+    Index,
+    Pattern,
+    SubRule,
+    covers_all,
+    example_of,
+)
+from lambdo_router.core.patterns.operators import AnyOf
 from lambdo_router.core.routing import Match
 
 _MOST_ALTERNATIVES: Final = 50
@@ -97,7 +104,9 @@ class _Search:
         return tuple(sorted(takers))
 
     def _taker(self, asked: _Asked, place: int) -> int | None:
-        examples = {part: Reading(example_of(sub_rules[0])) for part, sub_rules in asked.items()}
+        examples = {
+            part: EventReader(example_of(sub_rules[0])) for part, sub_rules in asked.items()
+        }
         for candidate in self._candidates(asked, examples, place):
             parts = self._parts[candidate]
             if (
@@ -110,9 +119,9 @@ class _Search:
         return None
 
     def _candidates(
-        self, asked: _Asked, examples: Mapping[str, Reading], place: int
+        self, asked: _Asked, examples: Mapping[str, EventReader], place: int
     ) -> Iterator[int]:
-        nothing = Reading({})
+        nothing = EventReader({})
         for number in self._index.candidates(lambda part: examples.get(part, nothing)):
             if self._indexed[number] >= place:
                 break

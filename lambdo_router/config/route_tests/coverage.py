@@ -18,8 +18,7 @@ from typing import Any
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.read.places import Place
 from lambdo_router.core.message import Message, attribute_document, read_event, system_document
-from lambdo_router.core.patterns import Pattern, compile_pattern
-from lambdo_router.core.patterns.compiling import OR
+from lambdo_router.core.patterns import OR, Pattern, compile_pattern
 from lambdo_router.core.patterns.wording import cut, label
 from lambdo_router.core.routing import Part, Queue, Route
 from lambdo_router.core.strict_json import parse_json
@@ -71,7 +70,7 @@ def alternatives(route: Route) -> Iterator[Alternative]:
     """Yield every value in the lists of the route's patterns."""
     for part, pattern in route.match.parts().items():
         # As people may see it, so that it is equal whatever the variables of a test are.
-        source: Any = parse_json(pattern.told)
+        source: Any = parse_json(pattern.public_source)
         for path, value in _values(source, ()):
             yield Alternative(part, path, json.dumps(value, ensure_ascii=False, default=str))
 

@@ -1,44 +1,43 @@
 """
 The pattern language: what an event must look like to take a route.
 
-It is the language of Amazon EventBridge's rules, in the form that SNS filter policies share. A
-pattern has the shape of the events it matches. Its fields must all be there; each has a list of
-values, one of which must hold:
+It is the language of Amazon EventBridge's rules, which SNS filter policies share. A pattern has
+the shape of the events it matches. Its fields must all be there; each has a list of values, one of
+which must hold:
 
     {"kind": ["image", {"prefix": "img-"}], "object": {"size": [{"numeric": [">", 0]}]}}
 
-Reading order: `conditions` says what one value may be asked, `operators` (with `texts`, `numbers`
-and `exclusion`) reads conditions from a pattern's lists, `compiling` makes flat sub-rules of the
-pattern, `walking` and `reading` find the values at a path, `surveying` and `joining` see to arrays,
-`pattern` puts it together, and `explaining` says why an event does not match.
+Reading order: `operators` has a class for each operator with all of its meanings, `compiling` makes
+flat sub-rules of a pattern, `reading` finds the values at a path, `arrays` decides which of them go
+together, `pattern` puts it together, and `explaining` says why an event does not match. Built upon
+that, `index` finds which of thousands of patterns an event may match, and `containment` says what
+is certain of patterns without any event.
 
-Two things are built upon that. `index` (with `lookups`) finds which of thousands of patterns an
-event may match, and `many` keeps events with very many values from being slow there. `containment`
-(with `containing` and `examples`) says what is certain of patterns without any event.
-
-Where this differs from EventBridge's engine, it is on purpose: IPv4 and IPv6 never mix, the same
-path asked twice at once is an error instead of the last one winning, so is an empty list inside
-`anything-but`, and of two equal keys of an event only the last counts.
+It deliberately differs from EventBridge's engine in four points: IPv4 and IPv6 never mix; testing
+the same path twice is an error instead of the last test winning; so is an empty list inside
+`anything-but`; and of two equal keys of an event only the last counts.
 """
 
-from lambdo_router.core.patterns.compiling import Clause, SubRule
-from lambdo_router.core.patterns.containment import covers, covers_all, impossible
-from lambdo_router.core.patterns.explaining import Failure
+from lambdo_router.core.patterns.compiling import OR, Clause, SubRule
+from lambdo_router.core.patterns.containment import covers, covers_all, example_of, impossible
+from lambdo_router.core.patterns.explaining import Unmet
 from lambdo_router.core.patterns.index import Index
+from lambdo_router.core.patterns.operators import PatternError
 from lambdo_router.core.patterns.pattern import Pattern, compile_pattern
-from lambdo_router.core.patterns.problems import PatternError
-from lambdo_router.core.patterns.reading import Reading
+from lambdo_router.core.patterns.reading import EventReader
 
 __all__ = [
+    "OR",
     "Clause",
-    "Failure",
+    "EventReader",
     "Index",
     "Pattern",
     "PatternError",
-    "Reading",
     "SubRule",
+    "Unmet",
     "compile_pattern",
     "covers",
     "covers_all",
+    "example_of",
     "impossible",
 ]

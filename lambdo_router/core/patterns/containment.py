@@ -1,38 +1,25 @@
 """
-What is certain of patterns without any event: that one takes all that another takes, or that one
-takes nothing.
+What is certain of patterns without an event: that one covers another, or can never match.
 
-Both answers are sound and not complete: `covers` says yes, and `impossible` says why, only where
-it is so for every event. All else is "not known".
+Both answers are sound and incomplete: `covers` is true, and `impossible` gives a reason, only if
+that is so for every event.
 
 A sub-rule covers another if it asks at no other paths, and if at each of its own all the other's
 conditions are contained in its own. The values that satisfy the other then satisfy it too, arrays
 or not: of values that go together, some go together as well. The exception is `exists: false`,
-which holds when there is no value that goes with those at the paths before. There the two must ask
-at the same paths before, as far as these can lead into the same array: as far as they begin alike.
+which holds when no value goes with those at the paths before. There the two must ask at the same
+paths before, as far as these can lead into the same array: as far as they begin alike.
 
-One reservation: an event that spells a path in several ways, to need more tries than an event may
-have (joining.py), can be refused by the pattern that covers and not by the one that is covered.
+One reservation: an event that spells a path in several ways, so that it needs more tries than an
+event may have (arrays.py), can be refused by the covering pattern and not by the covered one.
 """
 
-import math
-import re
-import sys
 from collections.abc import Sequence
 from typing import Final
 
 from lambdo_router.core.patterns.compiling import Clause, SubRule
-from lambdo_router.core.patterns.conditions import (
-    Condition,
-    ExactText,
-    IgnoringCase,
-    Numeric,
-    Prefix,
-    Suffix,
-    Wildcard,
-)
-from lambdo_router.core.patterns.containing import contains_any_of
-from lambdo_router.core.patterns.explaining import Failure
+from lambdo_router.core.patterns.explaining import Unmet
+from lambdo_router.core.patterns.operators.condition import unmatchable_text
 from lambdo_router.core.patterns.pattern import Pattern
 from lambdo_router.core.patterns.wording import cut, label
 
@@ -42,7 +29,7 @@ _MOST_COMPARED: Final = 20_000
 
 def covers(outer: Pattern | None, inner: Pattern | None) -> bool:
     """
-    Whether certainly every event that `inner` matches is matched by `outer`.
+    Return whether `outer` certainly matches every event that `inner` matches.
 
     None is the pattern that asks nothing.
     """
@@ -52,7 +39,7 @@ def covers(outer: Pattern | None, inner: Pattern | None) -> bool:
 
 
 def covers_all(outer: Sequence[SubRule], inner: Sequence[SubRule]) -> bool:
-    """Whether each sub-rule of `inner` is certainly covered by one of `outer`."""
+    """Return whether each sub-rule of `inner` is certainly covered by one of `outer`."""
     if len(outer) * len(inner) > _MOST_COMPARED:
         return False
     return all(any(_covers(one, sub_rule) for one in outer) for sub_rule in inner)
@@ -62,7 +49,7 @@ def _covers(outer: SubRule, inner: SubRule) -> bool:
     asked = {clause.path: clause for clause in inner}
     for clause in outer:
         other = asked.get(clause.path)
-        if other is None or not contains_any_of(clause.values, other.values):
+        if other is None or not clause.values.contains(other.values):
             return False
     paths = {clause.path for clause in outer}
     return all(
@@ -78,46 +65,33 @@ def _first_key(clause: Clause) -> str:
     return clause.path.split(".", 1)[0]
 
 
-def impossible(pattern: Pattern) -> Failure | None:
-    """Why certainly no event can match; None if one may."""
-    failures = [_impossible(sub_rule) for sub_rule in pattern.sub_rules]
-    return None if None in failures else failures[0]
+def impossible(pattern: Pattern) -> Unmet | None:
+    """Return why certainly no event can match; None if one may."""
+    reasons = [_impossible(sub_rule) for sub_rule in pattern.sub_rules]
+    return None if None in reasons else reasons[0]
 
 
-def _impossible(sub_rule: SubRule) -> Failure | None:
+def _impossible(sub_rule: SubRule) -> Unmet | None:
     for clause in sub_rule:
-        why = None if clause.allows_absence else _LONE_SURROGATE.search(clause.path)
-        reasons = [_never(condition) for condition in clause.conditions]
-        if why is not None or None not in reasons:
-            reason = "no event has half of a surrogate pair in it" if why else reasons[0]
-            return Failure(clause.where, f"{label(cut(clause.path))}: {reason}")
+        why = None if clause.allows_absence else unmatchable_text(clause.path)
+        reasons = [condition.unmatchable for condition in clause.conditions]
+        if why is None and None not in reasons:
+            why = reasons[0]
+        if why is not None:
+            return Unmet(clause.where, f"{label(cut(clause.path))}: {why}")
     return None
 
 
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+def example_of(sub_rule: SubRule) -> dict[str, object]:
+    """
+    Return an event that the sub-rule matches, unless it is impossible, and few others do.
 
-
-def _never(condition: Condition) -> str | None:
-    match condition:
-        case ExactText(text) | Prefix(text) | Suffix(text) | IgnoringCase(text) | Wildcard(text):
-            if _LONE_SURROGATE.search(text):
-                return "no event has half of a surrogate pair in it"
-        case Numeric():
-            if _first(condition) > _last(condition):
-                return "no number that a double stands for lies between these limits"
-    return None
-
-
-def _first(numeric: Numeric) -> float:
-    if numeric.low is None:
-        return -_LARGEST
-    return numeric.low if numeric.low_included else math.nextafter(numeric.low, math.inf)
-
-
-def _last(numeric: Numeric) -> float:
-    if numeric.high is None:
-        return _LARGEST
-    return numeric.high if numeric.high_included else math.nextafter(numeric.high, -math.inf)
-
-
-_LARGEST: Final = sys.float_info.max
+    It has one value at each path that needs one. A sub-rule that does not match the example
+    cannot cover this one.
+    """
+    event: dict[str, object] = {}
+    for clause in sub_rule:
+        value_conditions = (c for c in clause.conditions if not c.met_by_absence)
+        if (condition := next(value_conditions, None)) is not None:
+            event[clause.path] = condition.example()
+    return event

@@ -1,34 +1,39 @@
 """
-Which of many entries a message may match, without putting it to each of them.
+Which of many entries a message may match, without trying each of them.
 
 An entry has patterns for one or several documents of a message (its attributes, its body) and
-matches if all of them do. Of each pattern's sub-rule the clause is chosen whose values are shared
-by the fewest entries, and the entry waits there, by the keys of those values (lookups.py). A
-message is walked once, along the paths where somebody waits: whoever is found may match, all
-others cannot. An entry with a sub-rule that can be met by a message without any particular value
-must be asked for every message.
+matches if all of them do. Of each pattern's sub-rule the index picks the clause whose values are
+shared by the fewest entries, and files the entry there under the keys of those values. A message is
+walked once, along the indexed paths: the entries found there may match, all others cannot. An entry
+with a sub-rule that a message can meet without any particular value is a candidate for every
+message.
 
-So the cost of a message does not grow with the entries, but with those that ask for the same.
+So the cost of a message does not grow with the entries, only with those that ask for the same.
 """
 
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
+from lambdo_router.core.message import Unreadable
 from lambdo_router.core.patterns.compiling import Clause
-from lambdo_router.core.patterns.lookups import ANY, Key, Lookup, key_of, weakness
+from lambdo_router.core.patterns.operators.addresses import parse_address
+from lambdo_router.core.patterns.operators.condition import Key
 from lambdo_router.core.patterns.pattern import Pattern
-from lambdo_router.core.patterns.reading import Reading
-from lambdo_router.core.patterns.walking import lead
+from lambdo_router.core.patterns.reading import EventReader, lead
+from lambdo_router.core.strict_json import comparable
 
-Entry = Iterable[tuple[str, Pattern]]
-"""For each document that the entry asks something of, the document's name and a pattern."""
+Documents = Iterable[tuple[str, Pattern]]
+"""The name of each document that an entry asks something of, and the pattern for it."""
+_ANY: Final[Key] = ("any", None)
+"""There is a value at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Entries that are all asked for a message as soon as one of them is."""
+    """Entries that are all candidates as soon as one of them is."""
 
     document: str
     path: str
@@ -36,55 +41,62 @@ class Crowd:
 
 
 @dataclass(slots=True)
-class _Place:
-    """A place on the way to where somebody waits."""
+class _Node:
+    """A place on the way to an indexed path."""
 
-    moves: dict[str, "_Place"] = field(default_factory=dict)
-    lookup: Lookup | None = None
+    moves: dict[str, "_Node"] = field(default_factory=dict)
+    lookup: "_Lookup | None" = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Spot:
-    """Where an entry can wait for one of its sub-rules to be met."""
+class _Filing:
+    """Where an entry can be filed for one of its sub-rules."""
 
     document: str
     path: str
     keys: tuple[Key, ...]
 
+    def places(self) -> set[tuple[str, str, Key]]:
+        return {(self.document, self.path, key) for key in self.keys}
 
-_Way = tuple[_Spot, ...]
-"""A spot for each sub-rule of a pattern: a message that matches is found at one of them."""
-_Crowds = Counter[tuple[str, str, Key]]
-"""How many entries could wait for a key, by document, path and key."""
+
+_Sharers = Counter[tuple[str, str, Key]]
+"""How many entries could be filed under a key, by document, path and key."""
 
 
 class Index:
     """Entries by number, from 0 in the order in which they are given."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._roots: dict[str, _Place] = {}
-        self._lookups: dict[tuple[str, str], Lookup] = {}
+    def __init__(self, entries: Iterable[Documents]) -> None:
+        self._roots: dict[str, _Node] = {}
+        self._lookups: dict[tuple[str, str], _Lookup] = {}
         options = [_options(entry) for entry in entries]
-        crowds = _crowds(options)
+        sharers: _Sharers = Counter()
+        for patterns in options:
+            filings = {filing for rules in patterns for rule in rules for filing in rule}
+            sharers.update(set().union(*(filing.places() for filing in filings)))
         always = []
         for number, patterns in enumerate(options):
-            ways = [_best_way(spots, crowds) for spots in patterns]
+            ways = [
+                [min(rule, key=lambda filing: _worth([filing], sharers)) for rule in rules]
+                for rules in patterns
+            ]
             if ways:
-                self._let_wait(number, min(ways, key=lambda way: _worth(way, crowds)))
+                self._file(number, min(ways, key=lambda way: _worth(way, sharers)))
             else:
                 always.append(number)
         self.always = tuple(always)
-        """The entries that are asked for every message."""
+        """The entries that are candidates for every message."""
 
-    def candidates(self, reading_of: Callable[[str], Reading]) -> Iterator[int]:
+    def candidates(self, reader_of: Callable[[str], EventReader]) -> Iterator[int]:
         """
-        All entries that the message may match, in their order; `reading_of` reads a document.
+        Yield all entries that the message may match, in order; `reader_of` reads a document.
 
-        Nearly all of them do: only what they wait for has been found, not all that they ask.
+        Nearly all of them do match: only their key was found, not all that they ask.
         """
         found: set[int] = set()
         for document, root in self._roots.items():
-            _look_into(reading_of(document).event, root, found)
+            _look_into(reader_of(document).event, root, found)
         start = 0
         for number in sorted(found):
             end = bisect(self.always, number, start)
@@ -94,86 +106,157 @@ class Index:
         yield from self.always[start:]
 
     def crowds(self, most: int) -> Iterator[Crowd]:
-        """More than `most` entries that wait for the same."""
+        """Yield every group of more than `most` entries that are filed under the same key."""
         for (document, path), lookup in self._lookups.items():
-            for waiting in lookup.all_waiting():
-                if len(waiting) > most:
-                    yield Crowd(document, path, tuple(waiting))
+            for filed in lookup.groups():
+                if len(filed) > most:
+                    yield Crowd(document, path, tuple(filed))
 
-    def _let_wait(self, number: int, way: _Way) -> None:
-        for spot in dict.fromkeys(way):
-            lookup = self._lookups.get((spot.document, spot.path))
+    def _file(self, number: int, way: list[_Filing]) -> None:
+        for filing in dict.fromkeys(way):
+            lookup = self._lookups.get((filing.document, filing.path))
             if lookup is None:
-                root = self._roots.setdefault(spot.document, _Place())
-                lookup = lead(root, spot.path).lookup = Lookup()
-                self._lookups[spot.document, spot.path] = lookup
-            for key in spot.keys:
+                root = self._roots.setdefault(filing.document, _Node())
+                lookup = lead(root, filing.path).lookup = _Lookup()
+                self._lookups[filing.document, filing.path] = lookup
+            for key in filing.keys:
                 lookup.add(key, number)
 
 
-def _options(entry: Entry) -> list[list[tuple[_Spot, ...]]]:
-    """For each pattern of which every sub-rule has one: the spots where each could wait."""
+def _options(entry: Documents) -> list[list[list[_Filing]]]:
+    """Return, for each pattern, sub-rule by sub-rule, the filings; without unindexable patterns."""
     options = []
     for document, pattern in entry:
-        spots: dict[int, _Spot] = {}  # sub-rules of one $or share their clauses
-        of_sub_rules = []
-        for sub_rule in pattern.sub_rules:
-            of_this = []
-            for clause in sub_rule:
-                if clause.allows_absence:
-                    continue
-                if id(clause) not in spots:
-                    spots[id(clause)] = _Spot(document, clause.path, _keys(clause))
-                of_this.append(spots[id(clause)])
-            of_sub_rules.append(tuple(of_this))
-        if all(of_sub_rules):
-            options.append(of_sub_rules)
+        filings: dict[int, _Filing] = {}  # sub-rules of one $or share their clauses
+        for clause in {id(c): c for rule in pattern.sub_rules for c in rule}.values():
+            if not clause.allows_absence:
+                filings[id(clause)] = _Filing(document, clause.path, _keys(clause))
+        rules = [[filings[id(c)] for c in rule if id(c) in filings] for rule in pattern.sub_rules]
+        if all(rules):
+            options.append(rules)
     return options
 
 
 def _keys(clause: Clause) -> tuple[Key, ...]:
-    keys = []
-    for condition in clause.conditions:
-        key = key_of(condition)
-        if key is None:
-            return (ANY,)
-        keys.append(key)
-    return tuple(dict.fromkeys(keys))
+    keys = [condition.key for condition in clause.conditions]
+    return (_ANY,) if None in keys else tuple(dict.fromkeys(key for key in keys if key))
 
 
-def _crowds(options: Iterable[list[list[tuple[_Spot, ...]]]]) -> _Crowds:
-    crowds: _Crowds = Counter()
-    for patterns in options:
-        spots = {spot for sub_rules in patterns for way in sub_rules for spot in way}
-        crowds.update({(spot.document, spot.path, key) for spot in spots for key in spot.keys})
-    return crowds
-
-
-def _best_way(sub_rules: list[tuple[_Spot, ...]], crowds: _Crowds) -> _Way:
-    return tuple(min(spots, key=lambda spot: _worth((spot,), crowds)) for spots in sub_rules)
-
-
-def _worth(way: _Way, crowds: _Crowds) -> tuple[bool, int, float]:
-    """The less the better: whether only presence tells, how many wait there, for how weak a key."""
+def _worth(way: list[_Filing], sharers: _Sharers) -> tuple[bool, int, float]:
+    """Return what is better the less it is: only presence tells, sharers, weakness of the key."""
     return max(
-        (key == ANY, crowds[spot.document, spot.path, key], weakness(key))
-        for spot in way
-        for key in spot.keys
+        (key == _ANY, sharers[filing.document, filing.path, key], _weakness(key))
+        for filing in way
+        for key in filing.keys
     )
 
 
-def _look_into(value: dict[str, object], place: _Place, found: set[int]) -> None:
-    moves = place.moves
+def _weakness(key: Key) -> float:
+    """Return how little a key says, from 0 for a single value up to 1."""
+    match key:
+        case ("start" | "end" | "folded start" | "folded end", str(text)):
+            return 1 / (len(text) + 1)
+        case ("network", (int(), int(free), int())):
+            return free / 128
+        case _:
+            return 0
+
+
+def _look_into(value: dict[str, object], node: _Node, found: set[int]) -> None:
+    moves = node.moves
     for key in moves if len(moves) <= len(value) else value:
         if key in value and key in moves:
             _look_at(value[key], moves[key], found)
 
 
-def _look_at(value: object, place: _Place, found: set[int]) -> None:
+def _look_at(value: object, node: _Node, found: set[int]) -> None:
     if isinstance(value, dict):
-        _look_into(value, place, found)
+        _look_into(value, node, found)
     elif isinstance(value, list):
         for item in value:
-            _look_at(item, place, found)
-    elif place.lookup is not None:
-        place.lookup.find(value, found)
+            _look_at(item, node, found)
+    elif node.lookup is not None:
+        node.lookup.find(value, found)
+
+
+class _Lookup:
+    """For one path, the entries that are filed under each key."""
+
+    __slots__ = ("_anyone", "_filed", "_lengths", "_longest", "_networks")
+
+    def __init__(self) -> None:
+        self._anyone: list[int] = []
+        self._filed: dict[str, dict[object, list[int]]] = {"any": {None: self._anyone}}
+        self._lengths: dict[str, set[int]] = {}
+        """Of the texts that a value may start or end with."""
+        self._networks: set[tuple[int, int]] = set()
+        self._longest = 0
+        """Characters of the longest folded text: no text that is longer folds to as few."""
+
+    def add(self, key: Key, number: int) -> None:
+        """File an entry under the key."""
+        kind, value = key
+        filed = self._filed.setdefault(kind, {}).setdefault(value, [])
+        if not filed or filed[-1] != number:
+            filed.append(number)
+        match key:
+            case ("network", (int(version), int(free), _)):
+                self._networks.add((version, free))
+            case (_, str(text)) if kind != "text":
+                self._lengths.setdefault(kind, set()).add(len(text))
+                if kind not in ("start", "end"):
+                    self._longest = max(self._longest, len(text))
+
+    def groups(self) -> Iterator[list[int]]:
+        """Yield the entries under each key."""
+        for filed in self._filed.values():
+            yield from filed.values()
+
+    def find(self, value: object, found: set[int]) -> None:
+        """Add all entries to `found` that are filed under a key of the value."""
+        if isinstance(value, str):
+            self._find("text", value, found)
+            if self._lengths:
+                self._find_edges("start", "end", value, value, found)
+            if self._longest:
+                self._find_folded(value, found)
+            if self._networks or "address" in self._filed:
+                self._find_address(value, found)
+        elif value is None or value is True or value is False:
+            self._find("literal", value, found)
+        elif type(value) is Unreadable:
+            return  # no condition holds for it
+        elif "number" in self._filed:
+            double = comparable(value)
+            self._find("number", value if double is None else double, found)
+        if self._anyone:
+            found.update(self._anyone)
+
+    def _find(self, kind: str, value: object, found: set[int]) -> None:
+        if kind in self._filed and (filed := self._filed[kind].get(value)):
+            found.update(filed)
+
+    def _find_edges(
+        self, start: str, end: str, beginning: str, ending: str, found: set[int]
+    ) -> None:
+        for length in self._lengths.get(start, ()):
+            self._find(start, beginning[:length], found)
+        for length in self._lengths.get(end, ()):
+            self._find(end, ending[-length:], found)
+
+    def _find_folded(self, value: str, found: set[int]) -> None:
+        longest = self._longest
+        beginning = value[:longest].casefold()
+        if len(value) <= longest:
+            self._find("folded", beginning, found)
+        ending = value[-longest:].casefold()
+        self._find_edges("folded start", "folded end", beginning, ending, found)
+
+    def _find_address(self, value: str, found: set[int]) -> None:
+        address = parse_address(value)
+        if address is None:
+            return
+        self._find("address", address, found)
+        for version, free in self._networks:
+            if version == address.version:
+                self._find("network", (version, free, int(address) >> free), found)

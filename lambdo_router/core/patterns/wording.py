@@ -1,8 +1,9 @@
 """How values look in messages to people: JSON, escaped, and short whatever a sender wrote."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from lambdo_router.core.message import Unreadable
 from lambdo_router.core.strict_json import WideNumber
@@ -11,10 +12,11 @@ _LONGEST: Final = 60
 """Characters of a value that are shown."""
 _MOST: Final = 4
 """Members of a list that are shown."""
+_PLAIN: Final = re.compile(r"[^\s|*\"\\]+")
 
 
 def shown(value: object) -> str:
-    """The value as JSON of about 60 characters at most, ASCII only."""
+    """Return the value as JSON of at most about 60 characters, ASCII only."""
     match value:
         case Mapping():
             text = "an object" if value else "an empty object"
@@ -27,7 +29,7 @@ def shown(value: object) -> str:
         case bool() | int() | float() | None:
             text = cut(_scalar(value))
         case Unreadable(data_type):
-            text = f"(text that is no {cut(data_type)})"
+            text = f"(text that is not a {cut(data_type)})"
         case _:
             text = f"a value of type {type(value).__name__}"
     return text
@@ -42,14 +44,12 @@ def _scalar(value: float | None) -> str:
 
 def _list(values: Sequence[object]) -> str:
     rest = [f"... {len(values) - _MOST} more"] if len(values) > _MOST else []
-    scalars = [
-        "[...]" if isinstance(value, (list, tuple)) else shown(value) for value in values[:_MOST]
-    ]
-    return f"[{', '.join(scalars + rest)}]"
+    items = ["[...]" if isinstance(v, (list, tuple)) else shown(v) for v in values[:_MOST]]
+    return f"[{', '.join(items + rest)}]"
 
 
 def described(value: object) -> str:
-    """The value with its type: `the string "a"`, `the number 5`, `true`, `a list`, `an object`."""
+    """Return the value with its type: `the string "a"`, `true`, `a list`, `an empty object`."""
     match value:
         case bool() | None:
             return shown(value)
@@ -67,12 +67,12 @@ def described(value: object) -> str:
 
 
 def cut(text: str) -> str:
-    """The text, or its beginning and `...`."""
+    """Return the text, or its beginning and `...`."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def either(choices: Sequence[str], word: str = "or") -> str:
-    """`a`, `a or b`, `a, b or c`; a long list is cut."""
+    """Return `a`, `a or b`, `a, b or c`; a long list is cut."""
     if len(choices) > _MOST + 1:
         return f"{', '.join(choices[:_MOST])} {word} {len(choices) - _MOST} more"
     *first, last = choices
@@ -80,6 +80,26 @@ def either(choices: Sequence[str], word: str = "or") -> str:
 
 
 def label(path: str) -> str:
-    """A path, or field name, as it stands in a message: bare if that is readable."""
+    """Return a path or field name for a message: bare if that is readable, else as JSON."""
     readable = path.isprintable() and path.strip() == path and path and len(path) <= 2 * _LONGEST
     return path if readable else shown(path)
+
+
+class _Brief(Protocol):
+    def brief(self, argument: object) -> str | None: ...
+
+
+def bare(text: str) -> str:
+    """Return a text for a table: without quotes if that is unambiguous."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def brief_value(condition: object, operators: Mapping[str, _Brief]) -> str:
+    """Return one member of a field's list, as JSON, in a few words for a table."""
+    if isinstance(condition, str):
+        return bare(condition)
+    if isinstance(condition, dict) and len(condition) == 1:
+        [(name, argument)] = condition.items()
+        if name in operators and (text := operators[name].brief(argument)) is not None:
+            return text
+    return json.dumps(condition, ensure_ascii=False)

@@ -3,29 +3,145 @@ Which values of an event may be taken together when it holds arrays of objects.
 
 Values in different elements of one array do not combine: `items: [{a: 1}, {b: 2}]` does not match
 a pattern that asks for a 1 and b 2, while sibling arrays, and an array inside an element of
-another, do. To take values together is to choose at most one element of each array. So a sub-rule
-is satisfied from the top of the surveyed event down: each clause goes to the one place in the
-element where it can be met, and an array has to have one element that meets all the clauses which
-went to it. Elements that are alike are looked at once.
+another, do. To take values together is to choose at most one element of each array.
 
-`exists: false` depends on the choices of the clauses before it, in the order of their paths: it
-holds if no value at its path is still consistent with those. Every array with such values must by
-then have an element chosen, which has none.
+First, a `Survey` walks the event once and makes a tree of elements. The event itself is at the top.
+Below an element are its arrays, with the objects and arrays in them as elements of their own. A
+value directly in an array belongs to the element around it, and so does all of an array in which
+only one element matters: there is nothing to choose. An element keeps, as bits, the clauses that
+have a value at their path there, and those that one such value satisfies.
 
-Cost: for each sub-rule the search looks at most once at each (different) element. Only when an
-event spells a path in several ways (`{"a": {"b": [...]}, "a.b": [...]}`) or nests arrays in arrays
-can a clause go to several places. Then the search has to try; since a sender could make it try for
-ever, the tries for one event are limited to `MOST_TRIES` in all. An event that needs more does not
-match.
+Then a `Search` goes from the top down: each clause goes to the one place in the element where it
+can be met, and an array must have one element that meets all the clauses sent to it. Equal elements
+are looked at once. `exists: false` depends on the choices of the clauses before it, in the order of
+their paths: it holds if no value at its path is still consistent with those, so every array with
+such values must have an element chosen that has none.
+
+For each sub-rule the search looks at most once at each (different) element. Only when an event
+spells a path in several ways (`{"a": {"b": [...]}, "a.b": [...]}`) or nests arrays in arrays can a
+clause go to several places, which must be tried. A sender could make that take forever, so the
+tries for one event are limited to `MOST_TRIES`. An event that needs more does not match.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-from lambdo_router.core.patterns.surveying import Array, Element, Survey
+from lambdo_router.core.patterns.reading import PathStep, unwrapped
 
 MOST_TRIES: Final = 50_000
 """Looks at elements beyond one at each, for one event."""
+
+
+class _Element:
+    """The event, or an element of an array, that holds values at the pattern's paths."""
+
+    __slots__ = ("arrays", "inside_present", "inside_satisfied", "present", "satisfied")
+
+    def __init__(self) -> None:
+        self.present = 0
+        """Clauses that have a value at their path here, not counting the arrays below."""
+        self.satisfied = 0
+        """Those of them that one such value satisfies."""
+        self.arrays: list[_Array] = []
+        self.inside_present = 0
+        """The same for the elements of the arrays below, at any depth."""
+        self.inside_satisfied = 0
+
+    def hold(self, array: "_Array") -> None:
+        """Add an array below this element, once it is complete."""
+        for present, satisfied in array.flat:
+            array.present |= present
+            array.satisfied |= satisfied
+        for element in array.deep:
+            array.present |= element.present | element.inside_present
+            array.satisfied |= element.satisfied | element.inside_satisfied
+        self.arrays.append(array)
+        self.inside_present |= array.present
+        self.inside_satisfied |= array.satisfied
+
+    def absorb(self, array: "_Array") -> None:
+        """Take over what the elements of an array hold."""
+        for present, satisfied in array.flat:
+            self.present |= present
+            self.satisfied |= satisfied
+        for element in array.deep:
+            self.present |= element.present
+            self.satisfied |= element.satisfied
+            self.arrays += element.arrays
+            self.inside_present |= element.inside_present
+            self.inside_satisfied |= element.inside_satisfied
+
+
+class _Array:
+    """An array of which some elements hold values at the pattern's paths."""
+
+    __slots__ = ("deep", "flat", "present", "satisfied")
+
+    def __init__(self) -> None:
+        self.flat: set[tuple[int, int]] = set()
+        """`present` and `satisfied` of the elements that have no arrays themselves."""
+        self.deep: list[_Element] = []
+        self.present = 0
+        self.satisfied = 0
+
+
+class Survey:
+    """An event as the search sees it: the tree of its elements, and how many there are."""
+
+    def __init__(self, event: dict[str, object], root: PathStep) -> None:
+        self.top = _Element()
+        self.size = 1
+        self._look_into_object(event, root, self.top)
+
+    def _look_into_object(
+        self, value: dict[str, object], step: PathStep, element: _Element
+    ) -> None:
+        moves = step.moves
+        keys = moves if len(moves) <= len(value) else value.keys() & moves.keys()
+        for key in keys:
+            if key in value:
+                self._look(value[key], moves[key], element)
+
+    def _look(self, value: object, step: PathStep, element: _Element) -> None:
+        value = unwrapped(value)
+        if isinstance(value, dict):
+            self._look_into_object(value, step, element)
+        elif isinstance(value, list):
+            self._look_into_array(value, step, element)
+        elif step.mask:
+            _note(value, step, element)
+
+    def _look_into_array(self, items: list[object], step: PathStep, element: _Element) -> None:
+        array = _Array()
+        fresh = _Element()
+        count = 0
+        for item in items:
+            if isinstance(item, dict):
+                self._look_into_object(item, step, fresh)
+            elif isinstance(item, list):
+                self._look(item, step, fresh)
+            elif step.mask:
+                _note(item, step, element)
+                continue
+            if fresh.arrays:
+                array.deep.append(fresh)
+                count += 1
+                fresh = _Element()
+            elif fresh.present:
+                array.flat.add((fresh.present, fresh.satisfied))
+                count += 1
+                fresh.present = fresh.satisfied = 0
+        if count == 1:
+            element.absorb(array)  # with one element in question there is nothing to choose
+        elif count:
+            self.size += len(array.flat) + len(array.deep)
+            element.hold(array)
+
+
+def _note(value: object, step: PathStep, element: _Element) -> None:
+    element.present |= step.mask
+    if element.satisfied & step.mask != step.mask:
+        element.satisfied |= step.satisfied(value, element.satisfied)
 
 
 def _first_of(clauses: int) -> int:
@@ -76,7 +192,7 @@ class Search:
         return self._left >= 0
 
     def _element(
-        self, element: Element, want: int, none: int, either: int, *, top: bool = False
+        self, element: _Element, want: int, none: int, either: int, *, top: bool = False
     ) -> bool:
         if not self._spend():
             return False
@@ -98,7 +214,7 @@ class Search:
             )
         return self._spread(element, want, none, either)
 
-    def _spread(self, element: Element, want: int, none: int, either: int) -> bool:
+    def _spread(self, element: _Element, want: int, none: int, either: int) -> bool:
         """Send each clause to the array where it can be met; try if there are several."""
         arrays = element.arrays
         if not arrays:
@@ -135,7 +251,7 @@ class Search:
 
     def _try(
         self,
-        arrays: Sequence[Array],
+        arrays: Sequence[_Array],
         groups: list[int],
         choices: Sequence[tuple[int, list[int]]],
         none: int,
@@ -157,14 +273,14 @@ class Search:
         return False
 
     def _arrays(
-        self, arrays: Sequence[Array], groups: Sequence[int], none: int, either: int
+        self, arrays: Sequence[_Array], groups: Sequence[int], none: int, either: int
     ) -> bool:
         for array, want in zip(arrays, groups, strict=True):
             if not self._array(array, want, none & array.present, either & array.present):
                 return False
         return True
 
-    def _array(self, array: Array, want: int, none: int, either: int) -> bool:
+    def _array(self, array: _Array, want: int, none: int, either: int) -> bool:
         """Whether one element of the array meets all of these clauses."""
         if not want | none | either:
             return True
@@ -180,7 +296,7 @@ class Search:
                 self._known[key] = known
         return known
 
-    def _flat(self, array: Array, want: int, none: int, either: int) -> bool:
+    def _flat(self, array: _Array, want: int, none: int, either: int) -> bool:
         """The same as `_element` for the elements without arrays."""
         for present, satisfied in array.flat:
             if not self._spend():
