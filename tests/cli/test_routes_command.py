@@ -44,7 +44,7 @@ everything
 open    paid    big        registry.fly.io/acme:1  performance-2x                 25 in 2s  \
 attributes.kind = paid | re*, body.a.b.c = x, body.total > 0
 
-Only written to: rejected
+Not read by any route: rejected
 """
 _RESOLVED = """\
 route `paid`, on queues `orders`, `open`  (routes.yaml:11:5)
@@ -188,7 +188,7 @@ def test_the_json_keeps_its_shape() -> None:
             "routes.yaml has no route 'pad'; did you mean `paid`? allowed are: paid, theirs",
             id="unknown-route",
         ),
-        pytest.param(["--graph", "dot", "--resolved"], "leave out the other options", id="both"),
+        pytest.param(["--graph", "dot", "--resolved"], "--graph cannot be combined", id="both"),
         pytest.param(
             ["gone.yaml"],
             "there is no file gone.yaml; name a routes file: lambdo-router routes FILE",

@@ -1,4 +1,4 @@
-"""`routes`: what a routes file says, put together: a table, every effective value, or a graph."""
+"""`routes`: a routes file as a table, every effective value, or a graph."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ import click
 from lambdo_router.cli.completion import queue_names, route_names
 from lambdo_router.cli.message_options import existing
 
-if TYPE_CHECKING:  # imported where they are used: a shell that completes has no use for them
+if TYPE_CHECKING:  # imported where they are used: shell completion does not need them
     from lambdo_router.config.load import LoadedRoutes
     from lambdo_router.core.routing import Route, RoutingTable
 
@@ -19,16 +19,22 @@ _LONGEST_MATCH = 100
 
 @click.command()
 @click.argument("routes", default="routes.yaml", type=click.Path(path_type=Path))
-@click.option("--queue", metavar="NAME", help="Only what reads it.", shell_complete=queue_names)
+@click.option(
+    "--queue", metavar="NAME", help="Only routes that read this queue.", shell_complete=queue_names
+)
 @click.option("--route", metavar="NAME", help="Only this route.", shell_complete=route_names)
 @click.option(
-    "--resolved", is_flag=True, help="Every effective value of each route, and where it comes from."
+    "--resolved",
+    is_flag=True,
+    help="Show every effective value of each route, and where it comes from.",
 )
-@click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="A graph, in that language.")
+@click.option(
+    "--graph", type=click.Choice(["mermaid", "dot"]), help="Print a graph in this language."
+)
 @click.option(
     "--show-values",
     is_flag=True,
-    help="With --resolved or --format json: show what variables stand for.",
+    help="With --resolved or --format json: show the values of variables.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -44,12 +50,11 @@ def command(
     show_values: bool,
 ) -> None:
     """
-    Show the routes of ROUTES (default: routes.yaml), queue by queue, in the order that they are
-    tried in.
+    Show the routes of ROUTES (default: routes.yaml), queue by queue, in matching order.
 
-    A route that reads two queues is there twice. --resolved tells of each value who says it: the
+    A route that reads two queues is listed twice. --resolved shows the source of each value: the
     route, its profile, a profile that this one extends, the defaults, the environment, or the
-    router by default.
+    router's default value.
 
     \b
       lambdo-router routes
@@ -61,7 +66,7 @@ def command(
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     existing(routes, "routes")
     if graph is not None and (resolved or form == "json"):
-        raise click.UsageError("a graph has a language of its own; leave out the other options")
+        raise click.UsageError("--graph cannot be combined with --resolved or --format json")
     from lambdo_router.cli.loading import load_leniently
     from lambdo_router.cli.output.layout import say
     from lambdo_router.cli.routes.graph import GRAPHS
@@ -70,8 +75,10 @@ def command(
     loaded = load_leniently(routes)
     chosen = _chosen(loaded.table, queue, route, routes)
     if form == "json":
-        told = routes_json(loaded, chosen, str(routes), resolved=resolved, show_values=show_values)
-        click.echo(json.dumps(told, indent=2))
+        content = routes_json(
+            loaded, chosen, str(routes), resolved=resolved, show_values=show_values
+        )
+        click.echo(json.dumps(content, indent=2))
         return
     if graph is not None:
         lines = GRAPHS[graph](loaded.table, chosen)
@@ -86,7 +93,7 @@ def command(
 def _chosen(
     table: "RoutingTable", queue: str | None, route: str | None, routes: Path
 ) -> "list[Route]":
-    """The routes that the options ask for. Raises UsageError for names that are not there."""
+    """Return the routes that the options select. Raises UsageError for unknown names."""
     from lambdo_router.config.diagnostics import closest
 
     names = [one.name for one in table.routes]
@@ -117,7 +124,7 @@ def _table(loaded: "LoadedRoutes", chosen: "Sequence[Route]", queue: str | None)
     written_only = [name for name in table.queues if not table.routes_of(name)]
     if written_only and queue is None and len(chosen) == len(table.routes):
         yield ""
-        yield f"Only written to: {', '.join(written_only)}"
+        yield f"Not read by any route: {', '.join(written_only)}"
 
 
 def _row(loaded: "LoadedRoutes", queue: str, route: "Route") -> tuple[str, ...]:

@@ -1,28 +1,24 @@
-"""The routes as a graph: from queues over routes to what becomes a Machine; for Mermaid or dot."""
+"""The routes as a graph for Mermaid or Graphviz: from queues over routes to Machines."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lambdo_router.config.diagnostics import escape
 from lambdo_router.config.explain.match_text import match_text
-from lambdo_router.core.profile import Profile
 from lambdo_router.core.routing import Route, RoutingTable
 
 _LONGEST_MATCH = 80
-Shape = Literal["queue", "route", "profile"]
+_Shape = Literal["queue", "route", "profile"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
+class _GraphNode(NamedTuple):
     name: str
-    shape: Shape
+    shape: _Shape
     label: tuple[str, ...]
-    """Its lines."""
+    """One text per line."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Edge:
+class _GraphEdge(NamedTuple):
     start: str
     end: str
     label: str = ""
@@ -30,29 +26,30 @@ class _Edge:
 
 
 def mermaid(table: RoutingTable, routes: Sequence[Route]) -> Iterator[str]:
-    """A Mermaid flow chart of these routes of the table, line by line."""
+    """Yield the lines of a Mermaid flow chart of these routes of the table."""
+    brackets: dict[_Shape, tuple[str, str]]
+    brackets = {"queue": ("[(", ")]"), "route": ("[", "]"), "profile": ("([", "])")}
+    nodes, edges = _graph(table, routes)
     yield "flowchart LR"
-    for node in _nodes(table, routes):
-        label = "<br/>".join(map(_mermaid_text, node.label))
-        left, right = {"queue": ("[(", ")]"), "route": ("[", "]"), "profile": ("([", "])")}[
-            node.shape
-        ]
-        yield f'    {node.name}{left}"{label}"{right}'
-    for edge in _edges(table, routes):
+    for node in nodes:
+        left, right = brackets[node.shape]
+        yield f'    {node.name}{left}"{"<br/>".join(map(_mermaid_text, node.label))}"{right}'
+    for edge in edges:
         arrow = "-.->" if edge.dotted else "-->"
         label = f'|"{_mermaid_text(edge.label)}"|' if edge.label else ""
         yield f"    {edge.start} {arrow}{label} {edge.end}"
 
 
 def dot(table: RoutingTable, routes: Sequence[Route]) -> Iterator[str]:
-    """A Graphviz graph of these routes of the table, line by line."""
+    """Yield the lines of a Graphviz graph of these routes of the table."""
+    shapes: dict[_Shape, str] = {"queue": "cylinder", "route": "box", "profile": "oval"}
+    nodes, edges = _graph(table, routes)
     yield "digraph routes {"
     yield "    rankdir=LR;"
-    for node in _nodes(table, routes):
-        shape = {"queue": "cylinder", "route": "box", "profile": "oval"}[node.shape]
+    for node in nodes:
         label = "\\n".join(map(_dot_text, node.label))
-        yield f'    {node.name} [shape={shape}, label="{label}"];'
-    for edge in _edges(table, routes):
+        yield f'    {node.name} [shape={shapes[node.shape]}, label="{label}"];'
+    for edge in edges:
         style = ", style=dotted" if edge.dotted else ""
         yield f'    {edge.start} -> {edge.end} [label="{_dot_text(edge.label)}"{style}];'
     yield "}"
@@ -64,55 +61,40 @@ GRAPHS: dict[str, Callable[[RoutingTable, Sequence[Route]], Iterator[str]]] = {
 }
 
 
-def _nodes(table: RoutingTable, routes: Sequence[Route]) -> Iterator[_Node]:
-    for at, name in enumerate(_queues(table, routes)):
-        queue = table.queues[name]
-        lines = [name]
-        if table.routes_of(name) and queue.on_unmatched != "reject":
-            lines.append(f"unmatched: {queue.on_unmatched}")
-        yield _Node(f"queue{at}", "queue", tuple(lines))
-    for at, route in enumerate(routes):
-        asked = match_text(route.match)
-        if len(asked) > _LONGEST_MATCH:
-            asked = f"{asked[:_LONGEST_MATCH]}..."
-        yield _Node(f"route{at}", "route", (route.name, asked))
-    for at, profile in enumerate(_profiles(routes)):
-        image = profile.told.image or "image chosen by the sender"
-        yield _Node(f"profile{at}", "profile", (profile.name, image, profile.size))
-
-
-def _edges(table: RoutingTable, routes: Sequence[Route]) -> Iterator[_Edge]:
-    queues = {name: f"queue{at}" for at, name in enumerate(_queues(table, routes))}
+def _graph(
+    table: RoutingTable, routes: Sequence[Route]
+) -> tuple[list[_GraphNode], list[_GraphEdge]]:
+    read = {name for route in routes for name in route.queues}
+    shown = read | {table.queues[name].reject_to for name in read}
+    queues = {name: f"queue{at}" for at, name in enumerate(n for n in table.queues if n in shown)}
     names = {route.name: f"route{at}" for at, route in enumerate(routes)}
-    profiles = {profile: f"profile{at}" for at, profile in enumerate(_profiles(routes))}
+    distinct = dict.fromkeys(route.profile for route in routes)
+    profiles = {profile: f"profile{at}" for at, profile in enumerate(distinct)}
+    nodes, edges = list[_GraphNode](), list[_GraphEdge]()
     for name, node in queues.items():
-        readers = table.routes_of(name)
+        queue, readers, label = table.queues[name], table.routes_of(name), [name]
+        if readers and queue.on_unmatched != "reject":
+            label.append(f"unmatched: {queue.on_unmatched}")
+        nodes.append(_GraphNode(node, "queue", tuple(label)))
         for number, route in enumerate(readers, 1):
             if route.name in names:
-                yield _Edge(node, names[route.name], str(number))
-        reject_to = table.queues[name].reject_to
-        if readers and reject_to in queues:
-            yield _Edge(node, queues[reject_to], "rejected", dotted=True)
+                edges.append(_GraphEdge(node, names[route.name], str(number)))
+        if readers and queue.reject_to in queues:
+            edges.append(_GraphEdge(node, queues[queue.reject_to], "rejected", dotted=True))
     for route in routes:
-        yield _Edge(names[route.name], profiles[route.profile])
-
-
-def _queues(table: RoutingTable, routes: Sequence[Route]) -> list[str]:
-    """The queues that the routes read, and those that these reject to, in the file's order."""
-    read = {name for route in routes for name in route.queues}
-    used = read | {table.queues[name].reject_to for name in read}
-    return [name for name in table.queues if name in used]
-
-
-def _profiles(routes: Sequence[Route]) -> list[Profile]:
-    return list(dict.fromkeys(route.profile for route in routes))
+        asked = match_text(route.match)
+        asked = asked if len(asked) <= _LONGEST_MATCH else f"{asked[:_LONGEST_MATCH]}..."
+        nodes.append(_GraphNode(names[route.name], "route", (route.name, asked)))
+        edges.append(_GraphEdge(names[route.name], profiles[route.profile]))
+    for profile, node in profiles.items():
+        image = profile.told.image or "image chosen by the sender"
+        nodes.append(_GraphNode(node, "profile", (profile.name, image, profile.size)))
+    return nodes, edges
 
 
 def _mermaid_text(text: str) -> str:
-    """The text inside a quoted label; what means something to Mermaid or HTML is written out."""
-    return "".join(
-        f"#{ord(character)};" if character in '#&<>"`' else character for character in escape(text)
-    )
+    """Escape what Mermaid or HTML would interpret in a quoted label."""
+    return "".join(f"#{ord(c)};" if c in '#&<>"`' else c for c in escape(text))
 
 
 def _dot_text(text: str) -> str:

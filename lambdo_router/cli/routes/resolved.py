@@ -1,7 +1,8 @@
-"""Every effective value of a route, with where it comes from; as text and as JSON."""
+"""Every effective value of a route and where it comes from, as text and as JSON."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
 
 from lambdo_router.cli.output.layout import columns
 from lambdo_router.config.explain.resolved import (
@@ -13,8 +14,8 @@ from lambdo_router.config.explain.resolved import (
     route_values,
 )
 from lambdo_router.config.load import LoadedRoutes
-from lambdo_router.config.read.places import Origin
-from lambdo_router.core.routing import Route
+from lambdo_router.config.read.places import Origin, Place
+from lambdo_router.core.routing import Part, Route
 
 FORMAT_VERSION = "1.0"
 
@@ -22,16 +23,14 @@ FORMAT_VERSION = "1.0"
 def resolved_lines(
     loaded: LoadedRoutes, routes: Sequence[Route], *, show_values: bool
 ) -> Iterator[str]:
-    """Each route with its own keys, then those of its profile."""
+    """Yield each route with its own keys, then those of its profile."""
     for number, route in enumerate(routes):
         if number:
             yield ""
-        yield f"route `{route.name}`, on {_queues(route)}  ({loaded.place_of(route.name)})"
-        rows = [
-            *_own_rows(loaded, route, show_values=show_values),
-            *_profile_rows(loaded, route, show_values=show_values),
-        ]
-        yield from columns(rows, "  ")
+        noun = "queue" if len(route.queues) == 1 else "queues"
+        queues = f"{noun} {', '.join(f'`{name}`' for name in route.queues)}"
+        yield f"route `{route.name}`, on {queues}  ({loaded.place_of(route.name)})"
+        yield from columns(_rows(loaded, route, show_values=show_values), "  ")
 
 
 def routes_json(
@@ -42,7 +41,7 @@ def routes_json(
     resolved: bool,
     show_values: bool,
 ) -> dict[str, object]:
-    """The routes as `routes --format json` prints them; docs/json-output.md describes it."""
+    """Return what `routes --format json` prints; docs/json-output.md describes it."""
     table = loaded.table
     return {
         "format_version": FORMAT_VERSION,
@@ -65,23 +64,16 @@ def routes_json(
 def _route_json(
     loaded: LoadedRoutes, route: Route, *, resolved: bool, show_values: bool
 ) -> dict[str, object]:
-    entry, place = loaded.places.entry(route.name), loaded.place_of(route.name)
-    origins = loaded.origins(route.name)
-    shown = route.profile if show_values else route.profile.told
     own = route_values(route, veiled=not show_values)
-    told: dict[str, object] = {
+    patterns = route.match.parts()
+    name = loaded.places.entry(route.name).get("profile")
+    content: dict[str, object] = {
         "name": route.name,
-        "file": place.file,
-        "line": place.line,
-        "column": place.column,
+        **_place(loaded.place_of(route.name)),
         "queues": list(route.queues),
         "match": {
-            part: None if pattern is None else pattern_json(pattern, veiled=not show_values)
-            for part, pattern in (
-                ("attributes", route.match.attributes),
-                ("body", route.match.body),
-                ("system", route.match.system),
-            )
+            part: pattern_json(patterns[part], veiled=not show_values) if part in patterns else None
+            for part in get_args(Part)
         },
         "schema": _schema(loaded, route, show_values=show_values),
         "on_invalid": own.get("on_invalid"),
@@ -90,21 +82,23 @@ def _route_json(
             for key, value in own.items()
             if key.startswith("overrides.")
         },
-        "profile": name if isinstance(name := entry.get("profile"), str) else None,
-        "values": profile_values(shown),
+        "profile": name if isinstance(name, str) else None,
+        "values": profile_values(route.profile if show_values else route.profile.told),
     }
     if resolved:
-        told["resolved"] = {
+        content["resolved"] = {
             key: {
                 "value": _value(key, origin, show_values=show_values),
                 "source": origin.source,
-                "file": origin.place.file,
-                "line": origin.place.line,
-                "column": origin.place.column,
+                **_place(origin.place),
             }
-            for key, origin in origins.items()
+            for key, origin in loaded.origins(route.name).items()
         }
-    return told
+    return content
+
+
+def _place(place: Place) -> dict[str, object]:
+    return {"file": place.file, "line": place.line, "column": place.column}
 
 
 def _schema(loaded: LoadedRoutes, route: Route, *, show_values: bool) -> object:
@@ -113,14 +107,10 @@ def _schema(loaded: LoadedRoutes, route: Route, *, show_values: bool) -> object:
     return loaded.places.written(route.name, "schema")
 
 
-def _queues(route: Route) -> str:
-    names = ", ".join(f"`{name}`" for name in route.queues)
-    return f"queue {names}" if len(route.queues) == 1 else f"queues {names}"
-
-
-def _own_rows(
+def _rows(
     loaded: LoadedRoutes, route: Route, *, show_values: bool
 ) -> Iterator[tuple[str, str, str]]:
+    """Yield key, value and source of the route's own keys, then of its profile's."""
     entry = loaded.places.entry(route.name)
     values: Values = dict(route_values(route, veiled=not show_values))
     if route.schema is not None:
@@ -129,25 +119,20 @@ def _own_rows(
         path = _path(entry, key)
         source = "default value" if path is None else f"{loaded.place_of(route.name, *path)}"
         yield key, _text(value), source
-
-
-def _profile_rows(
-    loaded: LoadedRoutes, route: Route, *, show_values: bool
-) -> Iterator[tuple[str, str, str]]:
     for key, origin in loaded.origins(route.name).items():
         source = origin.source
         if source not in ("default value", "environment"):
-            source = f"{origin.source}, {origin.place}"
+            source = f"{source}, {origin.place}"
         yield key, _text(_value(key, origin, show_values=show_values)), source
 
 
 def _value(key: str, origin: Origin, *, show_values: bool) -> object:
-    """The value, or what is written in its place, where that may be a secret."""
+    """Return the value, or what is written for it if that may be a secret."""
     return origin.value if show_values or not may_be_secret(key) else origin.written
 
 
 def _path(entry: Mapping[str, object], key: str) -> tuple[str, ...] | None:
-    """Where in a route's entry a key such as `match.body.object.size` stands; None: nowhere."""
+    """Find a key such as `match.body.object.size` in a route's entry; None if it is not there."""
     for name, value in entry.items():
         if key == name:
             return (name,)
