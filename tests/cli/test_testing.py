@@ -1,14 +1,15 @@
-"""What becomes of the messages of tests, against what was expected of them."""
+"""Results of tests, and why a message took its route. More is in tests/route_tests/*.out."""
 
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from lambdo_router.cli import cli
 from lambdo_router.cli.test.files import find_tests
+from lambdo_router.cli.test.notes import Note, unset_variables
 from lambdo_router.cli.test.suite import RouteTestResult, Suite
-from lambdo_router.config.diagnostics import ConfigError
 
-# Golden texts for everything that can be expected are in tests/route_tests.
 ROUTES = """\
 version: 1
 queues:
@@ -71,53 +72,6 @@ def test_a_message_that_gets_into_a_batch_has_a_machine(tmp_path: Path) -> None:
     }
 
 
-def test_a_message_that_does_not_has_a_reason(tmp_path: Path) -> None:
-    result = result_of(tmp_path, f"name: a, message: {B}, expect: {{unmatched: true}}")
-
-    assert result.passed
-    assert result.route is None
-    assert result.found == {
-        "route": None,
-        "rejected": "unmatched",
-        "policy": "reject",
-        "detail": "no route matches",
-    }
-
-
-@pytest.mark.parametrize(
-    ("expect", "differences"),
-    [
-        pytest.param(
-            "{image: nginx, size: shared-cpu-1x}", [("image", "nginx", "nginx:1")], id="one"
-        ),
-        pytest.param("{image: 'docker.io/library/nginx:1'}", [], id="the-same-image"),
-        pytest.param(
-            "{size: {cpu_kind: shared, cpus: 1, memory_mb: 512}}",
-            [
-                (
-                    "size",
-                    {"cpu_kind": "shared", "cpus": 1, "memory_mb": 512},
-                    {"cpu_kind": "shared", "cpus": 1, "memory_mb": 256},
-                )
-            ],
-            id="memory",
-        ),
-        pytest.param("{command: [x]}", [("command", ["x"], None)], id="command"),
-        pytest.param("{env: {A: b}}", [("env.A", "b", None)], id="env"),
-        pytest.param(
-            "{unmatched: true, policy: drop}", [("rejected", "unmatched", None)], id="unmatched"
-        ),
-    ],
-)
-def test_differences(
-    expect: str, differences: list[tuple[str, object, object]], tmp_path: Path
-) -> None:
-    result = result_of(tmp_path, f"name: a, message: {A}, expect: {expect}")
-
-    assert differing(result) == differences
-    assert result.passed is (not differences)
-
-
 @pytest.mark.parametrize(
     ("apps", "expect", "differences"),
     [
@@ -162,37 +116,24 @@ SMALL = "{queue: orders, attributes: {size: shared-cpu-2x}, body: {paid: true}}"
 
 
 @pytest.mark.parametrize(
-    ("other", "expected"),
+    ("other", "apart"),
     [
-        pytest.param(f"message: {A}, expect: {{route: paid}}", None, id="alike"),
-        pytest.param(
-            f"message: {SMALL}, expect: {{route: paid}}",
-            ("another batch", "they differ in: size"),
-            id="another-size",
-        ),
-        pytest.param(
-            f"message: {A}, env: {{TAG: '2'}}, expect: {{route: paid}}",
-            ("another batch", "they differ in: the variables of the routes file, image"),
-            id="another-image",
-        ),
-        pytest.param(
-            "message: {queue: orders, body: {bare: true}}, expect: {route: bare}",
-            ("another batch", "they differ in: route"),
-            id="another-route",
-        ),
-        pytest.param(
-            f"message: {B}, expect: {{unmatched: true}}",
-            ("no batch", "that message is unmatched"),
-            id="no-batch",
-        ),
+        pytest.param(SMALL, "size", id="another-size"),
+        pytest.param("{queue: orders, body: {bare: true}}", "route", id="another-route"),
     ],
 )
-def test_company_in_a_batch(other: str, expected: tuple[str, str] | None, tmp_path: Path) -> None:
+def test_what_keeps_events_from_sharing_a_batch_is_named(
+    other: str, apart: str, tmp_path: Path
+) -> None:
     result = result_of(
-        tmp_path, f"name: a, message: {A}, expect: {{batch_with: b}}", f"name: b, {other}"
+        tmp_path,
+        f"name: a, message: {A}, expect: {{batch_with: b}}",
+        f"name: b, message: {other}, expect: {{app: acme}}",
     )
 
-    assert [(it.found, it.origin) for it in result.mismatches] == ([expected] if expected else [])
+    assert [(it.found, it.origin) for it in result.mismatches] == [
+        ("another batch", f"they differ in: {apart}")
+    ]
 
 
 def test_a_message_without_a_batch_has_no_company(tmp_path: Path) -> None:
@@ -213,9 +154,74 @@ def test_a_file_is_loaded_once_for_each_set_of_variables(tmp_path: Path) -> None
     assert suite.load({}) is not first
 
 
-def test_variables_that_break_a_file_are_an_error(tmp_path: Path) -> None:
-    suite = suite_of(tmp_path, ONE)
+# Why a message took its route
 
-    assert [it.code for it in suite.examine({"SIZE": "huge"}).errors] == ["unknown-size"]
-    with pytest.raises(ConfigError):
-        suite.load({"SIZE": "huge"})
+
+HEAD = """\
+version: 1
+queues: {orders: {name: orders}}
+profiles: {worker: {app: acme, image: "nginx:1", acknowledge: launch}}
+routes:
+"""
+
+
+def notes(routes: list[str], test: str, folder: Path, head: str = HEAD) -> list[str]:
+    """What is remarked on the test of such routes, without places."""
+    text = "".join(f"  - {{{route}, queue: orders, profile: worker}}\n" for route in routes)
+    file = folder / "routes.yaml"
+    file.write_text(f"{head}{text}tests: [{{name: a, {test}}}]\n", "utf-8")
+    output = CliRunner().invoke(cli, ["test", str(file)], catch_exceptions=False).stdout
+    return [line.partition("note: ")[2] for line in output.splitlines() if "note: " in line]
+
+
+@pytest.mark.parametrize(
+    ("fields", "rest"),
+    [pytest.param("abcde", "", id="five"), pytest.param("abcdefg", " and 2 more", id="seven")],
+)
+def test_at_most_five_conditions_are_told(fields: str, rest: str, tmp_path: Path) -> None:
+    pattern = ", ".join(f"{name}: 1" for name in fields)
+    told = notes(
+        [f"name: r, match: {{body: {{{pattern}}}}}"],
+        f"message: {{queue: orders, body: {{{pattern}}}}}, expect: {{app: other}}",
+        tmp_path,
+    )
+
+    assert told == [
+        "the message takes route `r`: it matches "
+        "body.a: 1, body.b: 1, body.c: 1, body.d: 1, body.e: 1" + rest
+    ]
+
+
+def test_at_most_five_routes_are_told_of_a_message_that_takes_none(tmp_path: Path) -> None:
+    told = notes(
+        [f"name: r{number}, match: {{body: {{n: {number}}}}}" for number in range(7)],
+        "message: {queue: orders, body: {n: 7}}, expect: {app: acme}",
+        tmp_path,
+    )
+
+    assert told == [
+        *(f"it does not match route `r{number}`: body.n: 7 is not {number}" for number in range(5)),
+        "it does not match 2 more routes of queue `orders` either",
+    ]
+
+
+def test_a_value_that_depends_on_a_variable_says_which_is_not_set(tmp_path: Path) -> None:
+    told = notes(
+        ["name: r"],
+        'message: {queue: orders}, expect: {size: shared-cpu-2x, image: "nginx:2"}',
+        tmp_path,
+        head=HEAD.replace("acknowledge", "size: '${SIZE}', acknowledge"),
+    )
+
+    assert told[1:] == [
+        "variable SIZE is not set in this test; set it in `env` or with --env",
+    ]
+
+
+def test_a_variable_that_is_not_set_is_told_once() -> None:
+    texts = ['body.a: "x" is not "${A}"', "${A} and ${B} and ${C:-default}", "${E}"]
+
+    assert list(unset_variables(texts, {"E": "set"})) == [
+        Note("variable A is not set in this test; set it in `env` or with --env"),
+        Note("variable B is not set in this test; set it in `env` or with --env"),
+    ]
