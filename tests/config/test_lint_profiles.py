@@ -62,9 +62,7 @@ def test_a_region_that_there_was_not_is_a_warning_with_a_suggestion() -> None:
     [warning] = profile("region: 'iat,us'")
 
     assert (warning.severity, warning.code) == ("warning", "unknown-region")
-    assert warning.message == (
-        "Fly has no region `iat`, as far as is known here (its list of 2026-08)"
-    )
+    assert warning.message == ("Fly has no region `iat`, as of 2026-08")
     assert warning.hint.startswith("did you mean `iad`? allowed are: ams, any, apac, arn, bom,")
 
 
@@ -82,7 +80,7 @@ def test_the_region_that_a_variable_holds_is_not_printed() -> None:
     [warning] = profile("region: '${R}'", R="qqq")
 
     assert "qqq" not in str(warning)
-    assert warning.message.startswith("Fly has no region of `${R}`, as far as")
+    assert warning.message.startswith("Fly has no region of `${R}`, as of")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +107,7 @@ def test_an_image_without_a_tag_is_told_where_it_is_written() -> None:
     assert told(result) == ["7:23 image-without-tag"]
     [warning] = result.diagnostics
     assert warning.message == (
-        '`image` is the text "nginx", with no tag and no digest: whatever `latest` is by then'
+        '`image` is the text "nginx", without tag or digest: it runs whatever `latest` is by then'
     )
 
 
@@ -117,9 +115,9 @@ def test_an_image_without_a_tag_is_told_where_it_is_written() -> None:
     ("glob", "whose"),
     [
         ("*", "any registry"),
-        ("*/acme/app:1", "every registry that fits its `*`"),
-        ("ghcr*/a:*", "every registry that fits its `*`"),
-        ("*.example.com/app:*", "every registry that fits its `*`"),
+        ("*/acme/app:1", "every registry that matches its `*`"),
+        ("ghcr*/a:*", "every registry that matches its `*`"),
+        ("*.example.com/app:*", "every registry that matches its `*`"),
     ],
 )
 def test_a_glob_without_a_whole_host_lets_in_other_registries(glob: str, whose: str) -> None:
@@ -166,7 +164,7 @@ def test_a_glob_with_its_host_does_not(glob: str) -> None:
         ),
         pytest.param(
             "size: [performance-2x, shared-cpu-1x, performance-2x]",
-            ["`performance-2x` is there twice"],
+            ["`performance-2x` is listed twice"],
             id="a-size-twice",
         ),
         pytest.param(

@@ -167,9 +167,9 @@ def test_a_route_without_messages_names_the_one_that_takes_them() -> None:
     assert (found.line, found.column, found.severity) == (9, 12, "warning")
     assert found.code == "unreachable-route"
     assert found.message == (
-        "no message gets to route `thumbs`: route `images` in line 8 takes all that it matches"
+        "no message reaches route `thumbs`: route `images` in line 8 takes all that it matches"
     )
-    assert found.hint == "move that route behind, or narrow what it matches"
+    assert found.hint == "move that route after this one, or narrow its `match`"
     assert [str(related) for related in found.related] == [
         "routes.yaml:8:12: note: route `images` comes first"
     ]
@@ -184,8 +184,8 @@ def test_each_route_behind_a_catch_all_is_told_once() -> None:
     why = "route `all` in line 8 takes every message of the queue"
 
     assert linted(routes) == [
-        f"9:12 unreachable-route: no message gets to route `images`: {why}",
-        f"10:12 unreachable-route: no message gets to route `rest`: {why}",
+        f"9:12 unreachable-route: no message reaches route `images`: {why}",
+        f"10:12 unreachable-route: no message reaches route `rest`: {why}",
     ]
 
 
@@ -197,10 +197,10 @@ def test_routes_that_take_all_messages_together_are_all_named() -> None:
 """)
 
     assert found.message == (
-        "no message gets to route `both`: route `a` in line 8 and route `b` in line 9 together "
+        "no message reaches route `both`: route `a` in line 8 and route `b` in line 9 together "
         "take all that it matches"
     )
-    assert found.hint == "move those routes behind, or narrow what they match"
+    assert found.hint == "move those routes after this one, or narrow their `match`"
     assert [related.line for related in found.related] == [8, 9]
 
 
@@ -221,11 +221,11 @@ def test_a_route_of_several_queues_is_only_without_messages_where_they_are_taken
 
     assert linted(routes, TWO_QUEUES) == [
         (
-            "9:29 unreachable-route: no message of queue `a` gets to route `some`: "
+            "9:29 unreachable-route: no message of queue `a` reaches route `some`: "
             "route `all-of-a` in line 8 takes every message of the queue"
         ),
         (
-            "10:12 unreachable-route: no message gets to route `one-of-b`: route `some` in line 9 "
+            "10:12 unreachable-route: no message reaches route `one-of-b`: route `some` in line 9 "
             "takes all that it matches"
         ),
     ]
@@ -240,7 +240,7 @@ def test_a_route_that_several_routes_leave_nothing_for_is_told_once() -> None:
 
     assert linted(routes, TWO_QUEUES) == [
         (
-            "10:12 unreachable-route: no message gets to route `none`: of queue `a` "
+            "10:12 unreachable-route: no message reaches route `none`: of queue `a` "
             "route `all-of-a` in line 8 takes every message of the queue; of queue `b` "
             "route `some-of-b` in line 9 takes all that it matches"
         ),
@@ -395,7 +395,7 @@ def test_routes_that_are_found_together_are_told_once() -> None:
     assert linted(many(51, "{kind: [x], size: [{numeric: ['<', %d]}]}")) == [
         (
             "8:38 unindexed-route: route `r0` and 50 more of queue `orders` are all tested for the "
-            "same messages: what they ask of `kind` does not tell them apart"
+            "same messages: their conditions on `kind` do not tell them apart"
         )
     ]
 

@@ -92,35 +92,35 @@ def test_only_what_is_meant_is_ignored(other: Diagnostic) -> None:
             "a: 1 # lambdo: ignore=bad-pattern",
             [at(1, "bad-pattern", "error")],
             "a.yaml:1:23: warning: `bad-pattern` is an error, and errors cannot be ignored; "
-            "mend it, and remove this comment [cannot-ignore]",
+            "fix it, and remove this comment [cannot-ignore]",
             id="an-error",
         ),
         pytest.param(
             "a: 1 # lambdo: ignore=missing-variable",
             [at(1, "missing-variable", "error")],
             "a.yaml:1:23: warning: `missing-variable` is an error, and errors cannot be ignored; "
-            "mend it, and remove this comment [cannot-ignore]",
+            "fix it, and remove this comment [cannot-ignore]",
             id="an-error-now",
         ),
         pytest.param(
             "a: 1 # x # lambdo: ignore unused-queue",
             [],
             "a.yaml:1:10: warning: this comment ignores nothing; write # lambdo: ignore=CODE, or "
-            "CODE,CODE, with codes as they stand in brackets [malformed-ignore]",
+            "CODE,CODE, with the codes in brackets after messages [malformed-ignore]",
             id="no-equals-sign",
         ),
         pytest.param(
             "a: 1 # lambdo: ignore=",
             [],
             "a.yaml:1:6: warning: this comment ignores nothing; write # lambdo: ignore=CODE, or "
-            "CODE,CODE, with codes as they stand in brackets [malformed-ignore]",
+            "CODE,CODE, with the codes in brackets after messages [malformed-ignore]",
             id="no-code",
         ),
         pytest.param(
             "a: 1 # lambdo: ignore=[unused-queue]",
             [],
             "a.yaml:1:6: warning: this comment ignores nothing; write # lambdo: ignore=CODE, or "
-            "CODE,CODE, with codes as they stand in brackets [malformed-ignore]",
+            "CODE,CODE, with the codes in brackets after messages [malformed-ignore]",
             id="brackets",
         ),
     ],

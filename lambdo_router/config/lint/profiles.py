@@ -1,9 +1,8 @@
 """
-What is allowed in profiles, queues and overrides, and most likely not meant.
+Warnings about profiles, queues and overrides that are allowed but probably unintended.
 
-Each lint looks over the whole file, once all of it is compiled, and yields warnings. None of them
-guesses: what depends on a variable that is not set, or on a part of the file that is wrong, is
-passed over.
+Each lint runs over the whole compiled file. None of them guesses: values that depend on an unset
+variable, or on a part of the file with errors, are skipped.
 """
 
 import json
@@ -29,26 +28,26 @@ T = TypeVar("T")
 _REFERENCES = frozenset({"queue", "profile", "extends", "reject_to"})
 _REGION_CODE = re.compile(r"[a-z]{3}")
 _OVERHEAD = 4096
-"""Bytes of a create request that are neither events nor written by the author, at most."""
+"""Most bytes of a create request that are neither events nor from the routes file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """The regions that Fly had at a date, by code."""
+    """Fly's regions at a date."""
 
     as_of: str
     """Year and month."""
     names: frozenset[str]
-    """Codes, and names that stand for several of them, such as `eu` and `any`."""
+    """Codes, and the names of `groups`."""
     closed: frozenset[str]
-    """Codes of some that there were."""
+    """Codes of former regions."""
     groups: frozenset[str]
-    """Names that stand for several."""
+    """Names for several regions, such as `eu` and `any`."""
 
 
 @cache
 def known_regions() -> Regions:
-    """Fly's regions, distilled from its documentation into this package."""
+    """Return Fly's regions, as its documentation had them."""
     text = resources.files("lambdo_router.config").joinpath("regions.json").read_text("utf-8")
     content = json.loads(text)
     groups = frozenset(content["aliases"])
@@ -59,7 +58,7 @@ def known_regions() -> Regions:
 def lint_profiles(
     draft: Draft, routes: Sequence[Route], layers: Sequence[Layer]
 ) -> Iterator[Diagnostic]:
-    """Every warning about profiles, queues and overrides. `layers` are those of the routes."""
+    """Yield the warnings about profiles, queues and overrides; `layers` belong to the routes."""
     for section in _profile_sections(draft):
         yield from _unknown_regions(section)
         yield from _moving_image(section)
@@ -76,7 +75,7 @@ def lint_profiles(
 
 
 def _profile_sections(draft: Draft) -> Iterator[Section]:
-    """Every place that sets keys of a profile."""
+    """Yield every section that sets keys of a profile."""
     yield draft.section("defaults")
     for name in draft.names("profiles"):
         yield draft.section("profiles", name)
@@ -94,11 +93,11 @@ def _unknown_regions(section: Section) -> Iterator[Diagnostic]:
         hint = closest(code, known.names)
         if code in known.closed:
             hint = f"it was closed; allowed are: {', '.join(sorted(known.names))}"
-        if draft.holds_variable(at):  # whose value is not to be printed
+        if draft.holds_variable(at):  # its value may be a secret
             code, hint = f"of {draft.quoted(at)}", closest("", known.names)
         else:
             code = f"`{code}`"
-        what = f"Fly has no region {code}, as far as is known here (its list of {known.as_of})"
+        what = f"Fly has no region {code}, as of {known.as_of}"
         yield _warning(draft, at, "unknown-region", what, hint)
 
 
@@ -106,38 +105,40 @@ def _moving_image(section: Section) -> Iterator[Diagnostic]:
     draft, at, image = section.draft, section.at("image"), _known_text(section, "image")
     if normalise_image(image) is None or "@" in image or ":" in image.rpartition("/")[2]:
         return
-    what = f"`image` is {draft.shown(at)}, with no tag and no digest: whatever `latest` is by then"
-    hint = "name a tag that stays, such as a version, or a digest (@sha256:...)"
+    what = (
+        f"`image` is {draft.shown(at)}, without tag or digest: it runs whatever `latest` is by then"
+    )
+    hint = "add a fixed tag, such as a version, or a digest (@sha256:...)"
     yield _warning(draft, at, "image-without-tag", what, hint)
 
 
 def _fifo_launches(section: Section, route: Route) -> Iterator[Diagnostic]:
-    """The order of a group is kept to the end of its Machines, or only to their launch."""
+    """Warn where a FIFO queue's order holds only until its Machines are launched."""
     draft = section.draft
     for name in route.queues if route.profile.acknowledge == "launch" else ():
         queue = draft.section("queues", name).value
         if str(queue.get("url") or queue.get("name") or "").endswith(".fifo"):
             what = f"queue `{name}` is a FIFO queue, and {draft.describe(section.path)} only"
-            what += " launches in order: with `acknowledge: launch` the Machines run side by side"
+            what += " launches in order: with `acknowledge: launch`, Machines run concurrently"
             hint = "write `acknowledge: success` in its profile"
             yield _warning(draft, section.at("queue"), "fifo-launch", what, hint)
 
 
 def _open_registries(overrides: Section) -> Iterator[Diagnostic]:
-    """A host that is not written out in full can be registered by anybody."""
+    """Warn about globs in the host: anybody can register a host that matches."""
     draft = overrides.draft
     for at, glob in _texts(overrides, "image"):
         if "*" in glob.partition("/")[0] and why_it_never_matches(glob) is None:
-            whose = "any registry" if glob == ANY_IMAGE else "every registry that fits its `*`"
+            whose = "any registry" if glob == ANY_IMAGE else "every registry that matches its `*`"
             what = f"{draft.quoted(at)} lets senders run images of {whose}"
             hint = "write registry and repository in full, like registry.fly.io/acme-jobs:*"
             yield _warning(draft, at, "any-registry", what, hint)
 
 
 def _needless(overrides: Section) -> Iterator[Diagnostic]:
-    """Entries that allow nothing that another entry of their list does not allow."""
+    """Warn about entries that another entry of their list covers."""
     draft, sizes = overrides.draft, _texts(overrides, "size")
-    # Of a glob that nothing matches that is said already.
+    # A glob that never matches has been reported already.
     images = [(at, it) for at, it in _texts(overrides, "image") if why_it_never_matches(it) is None]
     for entries in (images, sizes):
         yield from _covered(draft, entries, image_matches, draft.quoted)
@@ -153,14 +154,14 @@ def _covered(
     covers: Callable[[T, T], bool],
     named: Callable[[Path], str],
 ) -> Iterator[Diagnostic]:
-    """What is in a list twice, or is covered by something wider that is in it too."""
+    """Yield a warning for entries that are listed twice, or covered by a wider one."""
     for number, (at, entry) in enumerate(entries):
         for other, (wider_at, wider) in enumerate(entries):
             twice = entry == wider
             if other == number or (twice and number < other) or not covers(wider, entry):
                 continue
             what = f"allows nothing that {named(wider_at)} does not"
-            what = f"{named(at)} {'is there twice' if twice else what}"
+            what = f"{named(at)} {'is listed twice' if twice else what}"
             yield _warning(draft, at, "no-effect", what, "remove it")
             break
 
@@ -170,7 +171,7 @@ def _begins(beginning: list[str], command: list[str]) -> bool:
 
 
 def _without_choice(overrides: Section, route: Route, layer: Layer) -> Iterator[Diagnostic]:
-    """Lists whose one choice is what the profile has anyway."""
+    """Warn about lists that allow only what the profile has anyway."""
     draft, profile = overrides.draft, route.profile
     images, sizes = _texts(overrides, "image"), _texts(overrides, "size")
     image = None if layer.image is None else layer.image.value
@@ -188,14 +189,14 @@ def _without_choice(overrides: Section, route: Route, layer: Layer) -> Iterator[
 def _volumes_of_one_app(
     draft: Draft, routes: Sequence[Route], layers: Sequence[Layer]
 ) -> Iterator[Diagnostic]:
-    """A volume belongs to an app, and no Machine of another one can mount it."""
+    """Warn about volumes in several apps: only Machines of the volume's app can mount it."""
     seen: set[Path] = set()
     for route, layer in zip(routes, layers, strict=True):
         written, apps = layer.app, route.profile.apps
         if written is None or len(apps) == 1 or written.path in seen:
             continue
         mounts = json.loads(route.profile.machine).get("mounts")
-        # What has the wrong shape is null here, and was told.
+        # Mounts of the wrong shape are null here, and have been reported.
         if any("volume" in mount for mount in mounts or () if mount is not None):
             seen.add(written.path)
             what = f"`app` names {len(apps)} apps, and a volume belongs to one"
@@ -206,31 +207,31 @@ def _volumes_of_one_app(
 def _batches_that_never_fill(
     draft: Draft, routes: Sequence[Route], layers: Sequence[Layer]
 ) -> Iterator[Diagnostic]:
-    """A batch closes when its request is full, and some profiles leave little room in it."""
+    """Warn where the create request is full before a batch reaches `batch_bytes`."""
     seen: set[Path] = set()
     for route, layer in zip(routes, layers, strict=True):
         written, profile = layer.batch_bytes, route.profile
         if written is None or written.value is None or written.path in seen or layer.partial:
             continue
         size = len(profile.machine) + len(str(profile.env)) + len(str(profile.command))
-        # A character is six bytes of JSON at most; three bytes of events are four of base64.
+        # A character takes at most six bytes of JSON; three bytes of events take four of base64.
         if 6 * size + written.value * 4 // 3 + _OVERHEAD < REQUEST_LIMIT or not route.queues:
             continue
         seen.add(written.path)
         room = room_for_entries(BatchKey(max(route.queues, key=len), route, profile)) * 3 // 4
-        if 1024 <= room < written.value:  # noqa: PLR2004 - with less it is an error, said elsewhere
+        if 1024 <= room < written.value:  # noqa: PLR2004 - with less it is an error, reported elsewhere
             what = (
                 f"`batch_bytes` is {draft.shown(written.path)}, and a batch never gets that large"
             )
             hint = (
-                f"beside the `env`, `command` and `machine` of the profile, Fly's create request "
+                f"next to the profile's `env`, `command` and `machine`, Fly's create request "
                 f"has room for {size_text(room // 1024 * 1024)} of events"
             )
             yield _warning(draft, written.path, "batch-bytes-never-fill", what, hint)
 
 
 def _unused(draft: Draft, routes: Sequence[Route]) -> Iterator[Diagnostic]:
-    """What no route uses; not while a wrong or an open reference may be what uses it."""
+    """Warn about what no route uses, unless a reference with an error may use it."""
     open_reference = any(_REFERENCES.intersection(path[-2:]) for path in draft.unresolved)
     wrong = any(problem.severity == "error" for problem in draft.problems)
     if open_reference or wrong or not draft.complete or any(p.document.cut for p in draft.parts):
@@ -254,7 +255,7 @@ def _unused(draft: Draft, routes: Sequence[Route]) -> Iterator[Diagnostic]:
 def _reached(
     draft: Draft, section: Literal["queues", "profiles"], key: str, start: set[str]
 ) -> set[str]:
-    """These entries, and all that they lead to by `key`."""
+    """Return these entries, and all that they refer to by `key`."""
     reached, fresh = set[str](), start
     while fresh:
         reached |= fresh
@@ -273,13 +274,13 @@ def _warning(draft: Draft, path: Path, code: str, what: str, hint: str) -> Diagn
 
 
 def _known_text(section: Section, key: str) -> str:
-    """The text at `key`; empty if there is none, or if it is not known."""
+    """Return the text at `key`; empty if there is none, or it is unknown."""
     text = section.text(key)
     return "" if text is None or text.value is None else text.value
 
 
 def _texts(section: Section, key: str) -> list[tuple[Path, str]]:
-    """The texts of the list at `key` that are known."""
+    """Return the known texts of the list at `key`."""
     value, known = section.value.get(key), section.draft.is_known
     entries = enumerate(value) if isinstance(value, list) else ()
     found = [(section.at(key, index), text) for index, text in entries if isinstance(text, str)]

@@ -1,9 +1,8 @@
 """
-What comes of routes that are right each for itself: those that get no message, and their queues.
+Problems that only the routes of a queue together show: routes that never get a message, and others.
 
-Each lint looks over the whole file, once all of it is compiled, and yields what it found. A route
-of whose `match` anything is wrong, or depends on a variable that is not set, is passed over: it is
-neither said to get no message nor to take those of others.
+Each lint runs over the whole compiled file. A route whose `match` has errors or depends on an unset
+variable is skipped: it is neither reported as unreachable nor taken to shadow others.
 """
 
 import re
@@ -21,11 +20,11 @@ from lambdo_router.core.patterns import Clause, Index, Pattern, Unmet, impossibl
 from lambdo_router.core.routing import Match, Part, Route
 
 _FEW: Final = 50
-"""Routes that may as well be tested one by one."""
+"""Routes that can be tested one by one without a noticeable cost."""
 
 
 def lint_routes(draft: Draft, routes: Sequence[Route]) -> Iterator[Diagnostic]:
-    """Everything about routes and their queues that only their patterns together show."""
+    """Yield the problems of routes and queues that their patterns together show."""
     known = [
         route.match if _is_known(section, route.match) else None
         for section, route in zip(draft.routes(), routes, strict=True)
@@ -47,7 +46,7 @@ def lint_routes(draft: Draft, routes: Sequence[Route]) -> Iterator[Diagnostic]:
 
 
 def _is_known(section: Section, match: Match) -> bool:
-    """Whether the route's patterns are all that its author wrote, whatever the environment."""
+    """Return whether the compiled patterns are complete, whatever the environment."""
     draft, at = section.draft, section.at("match")
     if not draft.is_written(at):
         return draft.is_known(section.path) and draft.is_known(at)
@@ -132,7 +131,7 @@ def _quoted(name: str) -> str:
 
 
 _Takers = dict[str, tuple[int, ...]]
-"""For each queue that leaves nothing for a route, the routes that take it, by their indexes."""
+"""For each queue that leaves no message for a route, the indexes of the routes that take them."""
 
 
 def _unreachable(
@@ -163,10 +162,10 @@ def _without_messages(
     if len(set(takings.values())) > 1:
         reasons = "; ".join(f"of queue `{queue}` {taking}" for queue, taking in takings.items())
     if len(takers) == written:
-        what = f"no message gets to {who}: {reasons}"
+        what = f"no message reaches {who}: {reasons}"
     else:
         queues = " or ".join(f"`{queue}`" for queue in takers)
-        what = f"no message of queue {queues} gets to {who}: {reasons}"
+        what = f"no message of queue {queues} reaches {who}: {reasons}"
         if isinstance(named, list):
             at = section.at("queue", named.index(next(iter(takers))))
     others = list(dict.fromkeys(other for taken in takers.values() for other in taken))
@@ -183,7 +182,7 @@ _MOST_NAMED: Final = 5
 
 
 def _taking(section: Section, takers: Sequence[int], known: Sequence[Match | None]) -> str:
-    """Who takes the messages, such as "route `a` in line 4 takes all that it matches"."""
+    """Return who takes the messages, such as "route `a` in line 4 takes all that it matches"."""
     draft = section.draft
     names = [
         f"{draft.describe(('routes', taker))} in "
@@ -203,11 +202,11 @@ def _taking(section: Section, takers: Sequence[int], known: Sequence[Match | Non
 def _way_out(catch_alls: Iterable[bool]) -> str:
     match list(catch_alls):
         case [True]:
-            return "move that route behind, or write its `match`"
+            return "move that route after this one, or add a `match` to it"
         case [False]:
-            return "move that route behind, or narrow what it matches"
+            return "move that route after this one, or narrow its `match`"
         case _:
-            return "move those routes behind, or narrow what they match"
+            return "move those routes after this one, or narrow their `match`"
 
 
 # Routes that are tested one by one
@@ -219,18 +218,18 @@ def _unindexed(
     readers: Mapping[str, Sequence[int]],
     indexes: Mapping[str, Index],
 ) -> Iterator[Diagnostic]:
-    told: set[int] = set()
+    reported: set[int] = set()
     hint = (
-        "let it ask for a value, a prefix or a suffix as well: by those routes are found, however "
-        "many there are"
+        "add a condition on a value, a prefix or a suffix: the router finds such routes without "
+        "testing every one"
     )
     for queue, places in readers.items():
         if len(places) <= _FEW:
             continue
         for number in indexes[queue].always:
             index = places[number]
-            if index not in told and (match := known[index]) is not None and match.parts():
-                told.add(index)
+            if index not in reported and (match := known[index]) is not None and match.parts():
+                reported.add(index)
                 what = (
                     f"{draft.describe(('routes', index))} is tested for every message of queue "
                     f"`{queue}`, which has {len(places)} routes"
@@ -238,12 +237,12 @@ def _unindexed(
                 yield _warning(draft, ("routes", index, "match"), "unindexed-route", what, hint)
         for crowd in indexes[queue].crowds(_FEW):
             index = places[crowd.entries[0]]
-            if index not in told:
-                told.add(index)
+            if index not in reported:
+                reported.add(index)
                 what = (
                     f"{draft.describe(('routes', index))} and {len(crowd.entries) - 1} more of "
-                    f"queue `{queue}` are all tested for the same messages: what they ask of "
-                    f"{_quoted(crowd.path)} does not tell them apart"
+                    f"queue `{queue}` are all tested for the same messages: their conditions on "
+                    f"{_quoted(crowd.path)} do not tell them apart"
                 )
                 yield _warning(draft, ("routes", index, "match"), "unindexed-route", what, hint)
 
@@ -254,7 +253,7 @@ def _unindexed(
 def _without_policy(
     draft: Draft, known: Sequence[Match | None], readers: Mapping[str, Sequence[int]]
 ) -> Iterator[Diagnostic]:
-    """Not while a wrong or an open reference may be what takes the rest."""
+    """Warn about unmatched messages, unless a reference with an error may take them."""
     wrong = any(problem.severity == "error" for problem in draft.problems)
     open_reference = any("queue" in path[-2:] for path in draft.unresolved)
     if wrong or open_reference or not draft.complete or _has_gaps(draft):
@@ -264,10 +263,10 @@ def _without_policy(
         written = (*at, "on_unmatched"), (*at, "reject_to")
         if any(map(draft.is_written, written)) or any(known[index] == Match() for index in places):
             continue
-        what = f"what no route of queue `{queue}` matches stays in the queue, and comes again"
+        what = f"messages that no route of queue `{queue}` matches stay there and are redelivered"
         hint = (
-            "end with a route without `match`, name a `reject_to`, or write `on_unmatched` "
-            "(`leave` if that is meant)"
+            "end with a route without `match`, add a `reject_to`, or set `on_unmatched` "
+            "(`leave` if that is intended)"
         )
         yield draft.diagnostic(at, "no-unmatched-policy", what, "key", "warning", hint)
 

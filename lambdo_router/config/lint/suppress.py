@@ -1,12 +1,10 @@
 """
-Warnings that their author has read, and means to keep.
+Comments that suppress intended warnings.
 
-A comment `# lambdo: ignore=CODE` (or `CODE,CODE`; a reason may follow) takes the warnings of that
-code from the line it ends, or, alone on a line, from the next line that holds something. Errors
-stay: a routes file that cannot be run does not become one by a comment. What is wrong with the
-comments themselves is said as a warning, so that none outlives its reason: that one has nothing to
-ignore is only told where everything is known, not while errors or unset variables keep checks from
-being made.
+`# lambdo: ignore=CODE` (or `CODE,CODE`; a reason may follow) suppresses warnings of that code on
+its line, or, alone on a line, on the next line that is not empty. Errors cannot be suppressed.
+Problems of the comments themselves are warnings, so that none outlives its reason. A comment with
+nothing to suppress is reported only if all checks were made: not with errors or unset variables.
 """
 
 import re
@@ -22,24 +20,24 @@ _ASKS = re.compile(r"(?:^|(?<=[ \t]))#[ \t]*lambdo:[ \t]*ignore\b(.*)")
 _CODES = re.compile(r"[ \t]*=[ \t]*([\w-]+(?:[ \t]*,[ \t]*[\w-]+)*)(?=[ \t]|$)")
 _CODE = re.compile(r"[\w-]+")
 _INCOMPLETE = frozenset({"missing-variable"})
-"""Warnings that say that some checks could not be made."""
+"""Warnings which mean that some checks could not be made."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ignore:
-    """One code of one comment; `column`, from 1, is the code's own."""
+    """One code of one comment; `column`, from 1, is where the code is."""
 
     file: str
     line: int
     column: int
     code: str
     target: int
-    """The line whose warnings are meant."""
+    """The line whose warnings it suppresses."""
     certain: bool
-    """Whether that line says the same whatever the variables are."""
+    """Whether that line is the same whatever the variables are."""
 
-    def remark(self, code: str, message: str, hint: str) -> Diagnostic:
-        """What is wrong with it, as a warning at the code."""
+    def as_warning(self, code: str, message: str, hint: str) -> Diagnostic:
+        """Return a warning at the code."""
         end = self.column + len(self.code)
         return Diagnostic(self.file, self.line, self.column, code, message, "warning", end, hint)
 
@@ -48,10 +46,9 @@ def without_ignored(
     diagnostics: Iterable[Diagnostic], sources: Mapping[str, Sequence[str]]
 ) -> tuple[Diagnostic, ...]:
     """
-    The diagnostics, less the warnings that comments ask to ignore, plus what is wrong with those
-    comments; by position.
+    Remove the warnings that comments suppress, and add the problems of those comments, by position.
 
-    `sources` are the lines of each YAML file by its name in the diagnostics.
+    `sources` has the lines of each YAML file by its name in the diagnostics.
     """
     found = sorted(diagnostics)
     ignores, malformed = _comments(sources)
@@ -69,7 +66,7 @@ def without_ignored(
 def not_ignored(
     diagnostics: Iterable[Diagnostic], sources: Mapping[str, Sequence[str]]
 ) -> tuple[Diagnostic, ...]:
-    """The same, but for what is wrong with the comments: where that has been said already."""
+    """Remove the warnings that comments suppress, without reporting problems of the comments."""
     found = sorted(diagnostics)
     ignores, _ = _comments(sources)
     ignored = _ignored(ignores, _by_place(found))
@@ -97,7 +94,7 @@ def _ignored(ignores: Iterable[_Ignore], at: _ByPlace) -> set[Diagnostic]:
 
 
 def _comments(sources: Mapping[str, Sequence[str]]) -> tuple[list[_Ignore], list[Diagnostic]]:
-    """What comments ask to ignore, and what is wrong with some that seem to."""
+    """Return what comments suppress, and the malformed ones."""
     ignores: list[_Ignore] = []
     malformed: list[Diagnostic] = []
     for file in sorted(sources):
@@ -113,7 +110,7 @@ def _may_ask(line: str) -> bool:
 
 
 def _asked(file: str, comment: Comment, lines: Sequence[str]) -> Iterator[_Ignore | Diagnostic]:
-    """What the comment asks to ignore; nothing if it is about something else."""
+    """Yield what the comment suppresses, or that it is malformed; nothing if it is another one."""
     asks = _ASKS.search(comment.text)
     if asks is None:
         return
@@ -121,7 +118,9 @@ def _asked(file: str, comment: Comment, lines: Sequence[str]) -> Iterator[_Ignor
     if codes is None:
         column, end = comment.column + asks.start(), comment.column + len(comment.text)
         code, message = "malformed-ignore", "this comment ignores nothing"
-        hint = "write # lambdo: ignore=CODE, or CODE,CODE, with codes as they stand in brackets"
+        hint = (
+            "write # lambdo: ignore=CODE, or CODE,CODE, with the codes in brackets after messages"
+        )
         yield Diagnostic(file, comment.line, column, code, message, "warning", end, hint)
         return
     target = _next_line(lines, comment.line) if comment.alone else comment.line
@@ -132,7 +131,7 @@ def _asked(file: str, comment: Comment, lines: Sequence[str]) -> Iterator[_Ignor
 
 
 def _next_line(lines: Sequence[str], line: int) -> int:
-    """The next line that holds more than a comment; both from 1."""
+    """Return the next line with more than a comment; both count from 1."""
     later = range(line, len(lines))
     return next((n + 1 for n in later if lines[n].strip() and lines[n].lstrip()[0] != "#"), line)
 
@@ -141,11 +140,11 @@ def _wrong(ignore: _Ignore, meant: Sequence[Diagnostic], *, complete: bool) -> I
     known = catalogue().get(ignore.code)
     if known is None:
         message = f"there is no code `{ignore.code}`"
-        yield ignore.remark("unknown-code", message, likely(ignore.code))
+        yield ignore.as_warning("unknown-code", message, likely(ignore.code))
     elif "warning" not in known.severities or any(one.severity == "error" for one in meant):
         message = f"`{ignore.code}` is an error, and errors cannot be ignored"
-        hint = "mend it, and remove this comment" if meant else "remove this comment"
-        yield ignore.remark("cannot-ignore", message, hint)
+        hint = "fix it, and remove this comment" if meant else "remove this comment"
+        yield ignore.as_warning("cannot-ignore", message, hint)
     elif not meant and complete and ignore.certain and known.section != ONLINE:
         message = f"there is no warning `{ignore.code}` in line {ignore.target} to ignore"
-        yield ignore.remark("unused-ignore", message, "remove this comment")
+        yield ignore.as_warning("unused-ignore", message, "remove this comment")
