@@ -1,9 +1,8 @@
 """
-What a queue's consumer holds: leases kept alive, and messages settled in SQS.
+The messages that a consumer holds: their leases are renewed, and they are settled in SQS.
 
-Every message is held from receipt until SQS has confirmed its settlement, and its lease is renewed
-all the while. Nothing is deleted but what was launched, dropped on purpose, or sent to the reject
-queue first.
+A message is held, and its lease renewed, from its receipt until SQS has confirmed its settlement.
+Only a message that was launched, dropped on purpose, or sent to the reject queue is deleted.
 """
 
 import asyncio
@@ -32,12 +31,12 @@ from lambdo_router.core.settlement import (
 from lambdo_router.engine.lease_keeper import LeaseKeeper
 
 _SENDS = 5
-"""Tries to send a rejected message, before it is left to the queue."""
+"""Attempts to send a rejected message before it is left on its queue."""
 
 
 @dataclass(slots=True)
 class _About:
-    """What is kept of a message that is held, beside its lease."""
+    """What is kept of a held message beside its lease."""
 
     sent_at: float | None
     receive_count: int
@@ -56,14 +55,14 @@ class HeldMessages:
     """Returns unix seconds."""
     waiting_messages: WaitingMessages = field(default_factory=WaitingMessages)
     released: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set whenever something is held no more."""
+    """Set whenever a message is dropped, or waits no longer."""
     _keeper: LeaseKeeper = field(init=False)
     _leases: LeaseBook = field(init=False)
     _about: dict[str, _About] = field(default_factory=dict)
     _in_machines: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._keeper = LeaseKeeper(self.queue, self.observe, self.jitter, self._release)
+        self._keeper = LeaseKeeper(self.queue, self.observe, self.jitter, self.drop)
         self._leases = self._keeper.leases
 
     def __len__(self) -> int:
@@ -74,41 +73,41 @@ class HeldMessages:
 
     @property
     def waiting(self) -> int:
-        """Messages that are held and in no running Machine: their bodies are in memory."""
+        """The number of held messages that no Machine has; their bodies are in memory."""
         return len(self._leases) - len(self._in_machines)
 
     def hold(self, message: Message, seconds: float) -> bool:
-        """Lease a message from now on; False for a redelivery of one that is held already."""
+        """Start a lease now; return False for a redelivery of a message that is held already."""
         self._about[message.id] = _About(message.sent_at, message.receive_count)
         return self._keeper.hold(message.id, message.receipt, seconds)
 
     def margin(self, message_ids: tuple[str, ...]) -> float:
-        """Seconds until the first of these leases runs out; negative if one has."""
+        """Return the seconds until the first of these leases expires; negative if one has."""
         return self._leases.margin(message_ids, asyncio.get_running_loop().time())
 
     def least_margin(self) -> float | None:
-        """Seconds until the first of all leases runs out; None if nothing is held."""
+        """Return the seconds until the first of all leases expires; None if nothing is held."""
         return self._leases.least_margin(asyncio.get_running_loop().time())
 
     def is_lost(self, message_id: str) -> bool:
-        """Whether others may have the message: its lease ran out, or it is held no more."""
+        """Return whether others may have the message: its lease expired, or it is not held."""
         return message_id not in self._leases or self._leases.is_lost(message_id)
 
     def drop_expired(self, message_ids: Iterable[str]) -> frozenset[str]:
         """
-        Forget those of these messages whose lease has run out by now, or was lost before.
+        Drop and return those of these messages whose lease has expired or was lost.
 
-        To be called right before a launch: a process that was frozen, or that had no CPU, may wake
-        up to the slot that it waited for before it has had a look at its leases.
+        Call it right before a launch: a process that was frozen, or had no CPU, may wake up with
+        its permit before it has looked at its leases.
         """
         ids, now = tuple(message_ids), asyncio.get_running_loop().time()
         self._keeper.lose(i for i in ids if not self._leases.is_healthy(i, now))
         lost = frozenset(filter(self.is_lost, ids))
-        self._release(lost)
+        self.drop(lost)
         return lost
 
     def held_for(self, message_id: str) -> float:
-        """Seconds since the receive."""
+        """Return the seconds since the message was received."""
         return self._leases.held_for(message_id, asyncio.get_running_loop().time())
 
     def retry_delay(self, message: Message, *, at_least: float = 0.0) -> float:
@@ -122,17 +121,16 @@ class HeldMessages:
         """
         Renew every lease at half-life, and carry out delays, until cancelled.
 
-        A message whose lease was lost is handed to `on_lost`; if that returns True it was not
-        launched yet and is forgotten, else it stays to be settled as well as may be.
+        A message whose lease was lost is passed to `on_lost`. If that returns True, the message was
+        not launched and is dropped; otherwise it stays, to be settled if that still works.
         """
         await self._keeper.run(on_lost)
 
     async def settle(self, message: Message, route: str | None, settlement: Settlement) -> bool:
         """
-        Carry out what was decided for one message.
+        Settle one message; return whether it left the queue.
 
-        True if the queue has it no more: it was deleted, after a copy was sent where it is
-        rejected.
+        It does when it was deleted; a rejected message is sent to the reject queue first.
         """
         match settlement:
             case Acknowledge():
@@ -141,7 +139,7 @@ class HeldMessages:
                 await self._retry({message.id: settlement}, {message.id: route})
             case Leave():
                 self.observe(self._settled(message.id, route, settlement))
-                self._release((message.id,))
+                self.drop((message.id,))
             case Reject():
                 return await self._reject(message, route, settlement)
             case unreachable:
@@ -152,9 +150,9 @@ class HeldMessages:
         self, settlements: Iterable[tuple[Message, Settlement]], route: str
     ) -> bool:
         """
-        Settle the messages of one batch; those to be settled alike go to SQS together.
+        Settle the messages of one batch; return whether all of them left the queue.
 
-        True if the queue has none of them any more.
+        Messages with the same settlement share calls to SQS.
         """
         done: dict[Acknowledge, list[str]] = {}
         again: dict[str, Retry] = {}
@@ -180,12 +178,10 @@ class HeldMessages:
         self, message_ids: tuple[str, ...], route: str | None, settlement: Acknowledge | Reject
     ) -> bool:
         """
-        Delete messages; goes on until SQS has said of each that it is deleted or can't be.
+        Delete messages; return whether all were deleted.
 
-        True if all of them were deleted.
-
-        The messages stay held meanwhile: a delete that is refused or unanswered must not end in a
-        second launch by the next delivery, as long as this router lives.
+        Repeats the call until SQS has deleted or refused each of them. They stay held meanwhile, so
+        that a delete without an answer does not lead to a second launch by this router.
         """
         pending = message_ids
         failures, all_deleted = 0, True
@@ -205,12 +201,12 @@ class HeldMessages:
         return all_deleted
 
     def grow(self, message_ids: Iterable[str], longest: float) -> None:
-        """Their Machine runs: renew them less and less often, with leases up to `longest` s."""
+        """Renew messages in a Machine ever less often, with leases of up to `longest` seconds."""
         ids = [message_id for message_id in message_ids if message_id in self._leases]
         self._leases.grow(ids, longest)
         self._in_machines.update(ids)
         self.waiting_messages.remove(ids)
-        self.released.set()  # they wait no more
+        self.released.set()
 
     async def release(self, message_ids: Iterable[str], delay: float = 0.0) -> None:
         """Make messages visible again, at once or after `delay` seconds."""
@@ -222,9 +218,9 @@ class HeldMessages:
 
     async def park(self, route_of: Mapping[str, str]) -> tuple[Parked, ...]:
         """
-        Hide messages for long, each with its route; those that SQS has hidden.
+        Hide messages, given with their routes, for a long time; return those that SQS hid.
 
-        Their receipts are good until somebody receives them.
+        Their receipts are valid until the messages are received again.
         """
         receipt_of = {i: receipt for receipt, i in self._leases.receipts(route_of).items()}
         retries = {
@@ -244,18 +240,24 @@ class HeldMessages:
             if message_id not in failed
         )
 
-    def drop(self, message_ids: tuple[str, ...]) -> None:
-        """Hold these no more: their leases run out by themselves."""
-        self._release(message_ids)
+    def drop(self, message_ids: Iterable[str]) -> None:
+        """Forget messages without settling them; SQS redelivers them when their leases expire."""
+        ids = tuple(message_ids)
+        self._leases.release(ids)
+        self.waiting_messages.remove(ids)
+        for message_id in ids:
+            self._about.pop(message_id, None)
+        self._in_machines.difference_update(ids)
+        self.released.set()
 
     async def _delete(
         self, message_ids: tuple[str, ...], route: str | None, settlement: Acknowledge | Reject
     ) -> tuple[tuple[str, ...], Mapping[str, str]]:
         """
-        One call for all.
+        Delete messages in one call.
 
-        Returns the messages that a redelivery gave a new receipt meanwhile, to be deleted again,
-        and those that SQS refuses to delete, each with its reason.
+        Return those that were redelivered with a new receipt meanwhile, which must be deleted
+        again, and those that SQS refuses to delete, each with its reason.
         """
         asked = self._leases.receipts(message_ids)
         refused = await self.queue.delete(tuple(asked))
@@ -271,7 +273,7 @@ class HeldMessages:
             else:
                 failed[message_id] = refused[receipt]
         self._report_failed(failed, "delete")
-        self._release(over)
+        self.drop(over)
         return tuple(again), failed
 
     async def _reject(self, message: Message, route: str | None, reject: Reject) -> bool:
@@ -290,7 +292,7 @@ class HeldMessages:
             except QueueError as error:
                 failures += 1
                 if failures == _SENDS:
-                    self._release((message.id,))
+                    self.drop((message.id,))
                     self._report_failed({message.id: str(error)}, f"send to {reject.to}")
                     return False
                 pause = backoff(failures, first=1.0, longest=30.0, jitter=self.jitter())
@@ -301,7 +303,7 @@ class HeldMessages:
     async def _retry(
         self, retries: Mapping[str, Retry], route_of: Mapping[str, str | None]
     ) -> Mapping[str, str]:
-        """Returns the messages that SQS did not hide, each with the reason."""
+        """Hide messages; return those that SQS did not hide, each with the reason."""
         settled = [self._settled(i, route_of.get(i), each) for i, each in retries.items()]
         failed = await self._keeper.hide({i: each.delay for i, each in retries.items()})
         self._report_failed(failed, "retry")
@@ -310,19 +312,10 @@ class HeldMessages:
                 self.observe(fact)
         return failed
 
-    def _release(self, message_ids: Iterable[str]) -> None:
-        ids = tuple(message_ids)
-        self._leases.release(ids)
-        self.waiting_messages.remove(ids)
-        for message_id in ids:
-            self._about.pop(message_id, None)
-        self._in_machines.difference_update(ids)
-        self.released.set()
-
     def _settled(
         self, message_id: str, route: str | None, settlement: Settlement
     ) -> journal.Settled:
-        """The fact, to be made while the message is still held."""
+        """Return the fact; the message must still be held."""
         about = self._about.get(message_id)
         return journal.Settled(
             self.queue.name,
@@ -334,7 +327,7 @@ class HeldMessages:
         )
 
     def _report_failed(self, failed: Mapping[str, str], action: str) -> None:
-        """Tell of messages that could not be settled: one fact for all with the same reason."""
+        """Report messages that could not be settled, in one fact for each reason."""
         for why in dict.fromkeys(failed.values()):
             message_ids = tuple(i for i in failed if failed[i] == why)
             self.observe(journal.SettlementFailed(self.queue.name, message_ids, action, why))

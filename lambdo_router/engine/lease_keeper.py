@@ -1,11 +1,10 @@
 """
-All changes of visibility of one queue: leases renewed, and messages hidden for a while.
+All visibility changes of one queue: renewed leases, and messages hidden for a while.
 
-Renewals go out when they are due, each call on its own, so that one that hangs delays only its own
-messages, and an expiry is noticed meanwhile. Delays (retries, messages given back) wait for the
-call before them and then go out together: a thousand retries are ten calls of the port. A renewal
-that is under way must not land on top of a delay that was asked for later, so a message's delay
-also waits for its own renewal.
+Renewals are sent when they are due, each call in a task of its own, so that a hanging call delays
+only its own messages and expired leases are noticed meanwhile. Delays (retries, releases) wait for
+the call before them and are sent together: a thousand retries are ten calls of the port. A renewal
+in flight must not overwrite a later delay, so a message's delay also waits for its own renewal.
 """
 
 import asyncio
@@ -21,16 +20,16 @@ from lambdo_router.core.ports import MessageQueue
 from lambdo_router.engine.waiting import set_by
 
 _AT_ONCE = 100
-"""Messages renewed by one call of the port, and delays that go out together."""
+"""Messages renewed by one call of the port, and delays sent together."""
 _PER_CALL = 10
-"""Delays in one call: one that fails must say nothing of the others."""
-_RAN_OUT = "its time ran out"
+"""Delays in one call; a failure says nothing about the others."""
+_EXPIRED = "its lease expired"
 _LOST = "its lease was lost before, and others may have the message"
 
 
 @dataclass(slots=True)
 class _Delay:
-    """Messages to be hidden, until SQS has answered for each of them."""
+    """Messages to hide, until SQS has answered for each of them."""
 
     pending: set[str]
     failed: dict[str, str] = field(default_factory=dict)
@@ -46,15 +45,15 @@ class _Delay:
 
 @dataclass(slots=True)
 class LeaseKeeper:
-    """Keeps the leases of one consumer's messages, and ends them with a delay."""
+    """Renews the leases of one consumer's messages, or ends them with a delay."""
 
     queue: MessageQueue
     observe: journal.Observer
     jitter: Callable[[], float]
-    release: Callable[[Iterable[str]], None]
-    """Told of messages that are held no more."""
+    drop: Callable[[Iterable[str]], None]
+    """Called with the messages that are not held any more."""
     deleting: set[str] = field(default_factory=set)
-    """Messages whose delete is under way: that SQS then refuses to renew them is no loss."""
+    """Messages whose delete is in flight; if SQS refuses to renew one, its lease is not lost."""
     leases: LeaseBook = field(default_factory=LeaseBook)
     _renewing: set[str] = field(default_factory=set)
     _delays: dict[str, tuple[float, _Delay]] = field(default_factory=dict)
@@ -62,7 +61,7 @@ class LeaseKeeper:
     _delays_changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hold(self, message_id: str, receipt: str, seconds: float) -> bool:
-        """Start a lease now; False for a redelivery of a message that is held already."""
+        """Start a lease now; return False for a redelivery of a message that is held already."""
         self._leases_changed.set()
         return self.leases.hold(message_id, receipt, asyncio.get_running_loop().time(), seconds)
 
@@ -70,8 +69,8 @@ class LeaseKeeper:
         """
         Renew every lease at half-life, and carry out delays, until cancelled.
 
-        A message whose lease was lost is handed to `on_lost`; if that returns True it was not
-        launched yet and is forgotten, else it stays to be settled as well as may be.
+        A message whose lease was lost is passed to `on_lost`. If that returns True, the message was
+        not launched and is dropped; otherwise it stays.
         """
         async with asyncio.TaskGroup() as calls:
             calls.create_task(self._send_delays())
@@ -79,7 +78,7 @@ class LeaseKeeper:
                 self._leases_changed.clear()
                 await set_by(self._leases_changed, self.leases.next_due())
                 now = asyncio.get_running_loop().time()
-                self._report_lost(self.leases.expire(now), _RAN_OUT, on_lost)
+                self._report_lost(self.leases.expire(now), _EXPIRED, on_lost)
                 for renewal in self.leases.due(now, _AT_ONCE):
                     self.leases.suspend(renewal.message_ids)
                     self._renewing.update(renewal.message_ids)
@@ -87,10 +86,10 @@ class LeaseKeeper:
 
     async def hide(self, seconds: Mapping[str, float]) -> Mapping[str, str]:
         """
-        Hide each message for so many seconds, and hold it no more.
+        Hide each message for its seconds, and drop it.
 
-        Returns the messages for which SQS did not do it, each with the reason: those stay hidden
-        until their leases run out. Needs `run`, which makes the calls.
+        Return the messages that SQS did not hide, each with the reason; those stay hidden until
+        their leases expire. The calls are made by `run`, which must be running.
         """
         if not seconds:
             return {}
@@ -98,15 +97,15 @@ class LeaseKeeper:
         for message_id, length in seconds.items():
             _, other = self._delays.get(message_id, (0.0, None))
             if other is not None:
-                other.answer(message_id, None)  # the later wish counts
+                other.answer(message_id, None)  # the later delay counts
             self._delays[message_id] = (length, delay)
         self._delays_changed.set()
         await delay.answered.wait()
         return delay.failed
 
     def lose(self, message_ids: Iterable[str]) -> None:
-        """These leases are known to have run out."""
-        self._report_lost(self.leases.lose(message_ids), _RAN_OUT, lambda _: False)
+        """Mark leases that are known to have expired as lost."""
+        self._report_lost(self.leases.lose(message_ids), _EXPIRED, lambda _: False)
 
     async def _send_delays(self) -> None:
         while True:
@@ -120,12 +119,12 @@ class LeaseKeeper:
 
     async def _send(self, delays: Mapping[str, tuple[float, _Delay]]) -> None:
         now = asyncio.get_running_loop().time()
-        # With the receipt of a lost lease SQS might change the lease of who has the message now.
+        # With the receipt of a lost lease SQS might change the lease of its new holder.
         kept = [i for i in delays if self.leases.is_healthy(i, now)]
         receipts = self.leases.receipts(kept)
         failed = dict.fromkeys(delays.keys() - receipts.values(), _LOST)
-        # Released first: from here on no renewal may overwrite the delay.
-        self.release(delays)
+        # Dropped first: from here on no renewal may overwrite the delay.
+        self.drop(delays)
         wanted = [(receipt, delays[message_id][0]) for receipt, message_id in receipts.items()]
         tens = [dict(wanted[at : at + _PER_CALL]) for at in range(0, len(wanted), _PER_CALL)]
         for refused in await asyncio.gather(*map(self._set_visibility, tens)):
@@ -134,7 +133,7 @@ class LeaseKeeper:
             delay.answer(message_id, failed.get(message_id))
 
     async def _set_visibility(self, seconds: Mapping[str, float]) -> Mapping[str, str]:
-        """The receipts for which it was not done, each with the reason."""
+        """Return the receipts whose message was not hidden, each with the reason."""
         try:
             return await self.queue.set_visibility(seconds)
         except QueueError as error:
@@ -171,7 +170,7 @@ class LeaseKeeper:
         self.leases.renewed(kept, asked_at, seconds)
         current = self.leases.receipts(asked.values())
         for receipt, why in refused.items():
-            # Deleted by ourselves just now, or delivered anew: refused, and nothing is lost.
+            # Refused because it was just deleted here, or redelivered: not lost.
             if receipt in current and current[receipt] not in self.deleting:
                 self._report_lost(self.leases.lose((current[receipt],)), why, on_lost)
             elif receipt in current:
@@ -182,4 +181,4 @@ class LeaseKeeper:
     ) -> None:
         if message_ids:
             self.observe(journal.LeaseLost(self.queue.name, message_ids, why))
-            self.release([i for i in message_ids if on_lost(i)])
+            self.drop([i for i in message_ids if on_lost(i)])

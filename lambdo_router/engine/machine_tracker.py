@@ -1,14 +1,14 @@
 """
-Machines after their launch: watched to their end, counted, and destroyed when their time is up.
+Machines after their launch: awaited to their end, counted, and destroyed after their deadline.
 
-One list of an app's living Machines, every two seconds while somebody waits and once a minute
-otherwise, answers all three questions, however many Machines run: a Machine that was launched and
-is in the list no more may have ended, and is asked for its events; one that is there after its
-deadline is destroyed. Lists lag and have been wrong (Fly's own log tells of an empty one), so a
-list alone never ends a Machine: its events do.
+One list of an app's living Machines serves all three, every two seconds while an end is awaited and
+once a minute otherwise, however many Machines run. If a launched Machine is missing from the list,
+its events are read, since it may have ended; if it is still there after its deadline, it is
+destroyed. Lists lag and have been wrong (Fly has reported an empty one), so only its events end a
+Machine, never a list.
 
-The deadline is in the Machine's metadata, so that any router of the app destroys what outlived it,
-also after the one that launched it has crashed.
+The deadline is in the Machine's metadata, so any router of the app destroys an overdue Machine,
+even if the router that launched it has crashed.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _WATCHING = 2.0
 """Seconds between lists while the end of some Machine is awaited; Fly takes one a second."""
 _IDLE = 60.0
 _AT_ONCE = 16
-"""Calls about single Machines that are under way at the same time."""
+"""Calls for single Machines in flight at once."""
 _GONE = MachineEnd(None, error="Fly does not know the Machine any more")
 
 
@@ -43,12 +43,12 @@ class Ended:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the code ran to its end and said that all went well."""
+        """Whether the code ran to its end and exited with 0."""
         return self.kind == "succeeded"
 
     @property
     def kind(self) -> journal.EndKind:
-        """The sort of end that it was."""
+        """The kind of end."""
         if self.timed_out:
             return "timeout"
         if self.end.oom_killed:
@@ -61,12 +61,12 @@ class Ended:
 
     @property
     def failure(self) -> str:
-        """For people, if it did not succeed."""
+        """The failure in words, for a Machine that did not succeed."""
         match self.kind:
             case "timeout":
                 return "timed out and was destroyed"
             case "oom":
-                return "was killed for want of memory (OOM, exit code 137)"
+                return "ran out of memory and was killed (OOM, exit code 137)"
             case "never_ran":
                 return self.end.error or "was destroyed without having run"
             case "stopped":
@@ -90,11 +90,11 @@ class _App:
 
     @property
     def in_use(self) -> bool:
-        """Whether something here waits for a Machine of the app, or for room for one."""
+        """Whether anything here waits for a Machine of the app, or for room for one."""
         return bool(self.awaited or self.reserved or self.waiting_for_room)
 
     def taken(self, profile: str | None = None) -> int:
-        """Machines that run or are being launched, of one profile or of all."""
+        """Return how many Machines run or are being launched, of one profile or of all."""
         if profile is None:
             return self.machines.running() + sum(self.reserved.values())
         return self.machines.running(profile) + self.reserved.get(profile, 0)
@@ -122,7 +122,7 @@ class MachineTracker:
         self._limits: dict[str, int | None] = {}
 
     async def run(self) -> None:
-        """Sweep every app that is overseen or in use, until cancelled."""
+        """List the Machines of every app that is watched or in use, until cancelled."""
         async with asyncio.TaskGroup() as sweeps:
             while True:
                 self._new_app.clear()
@@ -134,10 +134,10 @@ class MachineTracker:
 
     def oversee(self, apps: Iterable[str]) -> None:
         """
-        Destroy what outlives its deadline in these apps, launched here or not.
+        Destroy overdue Machines in these apps, whoever launched them.
 
-        An app that is not among them any more is looked at until the last Machine that was launched
-        there from here is over.
+        An app that is not among them any more is watched until the last Machine that was launched
+        from here has ended.
         """
         self._overseen = frozenset(apps)
         for name in self._overseen:
@@ -145,10 +145,10 @@ class MachineTracker:
 
     def limit(self, profiles: Iterable[Profile]) -> None:
         """
-        The profiles of a new routing table: their `max_machines` counts from now on.
+        Apply the `max_machines` of a new routing table's profiles from now on.
 
-        Also for what was routed by an older table and still waits: with its old, lower limit it
-        might wait for ever, while what comes after it keeps more running than that.
+        They also apply to batches that an older table routed and that still wait: with a lower
+        limit those might wait for ever, while later batches keep more Machines running.
         """
         limits: dict[str, set[int | None]] = {}
         for profile in profiles:
@@ -157,14 +157,14 @@ class MachineTracker:
         self._freed.set()
 
     def limit_of(self, profile: Profile) -> int | None:
-        """How many Machines of this profile may run at once; None: any number."""
+        """Return how many Machines of this profile may run at once; None: any number."""
         return self._limits.get(profile.name, profile.max_machines)
 
     def reserve(self, profile: Profile) -> None:
         """
         Count a Machine of this profile as being launched in its first app.
 
-        To be followed by `launched` or `unreserve`.
+        Must be followed by `launched` or `unreserve`.
         """
         reserved = self._app(profile.app).reserved
         reserved[profile.name] = reserved.get(profile.name, 0) + 1
@@ -173,7 +173,7 @@ class MachineTracker:
         """
         Wait until one more Machine of this profile might run in one of its apps, or until `at`.
 
-        Full apps are looked at often meanwhile: what ends there may be another router's Machine.
+        Full apps are listed often meanwhile: another router's Machine may end there.
         """
         full = (a for a in profile.apps if self.room(profile.within(a), of_app) == 0)
         apps = [self._app(name) for name in full]
@@ -188,7 +188,7 @@ class MachineTracker:
                 app.waiting_for_room -= 1
 
     def unreserve(self, profile: Profile) -> None:
-        """The launch did not come about."""
+        """Undo `reserve`: nothing is being launched any more."""
         reserved = self._app(profile.app).reserved
         reserved[profile.name] -= 1
         if reserved[profile.name] == 0:
@@ -196,7 +196,7 @@ class MachineTracker:
         self._freed.set()
 
     def snapshot(self) -> Iterator[MachinesSnapshot]:
-        """How many Machines run and are being launched, by app and profile."""
+        """Yield how many Machines run and are being launched, by app and profile."""
         for app in self._apps.values():
             for profile in sorted(app.machines.profiles() | app.reserved.keys()):
                 running, launching = app.machines.running(profile), app.reserved.get(profile, 0)
@@ -204,9 +204,10 @@ class MachineTracker:
 
     def room(self, profile: Profile, of_app: int | None) -> int | None:
         """
-        How many more Machines of this profile could be launched now; None: any number.
+        Return how many more Machines of this profile could be launched now; None: any number.
 
-        `max_machines` counts those in all apps of the profile, `of_app` all that run in its first.
+        `max_machines` counts those in all apps of the profile; `of_app` limits all that run in its
+        first app.
         """
         rooms = []
         most = self.limit_of(profile)
@@ -218,11 +219,11 @@ class MachineTracker:
         return max(0, min(rooms)) if rooms else None
 
     def launched(self, app: str, machine_id: str, profile: str, deadline: float) -> None:
-        """A Machine was launched or adopted; `deadline` in unix seconds."""
+        """Add a Machine that was launched or adopted; `deadline` in unix seconds."""
         self._app(app).machines.launched(machine_id, profile, deadline, self._clock())
 
     async def end(self, app: str, machine_id: str, profile: str, deadline: float) -> Ended:
-        """Wait for the end of a Machine, launched here or elsewhere."""
+        """Wait for the end of a Machine, whoever launched it."""
         known = self._app(app)
         if machine_id not in known.machines:
             self.launched(app, machine_id, profile, deadline)
@@ -259,7 +260,7 @@ class MachineTracker:
             app.wake.clear()
             if pause == _IDLE:
                 await set_within(app.wake, _IDLE)
-                pause = _WATCHING  # a Machine that was just launched is no sooner over
+                pause = _WATCHING  # a Machine that was just launched ends no sooner
             await asyncio.sleep(pause)
 
     async def _sweep(self, app: _App) -> None:
@@ -277,7 +278,7 @@ class MachineTracker:
     async def _each(
         self, app: _App, ids: Iterable[str], act: Callable[[_App, str], Awaitable[None]]
     ) -> None:
-        """Look at single Machines, some at a time; what fails is looked at by the next sweep."""
+        """Run `act` for each Machine, some at a time; the next sweep retries what fails."""
         todo = list(ids)
         for start in range(0, len(todo), _AT_ONCE):
             async with asyncio.TaskGroup() as looks:
@@ -310,32 +311,32 @@ class MachineTracker:
         try:
             end = await self._watcher.end_of(app.name, machine_id)
         except MachineGone:
-            # Once may be a lagging answer; a Machine that we launched did exist.
+            # The answer can lag, so a missing Machine counts as gone only the second time.
             if machine_id not in app.gone_once:
                 app.gone_once.add(machine_id)
                 return
             end = _GONE
         if end is not None:
-            self._tell(app, machine_id, end)
+            self._set_end(app, machine_id, end)
 
     async def _clear(self, app: _App, machine_id: str) -> None:
         """
-        A Machine that nothing runs in, and that nobody destroys, has its end told all the same.
+        End a Machine at rest, in which nothing runs and which nobody destroys.
 
-        It is destroyed first, if it can be: the next attempt at its messages needs its name.
+        It is destroyed first, if possible: the next attempt at its messages needs its name.
         """
         end = await self._watcher.end_of(app.name, machine_id, at_rest=True)
         if end is None:
             return
         await self._look(app, machine_id, self._remove)
-        self._tell(app, machine_id, end)
+        self._set_end(app, machine_id, end)
         app.machines.spent(machine_id)
 
     async def _remove(self, app: _App, machine_id: str) -> None:
         await self._watcher.destroy(app.name, machine_id)
 
-    def _tell(self, app: _App, machine_id: str, end: MachineEnd) -> None:
-        """A Machine has ended, and whoever awaits it shall know."""
+    def _set_end(self, app: _App, machine_id: str, end: MachineEnd) -> None:
+        """Set the end of a Machine for whoever awaits it."""
         ended = Ended(end, timed_out=machine_id in app.overdue)
         future = app.awaited.pop(machine_id, None)
         self._over(app, machine_id)

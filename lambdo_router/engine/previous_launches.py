@@ -1,11 +1,11 @@
 """
-Was this message launched before?
+Whether a message was launched before.
 
-There is no database: SQS holds the messages, Fly holds what was launched. A message that SQS
-delivers again is looked up among the Machines of ours, of whatever route, and the newest one that
-holds it decides. The look-up pulls no payloads: one list of names, good for every message that was
-received before it was begun, and the metadata of those that can be meant, newest first. What
-metadata says of a Machine never changes, and is kept.
+There is no database: SQS holds the messages, Fly holds what was launched. A redelivered message is
+looked up among the router's Machines, whatever their route, and the newest Machine that has it
+decides. The look-up pulls no payloads: it takes one list of names, which serves every message that
+was received before the list was requested, and the metadata of possible Machines, newest first. A
+Machine's label never changes, so it is cached.
 """
 
 import asyncio
@@ -32,18 +32,17 @@ _V = TypeVar("_V")
 
 _LAG = 3.0
 """
-Seconds by which an answer may be older than the receive of a message that it is used for. The
-Machine of a message is older than its redelivery, by more than this as a rule: a message comes
-back when its lease has run out or its delay is over.
+Seconds that an answer may be older than the receive of the message it is used for. A message is
+redelivered when its lease or delay has ended, so its Machine is usually older than that.
 """
 _NEW_FOR = 120.0
 """
-Seconds after its creation in which a Machine that Fly lists and does not know is only not known
-yet: a minute, and another for clocks that differ.
+Seconds after its creation in which Fly may list a Machine that it does not know yet: a minute, and
+another for clocks that differ.
 """
 _AT_ONCE = 16
 _MANY = 200
-"""Machines; ten look-ups among so many take the loop a few milliseconds."""
+"""Machines; ten look-ups among as many hold the loop for a few milliseconds."""
 _REMEMBERED = 10_000
 # The clocks of SQS and Fly need not agree to the second.
 _SKEW = 60.0
@@ -51,7 +50,7 @@ _SKEW = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The newest Machine that holds a message."""
+    """The newest Machine that has a message."""
 
     app: str
     machine_id: str
@@ -64,18 +63,18 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """What an app's list said."""
+    """The answer to a list request."""
 
     since: float
     begun_at: float
     newest_first: Sequence[MachineSummary]
     unknown: set[str] = field(default_factory=set)
-    """Listed, but Fly knew them no more when they were asked for; the next list asks again."""
+    """Machines that were listed, but unknown to Fly when asked for; the next list asks again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """Why there is no list: for all who waited for it."""
+    """The failure of a list request, for all look-ups that waited for it."""
 
     error: LaunchError
     at: float
@@ -85,7 +84,7 @@ class _Failure:
 class _App:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     wanted: list[float] = field(default_factory=list)
-    """How far back the look-ups that wait want to see: one list is to do for all of them."""
+    """How far back each waiting look-up must see: one list serves all of them."""
     listed: _List | _Failure | None = None
     labels: dict[str, Label] = field(default_factory=dict)
 
@@ -93,10 +92,10 @@ class _App:
 @dataclass(slots=True)
 class PreviousLaunches:
     """
-    Looks messages up among the Machines of ours. Raises LaunchError where Fly does not say.
+    Looks messages up among the router's Machines. Raises LaunchError if Fly does not answer.
 
-    One look-up of an app at a time: those of one batch ask for the same Machines, and all but the
-    first find the answers here.
+    Each app has one look-up at a time: those of one batch ask for the same Machines, and all but
+    the first find the answers in the cache.
     """
 
     watcher: MachineWatcher
@@ -111,10 +110,9 @@ class PreviousLaunches:
 
     def serve(self, apps: Iterable[str]) -> None:
         """
-        The apps of a new routing table.
+        Set the apps of a new routing table.
 
-        Those of the tables before count for as long as SQS can hide a message that was launched
-        there.
+        Apps of earlier tables count for as long as SQS can hide a message that was launched there.
         """
         now = asyncio.get_running_loop().time()
         until = now + LONGEST_VISIBILITY
@@ -122,7 +120,7 @@ class PreviousLaunches:
         self._served.update((app, math.inf) for app in sorted(apps))
 
     def apps(self) -> Sequence[str]:
-        """Every app in which a message may have been launched."""
+        """Return every app in which a message may have been launched."""
         now = asyncio.get_running_loop().time()
         return [app for app, until in self._served.items() if now < until]
 
@@ -146,12 +144,12 @@ class PreviousLaunches:
             known.wanted.remove(since)
         if found is None:
             return None
-        sighting, label = found
-        end = await self._end_of(app, sighting, received_at)
-        return Holder(app, sighting.id, sighting.created_at, label, end)
+        summary, label = found
+        end = await self._end_of(app, summary, received_at)
+        return Holder(app, summary.id, summary.created_at, label, end)
 
     async def label_of(self, app: str, machine_id: str) -> Label:
-        """What the metadata of one Machine says. Raises LaunchError."""
+        """Return the label of one Machine. Raises LaunchError."""
         labels = self._apps.setdefault(app, _App()).labels
         if machine_id not in labels:
             labels[machine_id] = read_label(await self.watcher.metadata(app, machine_id))
@@ -159,9 +157,9 @@ class PreviousLaunches:
 
     async def reported_failed(self, app: str, machine_id: str, message_id: str) -> bool:
         """
-        Whether the Machine reported this message as failed; to be asked after its end.
+        Return whether a Machine that has ended had reported this message as failed.
 
-        Raises LaunchError, also if Fly does not know the Machine: then nobody can tell.
+        Raises LaunchError, also if Fly does not know the Machine any more.
         """
         if machine_id not in self._failed:
             metadata = await self.watcher.metadata(app, machine_id)
@@ -171,7 +169,7 @@ class PreviousLaunches:
     async def _list_for(
         self, app: str, known: _App, since: float, received_at: float, asked_at: float
     ) -> _List:
-        """A list that was begun after the receive, and goes back far enough."""
+        """Return a list that was requested after the receive, and goes back far enough."""
         listed = known.listed
         match listed:
             case _List():
@@ -190,61 +188,61 @@ class PreviousLaunches:
         clock = asyncio.get_running_loop().time
         begun_at = clock()
         try:
-            sightings = await self.watcher.launched_since(app, since)
+            summaries = await self.watcher.launched_since(app, since)
         except LaunchError as error:
             return _Failure(error, clock())
         labels = self._apps[app].labels
         if len(labels) > _REMEMBERED:
-            for machine_id in labels.keys() - {sighting.id for sighting in sightings}:
+            for machine_id in labels.keys() - {summary.id for summary in summaries}:
                 del labels[machine_id]
-        newest_first = sorted(sightings, key=lambda sighting: sighting.created_at, reverse=True)
+        newest_first = sorted(summaries, key=lambda summary: summary.created_at, reverse=True)
         return _List(since, begun_at, newest_first)
 
     async def _newest_with(
         self, app: str, listed: _List, since: float, digest: str
     ) -> tuple[MachineSummary, Label] | None:
         if len(listed.newest_first) > _MANY:
-            # Many look-ups may have waited for the list: each gets a turn of the loop for itself.
+            # Many look-ups may have waited for the list: give other tasks a turn between them.
             await asyncio.sleep(0)
         labels = self._apps[app].labels
-        for at, sighting in enumerate(listed.newest_first):
-            label = labels.get(sighting.id)
+        for at, summary in enumerate(listed.newest_first):
+            label = labels.get(summary.id)
             if label is None:
-                if sighting.id in listed.unknown or 0.0 < sighting.created_at < since:
+                if summary.id in listed.unknown or 0.0 < summary.created_at < since:
                     continue
                 await self._read(app, listed, listed.newest_first[at : at + _AT_ONCE], since)
-                label = labels.get(sighting.id)
+                label = labels.get(summary.id)
                 if label is None:
-                    if sighting.id in listed.unknown:
+                    if summary.id in listed.unknown:
                         continue
-                    raise _not_known_yet(sighting)
+                    raise _not_known_yet(summary)
             if label.holds(digest):
-                return sighting, label
+                return summary, label
         return None
 
     async def _read(
-        self, app: str, listed: _List, sightings: Sequence[MachineSummary], since: float
+        self, app: str, listed: _List, summaries: Sequence[MachineSummary], since: float
     ) -> None:
-        """Read the labels of these Machines; one that is new and not known yet stays without."""
+        """Read the labels of these Machines, except those that Fly does not know yet."""
         unread = [
-            sighting
-            for sighting in sightings
-            if sighting.id not in listed.unknown and not 0.0 < sighting.created_at < since
+            summary
+            for summary in summaries
+            if summary.id not in listed.unknown and not 0.0 < summary.created_at < since
         ]
-        reading = (self.label_of(app, sighting.id) for sighting in unread)
+        reading = (self.label_of(app, summary.id) for summary in unread)
         labels = await asyncio.gather(*reading, return_exceptions=True)
-        for sighting, label in zip(unread, labels, strict=True):
+        for summary, label in zip(unread, labels, strict=True):
             if isinstance(label, MachineGone):
-                if not self._is_new(sighting):
-                    listed.unknown.add(sighting.id)
+                if not self._is_new(summary):
+                    listed.unknown.add(summary.id)
             elif isinstance(label, BaseException):
                 raise label
 
     async def _end_of(
-        self, app: str, sighting: MachineSummary, received_at: float
+        self, app: str, summary: MachineSummary, received_at: float
     ) -> MachineEnd | None:
-        """How it ended; None if it ran after the receive: who waits for its end will see it."""
-        machine_id = sighting.id
+        """Return how a Machine ended; None if it was still running after the receive."""
+        machine_id = summary.id
         async with self._asking.setdefault(machine_id, asyncio.Lock()):
             if machine_id in self._ends:
                 return self._ends[machine_id]
@@ -254,8 +252,8 @@ class PreviousLaunches:
             try:
                 end = await self.watcher.end_of(app, machine_id)
             except MachineGone:
-                if self._is_new(sighting):
-                    raise _not_known_yet(sighting) from None
+                if self._is_new(summary):
+                    raise _not_known_yet(summary) from None
                 return MachineEnd(None, error="Fly does not know the Machine any more")
             if end is None:
                 _keep(self._seen_running, machine_id, asked_at)
@@ -263,20 +261,20 @@ class PreviousLaunches:
                 _keep(self._ends, machine_id, end)
             return end
 
-    def _is_new(self, sighting: MachineSummary) -> bool:
-        """Whether Fly may not know it yet, although it lists it."""
-        return self.clock() < sighting.created_at + _NEW_FOR
+    def _is_new(self, summary: MachineSummary) -> bool:
+        """Return whether Fly may list the Machine but not know it yet."""
+        return self.clock() < summary.created_at + _NEW_FOR
 
 
-def _not_known_yet(sighting: MachineSummary) -> LaunchUnavailable:
+def _not_known_yet(summary: MachineSummary) -> LaunchUnavailable:
     return LaunchUnavailable(
-        f"Machines API: the Machine {sighting.id} is listed, and not known yet",
+        f"Machines API: the Machine {summary.id} is listed, and not known yet",
         code="not_known_yet",
     )
 
 
 def _keep(cache: OrderedDict[str, _V], machine_id: str, value: _V) -> None:
-    """What has ended changes no more; the oldest is forgotten beyond a bound."""
+    """Cache what cannot change any more; beyond a bound the oldest is dropped."""
     cache[machine_id] = value
     if len(cache) > _REMEMBERED:
         cache.popitem(last=False)

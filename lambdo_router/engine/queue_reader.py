@@ -32,7 +32,7 @@ class QueueReader(ABC):
         context: Context,
         current: Callable[[], QueueRoutes | None],
     ) -> None:
-        """`current` returns the queue in the current table; None if no route reads it now."""
+        """Wire up; `current` returns the queue in the current table, None if no route reads it."""
         self._name = queue.name
         self._context = context
         self._observe = context.observe

@@ -1,11 +1,11 @@
 """
-A redelivered message, before anything is launched for it: it may have been launched already.
+Check whether a redelivered message was already launched before launching it again.
 
-Its newest Machine decides, whichever route launched it, and by what it was launched with: under
-`acknowledge: launch` the message is deleted. Otherwise a Machine that still runs is taken over, and
-after one that ended well, and did not report it as failed, the message is deleted. Else it is
-launched again. Where Fly does not say, nothing is launched: the message goes back with a delay, and
-the next delivery asks again.
+Its newest Machine decides, whichever route launched it, by the settings it was launched with. With
+`acknowledge: launch` the message is deleted. Otherwise a running Machine is taken over, and after
+one that succeeded, and did not report the message as failed, the message is deleted. In all other
+cases it is launched again. If Fly does not answer, nothing is launched: the message is retried with
+a delay, and the next delivery asks again.
 """
 
 import asyncio
@@ -28,12 +28,12 @@ from lambdo_router.engine.waiting import set_within, unless
 
 _LOOKS = 4
 _SAME_RECEIVE = 1.0
-"""Seconds; far less than any lease, and more than the arithmetic loses."""
+"""Seconds: far less than any lease, and more than rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakeOver:
-    """A message whose earlier Machine runs, without the body that nobody needs any more."""
+    """A message whose earlier Machine runs, without the body that is not needed any more."""
 
     key: BatchKey
     message: Message
@@ -42,7 +42,7 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True)
 class Redelivery:
-    """Settles redelivered messages of one queue by what was launched before."""
+    """Settles redelivered messages of one queue by their earlier Machines."""
 
     runner: BatchRunner
     held_messages: HeldMessages
@@ -53,9 +53,9 @@ class Redelivery:
         """
         Settle the message by an earlier Machine, if there is one that decides.
 
-        True: the queue has it no more. False: it was given back, or will come again. None: nothing
-        was launched for it, or what was has failed, and it is to be launched. A Machine that runs
-        is to be handed to `wait_for_end`, by who has let go of the message itself.
+        True: it left the queue. False: it was released, or SQS will redeliver it. None: nothing was
+        launched for it, or its Machine failed, so launch it. TakeOver: its Machine runs; drop every
+        reference to the message's body and call `wait_for_end`.
         """
         context, held_messages = self.context, self.held_messages
         try:
@@ -81,7 +81,7 @@ class Redelivery:
             return False
 
     async def wait_for_end(self, taken: TakeOver) -> bool:
-        """Wait for the end of the Machine and settle by it; whether the queue has it no more."""
+        """Wait for the end of the Machine and settle by it; return whether it left the queue."""
         key, message, holder = taken.key, taken.message, taken.holder
         ended = await self.runner.end_of(
             key.within(holder.app),
@@ -101,7 +101,7 @@ class Redelivery:
         return await self.held_messages.settle(message, key.route.name, settlement)
 
     async def is_due(self, key: BatchKey, message: Message) -> bool:
-        """Whether `settle` would say None: it may be launched, together with others."""
+        """Return whether the message may be launched with others: `settle` would return None."""
         try:
             holder = await self._holder(key, message)
             if holder is None:
@@ -114,10 +114,10 @@ class Redelivery:
 
     async def _holder(self, key: BatchKey, message: Message) -> Holder | None:
         """
-        The Machine that decides. Tries a few times before it raises LaunchError.
+        Return the Machine that decides. Tries a few times before it raises LaunchError.
 
-        The profile's own apps are asked first, and the others only if what they know does not
-        settle the message: they are of other profiles, or of tables before.
+        The profile's own apps are asked first. Others, of other profiles or earlier tables, are
+        asked only if that does not settle the message.
         """
         own = key.profile.apps
         while True:
@@ -131,7 +131,8 @@ class Redelivery:
             anew = self._received_at(message) > received_at + _SAME_RECEIVE
             if not anew or self.held_messages.is_lost(message.id):
                 return found
-            # Its lease was lost meanwhile and won anew: somebody else may have launched it.
+            # Its lease was lost and renewed by a redelivery meanwhile: another router may have
+            # launched it.
 
     async def _newest(
         self, apps: Iterable[str], own: tuple[str, ...], message: Message
@@ -161,7 +162,7 @@ class Redelivery:
                 )
                 context.observe(journal.WatchFailed(app, None, error, pause))
                 if not own and isinstance(error, LaunchRejected):
-                    return None  # an app of others that Fly refuses us must not stop everything
+                    return None  # an app that Fly refuses must not stop other profiles
                 if attempt == _LOOKS or await set_within(stopping, pause):
                     raise
             else:
@@ -170,12 +171,12 @@ class Redelivery:
                 return found
 
     def _received_at(self, message: Message) -> float:
-        """In the loop's time; now, if it is held no more."""
+        """Return when the message was received, in the loop's time; now if it is not held."""
         now = asyncio.get_running_loop().time()
         return now - self.held_messages.held_for(message.id)
 
     async def _settles(self, key: BatchKey, holder: Holder, message: Message) -> bool:
-        """Whether no other Machine can matter: it is done by this one, or may yet be."""
+        """Return whether no other Machine can matter: this one has done the message, or may yet."""
         if _done_by_launch(key, holder) or holder.end is None:
             return True
         ended = Ended(holder.end)
@@ -184,7 +185,7 @@ class Redelivery:
     async def _by_the_past(
         self, key: BatchKey, message: Message, holder: Holder, end: MachineEnd
     ) -> Settlement | None:
-        """What a Machine that has ended decides; None: it failed, and another may be launched."""
+        """Return what a Machine that has ended decides; None: it failed, so launch another."""
         ended = Ended(end)
         reported = await self._reported(holder, ended, message)
         settlement = self.runner.settlement(key, message, ended, reported=reported)
@@ -193,7 +194,7 @@ class Redelivery:
         return settlement if isinstance(settlement, Acknowledge) or used_up else None
 
     async def _reported(self, holder: Holder, ended: Ended, message: Message) -> bool:
-        """Whether the Machine reported this message as failed. Raises LaunchError."""
+        """Return whether the Machine reported this message as failed. Raises LaunchError."""
         previous = self.context.previous
         return ended.succeeded and await previous.reported_failed(
             holder.app, holder.machine_id, message.id
@@ -201,5 +202,5 @@ class Redelivery:
 
 
 def _done_by_launch(key: BatchKey, holder: Holder) -> bool:
-    """Whether it was enough that Fly accepted the Machine; an old one does not say."""
+    """Return whether the launch alone settled it; a Machine of an old release does not say."""
     return (holder.label.acknowledge or key.profile.acknowledge) == "launch"

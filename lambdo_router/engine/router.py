@@ -2,7 +2,7 @@
 The router: a consumer per queue, the current routing table, and the stop.
 
 Tables come from an async iterator, so that nothing here knows of files. A new table is one
-assignment; queues that came are opened, queues that went drain, and the others notice nothing.
+assignment: new queues are opened, removed ones drain, and the others notice nothing.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from lambdo_router.engine.previous_launches import PreviousLaunches
 from lambdo_router.engine.queue_reader import QueueReader
 
 _Address = tuple[str, tuple[str | None, ...]]
-"""What makes a queue another queue: its name, where it is, and as whom it is reached."""
+"""What identifies a queue: its name, its location, and the role it is reached with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class Limits:
     """How fast to launch, and how long a stop may take."""
 
     launch_rate: float = 1.0
-    """Creates per second and app that Fly takes."""
+    """Creates per second and app that Fly accepts."""
     launch_burst: int = 3
     grace: float = 25.0
-    """Seconds from the order to stop to giving up on what is still under way."""
+    """Seconds from the stop signal until the router abandons what is still under way."""
     machines_per_app: int | None = None
-    """How many Machines of ours may run in an app at once; None: any number."""
+    """How many of the router's Machines may run in an app at once; None: any number."""
 
 
 @dataclass(slots=True)
@@ -61,13 +61,13 @@ class _Running:
         if self.consumer is not None:
             self.consumer.stop()
         else:
-            self.task.cancel()  # it has no queue yet, and so nothing to give back
+            self.task.cancel()  # it has no queue yet, and so nothing to release
 
 
 class Router:
-    """Runs on one routing table at a time until told to stop."""
+    """Runs one routing table at a time until told to stop."""
 
-    def __init__(  # noqa: PLR0913 - four parts, and what tests and onlookers replace
+    def __init__(  # noqa: PLR0913 - four parts, and what tests and observers replace
         self,
         table: RoutingTable,
         open_queue: QueueOpener,
@@ -81,6 +81,8 @@ class Router:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """
+        Create a router that does not run yet.
+
         `reports` receives what Machines report to the router's HTTP server; without it only exit
         codes count. `trace_of` returns the trace that a batch's Machine continues, by batch ID.
         `clock` returns unix seconds.
@@ -130,10 +132,10 @@ class Router:
 
     async def run(self, stop: asyncio.Event, tables: AsyncIterator[RoutingTable]) -> None:
         """
-        Route until *stop* is set, taking each new table as it comes.
+        Route until `stop` is set, applying each new table as it arrives.
 
-        Returns when everything under way has ended, or when the grace is over: then what is still
-        held is left to its leases. Cancelling ends at once.
+        Return when everything under way has ended, or when the grace is over; the leases of what is
+        held then expire by themselves. Cancelling ends at once.
         """
         loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
@@ -149,7 +151,7 @@ class Router:
                 consuming = [running.task for running in self._running.values()]
                 for running in tuple(self._running.values()):
                     running.stop()
-                # Machines are watched for as long as a consumer may still settle by their end.
+                # Machines are tracked for as long as a consumer may settle by their end.
                 await asyncio.gather(*consuming, return_exceptions=True)
                 watching.cancel()
         self._observe(journal.Stopped(self._abandoned))
@@ -159,7 +161,7 @@ class Router:
             previous, self._table = self._table, table
             if table.generation != previous.generation:
                 self._observe(journal.TableActivated(table, previous.generation))
-                await asyncio.sleep(0)  # thousands of routes: messages get a turn in between
+                await asyncio.sleep(0)  # with thousands of routes, give messages a turn
                 self._reconcile(tasks)
 
     def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
@@ -223,14 +225,14 @@ class Router:
     async def _reject_queue(self, name: str) -> MessageQueue:
         queue = self._table.queues.get(name)
         if queue is None:
-            raise QueueRefused(f"the routes file has no queue `{name}` any more")
+            raise QueueRefused(f"the routes file no longer has a queue `{name}`")
         address = _address(queue)
         if address not in self._reject_queues:
             opening = self._opening.get(address)
             if opening is None:
                 opening = self._opening[address] = asyncio.ensure_future(self._open_queue(queue))
                 opening.add_done_callback(lambda _: self._opening.pop(address))
-            # Shared: a thousand rejects are one look-up, also where SQS takes its time over it.
+            # Shared: a thousand rejects need one look-up, even if SQS is slow to answer.
             self._reject_queues[address] = await asyncio.shield(opening)
         return self._reject_queues[address]
 

@@ -1,14 +1,14 @@
 """
-How the profiles of one queue share what may wait.
+How the profiles of one queue share `max_waiting`.
 
-SQS cannot be asked for the messages of one profile. So where one profile of a queue may launch
-nothing (its Machines run, or Fly refuses it) and another may, messages of both are received. The
-first holds its share of `max_waiting` and no more; what comes beyond is parked: hidden for long
-and, once its share has a place again, shown. So a full profile starves nobody, and costs its own
+SQS cannot be asked for the messages of one profile. If one profile of a queue may launch nothing
+(its Machines run, or Fly refuses it) and another may, messages of both are received. The first
+holds its share of `max_waiting`; messages beyond that are parked: hidden for a long time, and made
+visible once the share has a free place. So a full profile starves nobody, and costs its own
 messages few receives.
 
-A sender's overrides make variants of a profile, each of which Fly may refuse: the variants of a
-profile have one share together, beside that of the profile as it is written.
+A sender's overrides make variants of a profile, each of which Fly may refuse. The variants of a
+profile share one share, beside that of the profile as written.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.permits import LaunchPermits
 
 _LOOK_EVERY = 1.0
-"""Seconds; Fly takes about one Machine a second, and a share holds the events of many."""
+"""Seconds; Fly accepts about one Machine a second, and a share holds the events of many."""
 _PER_CALL = 100
 
 
 @dataclass(slots=True)
 class Sharing:
-    """What each profile of one queue may hold."""
+    """The shares of one queue's profiles."""
 
     queue: MessageQueue
     held_messages: HeldMessages
@@ -44,14 +44,15 @@ class Sharing:
     """Takes a waiting message out of its batch and returns its route; None if it is in none."""
     _lot: ParkingLot = field(default_factory=ParkingLot)
     _needed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while something is parked, or while there is no room."""
+    """Set while a message is parked, or while there is no room."""
 
     def room(self, routes: QueueRoutes) -> int:
         """
-        How many more messages are worth receiving.
+        Return how many more messages are worth receiving.
 
-        Where all profiles of the queue may launch only so many Machines now, no more than goes into
-        those, and a batch of each that may launch none: further receives would only be burnt.
+        If all profiles of the queue may launch only a limited number of Machines now, that is as
+        many as fit into those, and one batch for each profile that may launch none. Further
+        receives would count against their messages for nothing.
         """
         waiting, useful, missing, shut = self.held_messages.waiting, 0, 0, True
         free = routes.queue.max_waiting - waiting
@@ -69,9 +70,9 @@ class Sharing:
 
     def admit(self, routes: QueueRoutes, key: BatchKey, message_ids: Iterable[str]) -> bool:
         """
-        Count messages among those that wait for their profile; False if they are to be parked.
+        Count messages as waiting for their profile; return False if they must be parked.
 
-        That is, if the profile may launch nothing and has its share of what may wait already.
+        They must if the profile may launch nothing and its share is full.
         """
         group, ids = _group_of(key), tuple(message_ids)
         shared = routes.table.sharers_of(routes.queue.name) > 1
@@ -83,19 +84,19 @@ class Sharing:
         return True
 
     def arrived(self, message_id: str) -> None:
-        """A message was received: what is remembered of it is void."""
+        """Forget that a message was parked: it was received again."""
         self._lot.arrived(message_id)
 
     async def park(self, key: BatchKey, message_id: str, *, weight: int = 1) -> None:
         """
-        Put a message back until its profile has places for it, and for what comes with it.
+        Hide a message until its profile has places for it and for what comes with it.
 
-        `weight` is how many messages a receive will then bring, this one included.
+        `weight` is how many messages a receive will bring then, this one included.
         """
         await self._park(_group_of(key), {message_id: key.route.name}, weight)
 
     async def run(self) -> None:
-        """Show what is parked when there is a place for it, until cancelled."""
+        """Make parked messages visible when there is a place for them, until cancelled."""
         while True:
             await self._needed.wait()
             await asyncio.sleep(_LOOK_EVERY)
@@ -111,24 +112,24 @@ class Sharing:
                 self._needed.clear()
 
     async def recall_all(self) -> None:
-        """Show all that is parked: the queue is read no more."""
+        """Make all parked messages visible: this router stops reading the queue."""
         for group in self._lot.groups():
             while await self._recall(group, _PER_CALL):
                 pass
 
     def _waiting_for(self, profile: str) -> int:
-        """Messages that wait for a profile, as it is written or as senders made it."""
+        """Return how many messages wait for a profile, as written or with overrides."""
         groups = (Group(profile, overridden) for overridden in (False, True))
         return sum(map(self.waiting.count, groups))
 
     def _missing(self, routes: QueueRoutes, group: Group) -> int:
-        """Places of a group's share that are free, and not kept for what was shown again."""
+        """Return the free places of a group's share, minus those kept for recalled messages."""
         now = asyncio.get_running_loop().time()
         taken = self.waiting.count(group) + self._lot.awaited(group, now)
         return max(0, _share(routes) - taken)
 
     async def _park_excess(self, routes: QueueRoutes) -> None:
-        """Make room for profiles that may launch, where one that may not holds over its share."""
+        """Park what profiles that may launch nothing hold beyond their share."""
         profiles = routes.table.profiles_of(routes.queue.name)
         shut = {Group(profile.name) for profile in profiles if self.permits.room(profile) == 0}
         if len(shut) == len(profiles):
@@ -146,14 +147,14 @@ class Sharing:
         self._needed.set()
 
     async def _recall(self, group: Group, count: int) -> int:
-        """Show messages of a group again; how many were."""
+        """Make parked messages of a group visible; return how many."""
         now = asyncio.get_running_loop().time()
         messages = self._lot.recall(group, min(count, _PER_CALL), now)
         if not messages:
             return 0
         shown = False
         try:
-            # One that is refused was received by somebody meanwhile, or has come to its end.
+            # A refused one was received meanwhile, or has reached its retention period.
             await self.queue.set_visibility({each.receipt: 0.0 for each in messages})
             shown = True
         except QueueError as error:

@@ -1,4 +1,4 @@
-"""Waiting for an event, but not for ever; and for something else, but not past an event."""
+"""Wait for an event with a deadline, or for something else until an event is set."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 
 
 async def set_by(event: asyncio.Event, at: float | None) -> bool:
-    """Whether the event is set by that time of the loop; returns then, or as soon as it is."""
+    """Wait for the event until this time of the loop; return whether it is set."""
     with suppress(TimeoutError):
         async with asyncio.timeout_at(at):
             await event.wait()
@@ -17,12 +17,12 @@ async def set_by(event: asyncio.Event, at: float | None) -> bool:
 
 
 async def set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Whether the event is set within so many seconds; returns after them, or as soon as it is."""
+    """Wait for the event for so many seconds; return whether it is set."""
     return await set_by(event, asyncio.get_running_loop().time() + seconds)
 
 
 async def unless(event: asyncio.Event, unit: Awaitable[_T]) -> _T | None:
-    """What the unit comes to; None, and the unit is cancelled, if the event is set before."""
+    """Return the result of `unit`; None, and it is cancelled, if the event is set first."""
     waiting = asyncio.ensure_future(unit)
     stopped = asyncio.ensure_future(event.wait())
     try:

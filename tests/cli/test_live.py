@@ -128,8 +128,8 @@ def settled(settlement: Acknowledge | Leave | Reject | Retry) -> journal.Settled
             id="given-back",
         ),
         pytest.param(
-            journal.LeaseLost("q", (_ID,), "its time ran out"),
-            "lost      q 5f3c2a1b may be visible to others: its time ran out",
+            journal.LeaseLost("q", (_ID,), "its lease expired"),
+            "lost      q 5f3c2a1b may be visible to others: its lease expired",
             id="lost",
         ),
         pytest.param(

@@ -190,7 +190,7 @@ async def test_a_router_that_was_frozen_does_not_launch_what_others_may_have(nam
         await asyncio.sleep(100)
 
     assert after == [(0.0, 1)]
-    assert (lost.message_ids, lost.why) == ((taken.id,), "its time ran out")
+    assert (lost.message_ids, lost.why) == ((taken.id,), "its lease expired")
     assert len(scenario.launched()) == 2
     assert scenario.queue(name).inner.empty
 

@@ -176,7 +176,7 @@ FACTS: Final[list[FactCase]] = [
         _requests("renew", count=3),
     ),
     _case(
-        journal.LeaseLost("q", ("m1", "m2"), "its time ran out"),
+        journal.LeaseLost("q", ("m1", "m2"), "its lease expired"),
         "warning lease.lost, debug message.lease_lost, debug message.lease_lost",
         _values("queue=q", leases_lost_total=2),
     ),
