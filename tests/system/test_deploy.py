@@ -190,7 +190,7 @@ def test_the_policies_have_every_right_that_the_code_uses_and_no_other() -> None
 
 
 def test_the_table_of_rights_has_those_of_the_policies() -> None:
-    [table] = [t for t in PAGE.tables if t.header == ("feature", "on", "rights")]
+    [table] = [t for t in PAGE.tables if t.header == ("feature", "on", "permissions")]
     told = set(re.findall(r"`((?:sqs|s3|sts|kms):\w+)`", " ".join(row[2] for row in table.rows)))
 
     assert told == called() | {"kms:Decrypt", "kms:GenerateDataKey"}
