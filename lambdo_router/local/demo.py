@@ -16,7 +16,7 @@ import lambdo_router
 from lambdo_router.config.samples import Ending, Expectation, Sample
 from lambdo_router.core import journal
 from lambdo_router.core.errors import LambdoError
-from lambdo_router.core.routing import Decision, Reason, Refused, Routed, RoutingTable
+from lambdo_router.core.routing import Reason, Refused, RoutingTable
 from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry, Settlement
 from lambdo_router.local.runtimes import HANDLER, Runtime, runtime_for
 
@@ -110,7 +110,11 @@ class Outcomes:
             case journal.Received(message=message):
                 self._note((message.id,), received=True)
             case journal.Decided(message_id=message_id, decision=decision):
-                self._decided(message_id, decision)
+                reason, detail = None, ""
+                if isinstance(decision, Refused):
+                    reason, detail = decision.reason, decision.detail
+                route = decision.route.name if decision.route is not None else None
+                self._note((message_id,), route=route, reason=reason, detail=detail)
             case journal.Launched(batch=batch, machine=machine):
                 self._note(batch.message_ids, machine=machine.id, events=len(batch.entries))
             case journal.LaunchFailed(batch=batch, error=failure):
@@ -124,34 +128,19 @@ class Outcomes:
             case _:
                 pass
 
-    def _decided(self, message_id: str, decision: Decision) -> None:
-        route = decision.route.name if decision.route is not None else None
-        match decision:
-            case Routed():
-                self._note((message_id,), route=route, reason=None, detail="")
-            case Refused(reason=reason, detail=detail):
-                self._note((message_id,), route=route, reason=reason, detail=detail)
-            case unreachable:
-                assert_never(unreachable)
-
     def _settled(self, message_id: str, settlement: Settlement) -> None:
-        changes: dict[str, object]
+        ids = (message_id,)
         match settlement:
             case Acknowledge(why=why):
-                changes = {"settlement": "dropped" if why == "dropped" else "deleted"}
-            case Reject(rejection=why_not):
-                changes = {
-                    "settlement": "rejected",
-                    "reason": why_not.reason,
-                    "detail": why_not.detail,
-                }
+                self._note(ids, settlement="dropped" if why == "dropped" else "deleted")
+            case Reject(rejection=it):
+                self._note(ids, settlement="rejected", reason=it.reason, detail=it.detail)
             case Leave(reason=reason, detail=detail):
-                changes = {"settlement": "left", "reason": reason, "detail": detail}
+                self._note(ids, settlement="left", reason=reason, detail=detail)
             case Retry(why=why):
-                changes = {"settlement": None, "detail": f"will be retried: {why}"}
+                self._note(ids, settlement=None, detail=f"will be retried: {why}")
             case unreachable:
                 assert_never(unreachable)
-        self._note((message_id,), **changes)
 
     def _note(self, message_ids: Iterable[str], **changes: object) -> None:
         for message_id in message_ids:
@@ -161,12 +150,9 @@ class Outcomes:
 def differences(expected: Expectation, outcome: Outcome) -> Iterator[str]:
     """Yield, in words, where the outcome is not as expected."""
     for name in ("route", "reason", "exit_code", "events", "settlement"):
-        wanted, is_ = getattr(expected, name), getattr(outcome, name)
-        if wanted is not None and wanted != is_:
-            yield f"{name.replace('_', ' ')} is {_said(is_)}, expected {_said(wanted)}"
+        wanted, found = getattr(expected, name), getattr(outcome, name)
+        if wanted is not None and wanted != found:
+            is_ = "none" if found is None else found
+            yield f"{name.replace('_', ' ')} is {is_}, expected {wanted}"
     if expected.reason is None and outcome.reason is not None:
         yield f"it was refused as {outcome.reason}: {outcome.detail}"
-
-
-def _said(value: object) -> str:
-    return "none" if value is None else str(value)

@@ -14,9 +14,9 @@ from lambdo_router.adapters.sqs import SqsSettings
 from lambdo_router.admin.serving import serve
 from lambdo_router.cli import cli
 from lambdo_router.cli.endpoint import Endpoint
-from lambdo_router.core.message import Attribute
+from lambdo_router.core.message import Attribute, Message
 from lambdo_router.local.names import LOCAL_KEYS
-from lambdo_router.local.sqs_server import Delivery, Sqs, sqs_app
+from lambdo_router.local.sqs_server import Sqs, sqs_app
 
 _EXAMPLE = Path(__file__).parents[2]
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -43,7 +43,7 @@ class _Server:
     sqs: Sqs
     url: str
 
-    def taken(self, queue: str) -> list[Delivery]:
+    def taken(self, queue: str) -> list[Message]:
         """The messages of a queue, which is empty afterwards."""
         messages = self.sqs.receive(queue, 10, 60, time.time(), long=False)
         for message in messages:
@@ -90,7 +90,7 @@ def test_a_message_of_options_arrives_as_written(
 
     assert (sent.exit_code, sent.stderr) == (0, "takes the route paid\n")
     (message,) = server.taken("orders")
-    assert sent.stdout == f"{message.message_id}\n"
+    assert sent.stdout == f"{message.id}\n"
     assert message.body == '{ "n": 1.10 }\n'
     assert message.attributes == {
         "kind": Attribute("String", "paid"),
@@ -177,7 +177,7 @@ def test_message_files_are_sent_in_order_each_with_what_becomes_of_it(server: _S
     ]
     ids = sent.stdout.splitlines()
     assert all(map(_ID.fullmatch, ids))
-    arrived = {m.message_id for name in ("acme-events", "acme-uploads") for m in server.taken(name)}
+    arrived = {m.id for name in ("acme-events", "acme-uploads") for m in server.taken(name)}
     assert (arrived, len(ids)) == (set(ids), 5)
 
 

@@ -16,7 +16,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from lambdo_router.local.sqs_server import Delivery, NewMessage, Sqs, SqsError
+from lambdo_router.core.message import Message
+from lambdo_router.local.sqs_server import NewMessage, Sqs, SqsError
 
 QUEUE = "q.fifo"
 GROUPS = ("a", "b")
@@ -114,7 +115,7 @@ class FifoQueue(RuleBasedStateMachine):
             assert not lost.untouched
             return
         assert lost.untouched
-        assert [d.message_id for d in found] == [kept.id for kept in lost.messages]
+        assert [d.id for d in found] == [kept.id for kept in lost.messages]
         assert [d.receipt for d in found] == [kept.receipt for kept in lost.messages]
         for kept in lost.messages:
             kept.hidden_until = self.now + seconds
@@ -159,17 +160,17 @@ class FifoQueue(RuleBasedStateMachine):
         left: dict[str, list[str]] = {group: [] for group in GROUPS}
         while found := self.sqs.receive(QUEUE, 10, 30, self.now, long=True):
             for delivery in found:
-                left[delivery.system["MessageGroupId"]].append(delivery.message_id)
+                left[delivery.system["MessageGroupId"]].append(delivery.id)
                 self.sqs.delete(QUEUE, delivery.receipt, self.now)
         assert left == {group: [k.id for k in kept] for group, kept in self.groups.items()}
 
     # What must hold
 
-    def _check(self, found: list[Delivery], receiver: int, limit: int) -> list[Kept]:
+    def _check(self, found: list[Message], receiver: int, limit: int) -> list[Kept]:
         """Whether a receive may bring this; the messages in the model, in the same order."""
         taken: list[Kept] = []
         for group in dict.fromkeys(d.system["MessageGroupId"] for d in found):
-            ids = [d.message_id for d in found if d.system["MessageGroupId"] == group]
+            ids = [d.id for d in found if d.system["MessageGroupId"] == group]
             kept = self.groups[group]
             assert ids == [each.id for each in kept[: len(ids)]]
             assert not any(each.in_flight(self.now) for each in kept[: len(ids)])
@@ -180,7 +181,7 @@ class FifoQueue(RuleBasedStateMachine):
             # Only who hides one message apart from its group may have to share the group.
             assert group in self.split or all(each.holder == receiver for each in others)
             taken += kept[: len(ids)]
-        assert [each.id for each in taken] == [d.message_id for d in found]
+        assert [each.id for each in taken] == [d.id for d in found]
         assert len(found) == min(limit, self._available())
         return taken
 

@@ -1,5 +1,6 @@
 """What stands in for the CMD of an image that is built on a runtime."""
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import lambdo_router
-from lambdo_router.local.machines_server import Exit, Job, ProcessRunner
-from lambdo_router.local.machines_server.processes import GuestFile
+from lambdo_router.local.machines_server import Exit, MachineRecord, ProcessRunner
 from lambdo_router.local.runtimes import RUNTIMES, Handled, handled_in, runtime_for
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -89,14 +89,24 @@ def test_a_runtime_is_found_in_the_checkout_and_beside_an_installed_package(
 async def test_a_machine_without_a_command_calls_the_function_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("def handler(event, context): print('hello,', event['name'])")
     lines: list[str] = []
-    job = Job(
-        machine_id="3d8d7000c52d78",
-        image="registry.fly.io/jobs:1",
-        entrypoint=(),
-        command=None,
-        env={"EVENTS_PATH": "/tmp/events.json"},
-        files=(GuestFile("/tmp/events.json", json.dumps([{"name": "you"}]).encode()),),
+    content = base64.b64encode(json.dumps([{"name": "you"}]).encode()).decode()
+    machine = MachineRecord(
+        id="3d8d7000c52d78",
+        app="jobs",
+        name="job-1",
+        region="iad",
+        version="01",
+        private_ip="fdaa::2",
+        created_at=0.0,
+        updated_at=0.0,
+        config={
+            "image": "registry.fly.io/jobs:1",
+            "guest": {"memory_mb": 256},
+            "env": {"EVENTS_PATH": "/tmp/events.json"},
+            "files": [{"guest_path": "/tmp/events.json", "raw_value": content}],
+        },
     )
-    end = await ProcessRunner(default_folder=tmp_path).run(job, lambda *said: lines.append(said[2]))
+    runner = ProcessRunner(default_folder=tmp_path)
+    end = await runner.run(machine, lambda *said: lines.append(said[2]))
 
     assert (end, lines[0]) == (Exit(0), "hello, you")

@@ -3,7 +3,6 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,13 +10,11 @@ from lambdo_router.local.machines_server import (
     AT_ONCE,
     Access,
     Exit,
-    Job,
     MachinesServer,
     ProcessRunner,
 )
 from lambdo_router.local.machines_server.create import CreateRequest
 from lambdo_router.local.machines_server.machine import MachineRecord
-from lambdo_router.local.machines_server.processes import GuestFile, job_of
 
 IMAGE = "registry.fly.io/jobs:one"
 
@@ -33,25 +30,10 @@ class Output:
         self.first.set()
 
 
-def job(
-    *command: str,
-    env: dict[str, str] | None = None,
-    files: tuple[GuestFile, ...] = (),
-    entrypoint: tuple[str, ...] = (),
-) -> Job:
-    return Job(
-        machine_id="3d8d7000c52d78",
-        image=IMAGE,
-        entrypoint=entrypoint,
-        command=command or None,
-        env=env or {},
-        files=files,
-    )
-
-
-def job_from(**config: object) -> Job:
+def machine(*command: str, **config: object) -> MachineRecord:
     guest = {"cpu_kind": "shared", "cpus": 1, "memory_mb": 256}
-    record = MachineRecord(
+    init = {"cmd": list(command)} if command else {}
+    return MachineRecord(
         id="3d8d7000c52d78",
         app="jobs",
         name="job-1",
@@ -60,39 +42,12 @@ def job_from(**config: object) -> Job:
         private_ip="fdaa::2",
         created_at=0.0,
         updated_at=0.0,
-        config={"image": IMAGE, "guest": guest, **config},
+        config={"image": IMAGE, "guest": guest, "init": init, **config},
     )
-    return job_of(record)
 
 
-# From a Machine's config to a job.
-
-
-@pytest.mark.parametrize(
-    ("init", "entrypoint", "command"),
-    [
-        pytest.param({}, (), None, id="the-images-own"),
-        pytest.param({"cmd": ["a", "b"]}, (), ("a", "b"), id="cmd"),
-        pytest.param({"entrypoint": ["e"]}, ("e",), None, id="entrypoint"),
-        pytest.param({"entrypoint": ["e"], "cmd": ["c"]}, ("e",), ("c",), id="both"),
-    ],
-)
-def test_what_is_run(
-    init: dict[str, Any], entrypoint: tuple[str, ...], command: tuple[str, ...] | None
-) -> None:
-    made = job_from(init=init)
-
-    assert (made.entrypoint, made.command) == (entrypoint, command)
-
-
-def test_a_job_has_the_configs_environment_and_flys_own_and_its_files_decoded() -> None:
-    files = [
-        {"guest_path": "/tmp/a", "raw_value": "W10=", "mode": 0o600},
-        {"guest_path": "/tmp/b", "raw_value": ""},
-    ]
-    made = job_from(env={"A": "1", "FLY_REGION": "mine"}, files=files)
-
-    assert made.env == {
+def test_a_machine_has_the_configs_environment_and_flys_own() -> None:
+    assert machine(env={"A": "1", "FLY_REGION": "mine"}).env == {
         "A": "1",
         "FLY_APP_NAME": "jobs",
         "FLY_MACHINE_ID": "3d8d7000c52d78",
@@ -103,7 +58,6 @@ def test_a_job_has_the_configs_environment_and_flys_own_and_its_files_decoded() 
         "FLY_IMAGE_REF": IMAGE,
         "FLY_VM_MEMORY_MB": "256",
     }
-    assert made.files == (GuestFile("/tmp/a", b"[]", 0o600), GuestFile("/tmp/b", b"", 0o644))
 
 
 # Real processes.
@@ -115,7 +69,8 @@ print("events", events, sys.argv[1] == os.environ["EVENTS_PATH"])
 print("path", os.environ["EVENTS_PATH"] == os.environ["TMPDIR"] + "/events.json")
 print("here", pathlib.Path("here.txt").read_text())
 print("mode", oct(os.stat(os.environ["OTHER"]).st_mode & 0o777))
-print("names", *sorted(set(os.environ) - {"LC_CTYPE", "__CF_USER_TEXT_ENCODING"}))
+names = set(os.environ) - {"LC_CTYPE", "__CF_USER_TEXT_ENCODING"}
+print("names", *sorted(name for name in names if not name.startswith("FLY_")))
 print("no line break at the end", end="", file=sys.stderr)
 sys.exit(7)
 """
@@ -132,13 +87,13 @@ async def test_a_command_runs_with_its_files_and_environment_and_nothing_else(
     (image / "here.txt").write_text("in the image's folder")
     monkeypatch.setattr("tempfile.tempdir", str(private))
     end = await ProcessRunner({IMAGE: image}).run(
-        job(
+        machine(
             *("python", "-c", SCRIPT, "/tmp/events.json"),
             env={"EVENTS_PATH": "/tmp/events.json", "OTHER": "/../../etc/other"},
-            files=(
-                GuestFile("/tmp/events.json", b"[1, 2]"),
-                GuestFile("/../../etc/other", b"", 0o600),
-            ),
+            files=[
+                {"guest_path": "/tmp/events.json", "raw_value": "WzEsIDJd"},
+                {"guest_path": "/../../etc/other", "raw_value": "", "mode": 0o600},
+            ],
         ),
         output,
     )
@@ -159,7 +114,9 @@ async def test_a_command_runs_with_its_files_and_environment_and_nothing_else(
 async def test_an_entrypoint_comes_before_the_command(tmp_path: Path) -> None:
     output = Output()
     runner = ProcessRunner(default_folder=tmp_path)
-    end = await runner.run(job("-c", "print('own')", entrypoint=("python",)), output)
+    end = await runner.run(
+        machine(init={"entrypoint": ["python"], "cmd": ["-c", "print('own')"]}), output
+    )
 
     assert (output.lines, end) == ([("stdout", "own")], Exit(0))
 
@@ -195,7 +152,7 @@ async def test_a_command_that_cannot_run_ends_with_a_line_that_says_why(
 ) -> None:
     (tmp_path / "here.txt").write_text("")
     output = Output()
-    end = await ProcessRunner(default_folder=tmp_path).run(job(*command), output)
+    end = await ProcessRunner(default_folder=tmp_path).run(machine(*command), output)
 
     assert output.lines == [("stderr", line)]
     assert end == Exit(code, error=line)
@@ -204,7 +161,7 @@ async def test_a_command_that_cannot_run_ends_with_a_line_that_says_why(
 @pytest.mark.real_time
 async def test_an_image_whose_folder_is_gone_cannot_run(tmp_path: Path) -> None:
     runner, output = ProcessRunner(default_folder=tmp_path / "gone"), Output()
-    end = await runner.run(job("true"), output)
+    end = await runner.run(machine("true"), output)
 
     assert output.lines == [("stderr", f"image {IMAGE}: there is no folder {tmp_path / 'gone'}")]
     assert end.code == 127
@@ -226,7 +183,7 @@ print(child.pid, flush=True)
 time.sleep(600)
 """
     runner, output = ProcessRunner(default_folder=tmp_path), Output()
-    running = asyncio.create_task(runner.run(job("python", "-c", script), output))
+    running = asyncio.create_task(runner.run(machine("python", "-c", script), output))
     await output.first.wait()
     running.cancel()
     await asyncio.wait({running})
@@ -241,7 +198,7 @@ async def test_a_command_that_is_cancelled_while_it_starts_leaves_nothing(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     runner = ProcessRunner(default_folder=tmp_path)
-    running = asyncio.create_task(runner.run(job("sleep", "600"), Output()))
+    running = asyncio.create_task(runner.run(machine("sleep", "600"), Output()))
     await asyncio.sleep(0)
     running.cancel()
     await asyncio.wait({running})
@@ -254,14 +211,14 @@ async def test_a_command_that_is_cancelled_while_it_starts_leaves_nothing(
 async def test_a_command_that_ends_by_a_signal_has_its_number(tmp_path: Path) -> None:
     runner = ProcessRunner(default_folder=tmp_path)
 
-    assert await runner.run(job("sh", "-c", "kill -TERM $$"), Output()) == Exit(143, signal=15)
+    assert await runner.run(machine("sh", "-c", "kill -TERM $$"), Output()) == Exit(143, signal=15)
 
 
 @pytest.mark.real_time
 async def test_long_lines_are_cut_and_odd_bytes_replaced(tmp_path: Path) -> None:
     script = r"import sys; sys.stdout.buffer.write(b'a\r\n\xff\n\n' + b'x' * 40000)"
     output = Output()
-    await ProcessRunner(default_folder=tmp_path).run(job(sys.executable, "-c", script), output)
+    await ProcessRunner(default_folder=tmp_path).run(machine(sys.executable, "-c", script), output)
     lines = [line for _, line in output.lines]
 
     assert lines[:3] == ["a", "\N{REPLACEMENT CHARACTER}", ""]

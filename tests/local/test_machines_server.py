@@ -97,7 +97,6 @@ async def test_a_create_answers_200_with_the_machine_in_created() -> None:
     assert len(machine["id"]) == 14
     assert machine["config"] == body["config"]
     assert [event["status"] for event in machine["events"]] == ["created", "pending"]
-    assert machine["image_ref"]["repository"] == "jobs"
 
 
 async def test_every_answer_has_the_shape_of_the_api() -> None:
@@ -204,7 +203,7 @@ async def test_an_image_that_does_not_exist_is_refused_in_the_registrys_words() 
 
 
 async def test_the_fourth_create_at_once_is_one_too_many() -> None:
-    server = a_server(limits=RateLimits(retry_after=2))
+    server = a_server(limits=RateLimits())
     async with api(server) as client:
         answers = [await client.post(MACHINES, json=create_body(f"job-{n}")) for n in range(4)]
         await asyncio.sleep(1.0)
@@ -213,7 +212,6 @@ async def test_the_fourth_create_at_once_is_one_too_many() -> None:
     assert [answer.status_code for answer in (*answers, later)] == [200, 200, 200, 429, 200]
     refused = checked(answers[3], "ErrorResponse", 429)
     assert refused == {"error": "resource_exhausted: rate limit exceeded"}
-    assert answers[3].headers["retry-after"] == "2"
 
 
 async def test_lists_are_filtered_by_all_that_is_asked() -> None:
@@ -358,21 +356,6 @@ async def test_full_regions_are_passed_over_and_full_everywhere_is_refused() -> 
     assert checked(made[2], "ErrorResponse", 422) == {
         "error": "could not find a candidate host",
         "status": "insufficient_capacity",
-    }
-
-
-async def test_an_app_has_room_for_as_many_machines_as_its_limit() -> None:
-    server = a_server()
-    server.machine_limit = 1
-    async with api(server) as client:
-        first = await client.post(MACHINES, json=create_body("a"))
-        second = await client.post(MACHINES, json=create_body("b"))
-        await asyncio.sleep(1.0)
-        third = await client.post(MACHINES, json=create_body("b"))
-
-    assert [it.status_code for it in (first, second, third)] == [200, 422, 200]
-    assert second.json() == {
-        "error": "You have reached the maximum number of machines for this app."
     }
 
 

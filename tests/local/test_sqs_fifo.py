@@ -14,8 +14,9 @@ from itertools import count
 import httpx
 import pytest
 
+from lambdo_router.core.message import Message
 from lambdo_router.local.faults import FaultPlan, Partial
-from lambdo_router.local.sqs_server import Delivery, LedgerEntry, NewMessage, Sqs, SqsError, sqs_app
+from lambdo_router.local.sqs_server import LedgerEntry, NewMessage, Sqs, SqsError, sqs_app
 
 T = 1_700_000_000.0
 FIFO = {"FifoQueue": "true"}
@@ -42,15 +43,15 @@ def receive(
     limit: int = 10,
     attempt: str | None = None,
     queue: str = "q.fifo",
-) -> list[Delivery]:
+) -> list[Message]:
     return sqs.receive(queue, limit, visibility, now, long=True, attempt=attempt)
 
 
-def bodies(deliveries: Iterable[Delivery]) -> list[str]:
+def bodies(deliveries: Iterable[Message]) -> list[str]:
     return [delivery.body for delivery in deliveries]
 
 
-def receipts(deliveries: Iterable[Delivery]) -> dict[str, str]:
+def receipts(deliveries: Iterable[Message]) -> dict[str, str]:
     return {delivery.body: delivery.receipt for delivery in deliveries}
 
 
@@ -322,7 +323,7 @@ def test_a_dead_letter_begins_anew_on_its_queue() -> None:
     before = receive(sqs, T, limit=1)[0].system["SequenceNumber"]
     assert bodies(receive(sqs, T + 30)) == ["a2"]
     (dead,) = receive(sqs, T + 40, queue="dead.fifo")
-    assert (dead.message_id, dead.body) == ("m1", "a1")
+    assert (dead.id, dead.body) == ("m1", "a1")
     assert dead.system["SentTimestamp"] == f"{T + 30:.0f}000"
     assert dead.system["MessageGroupId"] == "a"
     assert dead.system["MessageDeduplicationId"] == "m1"
@@ -435,7 +436,7 @@ async def call(client: httpx.AsyncClient, action: str, **parameters: object) -> 
     ],
 )
 async def test_a_long_poll_wakes_when_a_group_may_go_on(
-    happening: Callable[[Sqs, Delivery], object], at: float, expected: list[str]
+    happening: Callable[[Sqs, Message], object], at: float, expected: list[str]
 ) -> None:
     sqs = server()
     send(sqs, "a1", "a2")

@@ -21,7 +21,7 @@ from typing import Literal
 
 from lambdo_router.core.errors import QueueError, QueueRefused
 from lambdo_router.core.message import Attribute, Message
-from lambdo_router.local.sqs_server import Delivery, Ledger, NewMessage, Sqs, SqsError
+from lambdo_router.local.sqs_server import Ledger, NewMessage, Sqs, SqsError
 from lambdo_router.local.sqs_server.rules import LONGEST_VISIBILITY, MOST_PER_CALL
 
 Action = Literal["receive", "delete", "set_visibility", "send"]
@@ -164,7 +164,7 @@ class MemoryQueue:
         while True:
             found = self._sqs.receive(self.name, most, seconds, _now(), long=True, attempt=attempt)
             if found or _now() >= give_up:
-                return [_message(delivery) for delivery in found]
+                return found
             next_at = self._sqs.queue(self.name).next_visible_at(_now())
             look_at = give_up if next_at is None else min(give_up, next_at)
             self._changed.clear()
@@ -192,20 +192,10 @@ class MemoryQueue:
             try:
                 act(receipt)
             except SqsError as error:
-                failure = error.in_batch()
+                failure = error.in_batch
                 refused[receipt] = f"{failure.code}: {failure.message}"
         return refused
 
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _message(delivery: Delivery) -> Message:
-    return Message(
-        delivery.message_id,
-        delivery.receipt,
-        delivery.body,
-        delivery.attributes,
-        delivery.system,
-    )

@@ -9,7 +9,7 @@ import math
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
-from lambdo_router.local.machines_server import Exit, Job
+from lambdo_router.local.machines_server import Exit, MachineRecord
 
 NEVER = math.inf
 """The seconds of a job that is stuck: only a kill ends it."""
@@ -24,18 +24,18 @@ class ScriptedRunner:
     environment.
     """
 
-    outcome: Callable[[Job], Exit] = lambda _: Exit(0)
-    seconds: Callable[[Job], float] = lambda _: 0.0
-    act: Callable[[Job], Awaitable[Exit]] | None = None
+    outcome: Callable[[MachineRecord], Exit] = lambda _: Exit(0)
+    seconds: Callable[[MachineRecord], float] = lambda _: 0.0
+    act: Callable[[MachineRecord], Awaitable[Exit]] | None = None
     images: Collection[str] | None = None
     """The images that exist; None: all."""
-    jobs: list[Job] = field(default_factory=list)
+    jobs: list[MachineRecord] = field(default_factory=list)
     """Every job that was run, in order."""
 
     def knows(self, image: str) -> bool:
         return self.images is None or image in self.images
 
-    async def run(self, job: Job, _: object) -> Exit:
+    async def run(self, job: MachineRecord, _: object) -> Exit:
         self.jobs.append(job)
         seconds = self.seconds(job)
         if seconds == NEVER:

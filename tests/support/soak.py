@@ -48,7 +48,7 @@ from lambdo_router.local.faults import (
 from lambdo_router.local.machines_server import (
     Access,
     Exit,
-    Job,
+    MachineRecord,
     MachinesServer,
     Mishaps,
     RateLimits,
@@ -211,17 +211,17 @@ class Soak:
             if self.unsettled == 0:
                 self.quiet.set()
 
-    def seconds(self, job: Job) -> float:
+    def seconds(self, job: MachineRecord) -> float:
         """Half of the jobs take less than 0.8 seconds, a few far longer, none more than 8."""
-        dice = random.Random(f"{self.seed}/{job.machine_id}")  # noqa: S311 - as above
+        dice = random.Random(f"{self.seed}/{job.id}")  # noqa: S311 - as above
         return min(8.0, dice.lognormvariate(math.log(0.8), 0.5))
 
-    async def act(self, job: Job) -> Exit:
+    async def act(self, job: MachineRecord) -> Exit:
         """What the code in a Machine does: mostly well, at times badly, at times in part."""
-        messages = json.loads(job.read(BATCH_PATH))["messages"]
+        messages = json.loads(job.files[BATCH_PATH])["messages"]
         if max(message["receive_count"] for message in messages) > _UNLUCKY:
             return Exit(0)
-        dice = random.Random(f"{self.seed}/{job.machine_id}/act")  # noqa: S311 - as above
+        dice = random.Random(f"{self.seed}/{job.id}/act")  # noqa: S311 - as above
         lot = dice.random()
         if lot < 0.06:
             return Exit(1)

@@ -24,7 +24,7 @@ from lambdo_router.local.machines_server.access import Access, ApiCall, RateLimi
 from lambdo_router.local.machines_server.api import SERVICE, action_of, machines_app
 from lambdo_router.local.machines_server.machine import Exit, MachineEvent, MachineRecord
 from lambdo_router.local.machines_server.mishaps import Happened, Mishap, Mishaps
-from lambdo_router.local.machines_server.processes import Job, ProcessRunner
+from lambdo_router.local.machines_server.processes import ProcessRunner
 from lambdo_router.local.machines_server.server import AT_ONCE, Delays, MachinesServer, Runner
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "Delays",
     "Exit",
     "Happened",
-    "Job",
     "MachineEvent",
     "MachineRecord",
     "MachinesServer",

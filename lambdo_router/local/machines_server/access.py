@@ -3,20 +3,15 @@ Who may call the API, and how often. Pure: time is an argument.
 
 Fly takes one call a second per action and per Machine or app, three at once; getting a Machine has
 more room: five a second, ten at once. A call without a Machine in its path (create, list) counts
-for its app. Beyond that the answer is 429. (Fly's documentation, working-with-machines-api; it does
-not say whether a Retry-After comes with it.)
+for its app. Beyond that the answer is 429. (Fly's documentation, working-with-machines-api.)
 """
 
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from lambdo_router.local.machines_server.refusals import (
-    BAD_TOKEN,
-    NO_SUCH_APP,
-    NOT_PERMITTED,
-    Refusal,
-)
+from lambdo_router.local.machines_server import refusals
+from lambdo_router.local.machines_server.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +30,11 @@ class Access:
         """Raise Refusal unless the caller may act in `app` and the app exists."""
         allowed = self.apps_of(authorization)
         if not allowed:
-            raise Refusal(*BAD_TOKEN)
+            raise Refusal(*refusals.BAD_TOKEN)
         if not any(apps is None or app in apps for apps in allowed):
-            raise Refusal(*NOT_PERMITTED)
+            raise Refusal(*refusals.NOT_PERMITTED)
         if self.apps is not None and app not in self.apps:
-            raise Refusal(*NO_SUCH_APP)
+            raise Refusal(*refusals.NO_SUCH_APP)
 
     def apps_of(self, authorization: str) -> list[Collection[str] | None]:
         """
@@ -71,8 +66,6 @@ class RateLimits:
     rate: float = 1.0
     """Calls a second, of each action but `get`."""
     burst: int = 3
-    retry_after: int | None = None
-    """Seconds for the Retry-After header of a 429; None omits the header."""
     _buckets: dict[tuple[str, str, str], tuple[float, float]] = field(
         default_factory=dict, repr=False
     )

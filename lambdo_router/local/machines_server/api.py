@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lambdo_router.local.door import Door
 from lambdo_router.local.faults import ErrorAnswer, FaultPlan, FaultyApp, Throttle
+from lambdo_router.local.machines_server import refusals
 from lambdo_router.local.machines_server.access import ApiCall
 from lambdo_router.local.machines_server.create import (
     BODY_LIMIT,
@@ -42,13 +43,7 @@ from lambdo_router.local.machines_server.machine import (
     newest,
     summary,
 )
-from lambdo_router.local.machines_server.refusals import (
-    BAD_TOKEN,
-    PLANNED,
-    RATE_LIMITED,
-    Refusal,
-    invalid_argument,
-)
+from lambdo_router.local.machines_server.refusals import Refusal
 from lambdo_router.local.machines_server.server import MachinesServer
 
 SERVICE: Final = "machines"
@@ -77,7 +72,7 @@ def machines_app(server: MachinesServer, faults: FaultPlan | None = None) -> ASG
     )
     if faults is not None:
         app = FaultyApp(app, faults, SERVICE, action_of, _planned)
-    return Door(_FrontDoor(app, server))
+    return Door(_with_request_ids(app, server))
 
 
 def action_of(scope: Scope) -> str:
@@ -131,7 +126,7 @@ class _Api:
             app = str(request.path_params["app"])
             self._server.access.check(request.headers.get("authorization", ""), app)
             if not self._server.limits.admits(_call_of(request.scope, self._server.now())):
-                raise Refusal(*RATE_LIMITED)
+                raise Refusal(*refusals.RATE_LIMITED)
             found = endpoint(app, request, body)
             return found if isinstance(found, Response) else _Json(found)
 
@@ -144,7 +139,7 @@ class _Api:
         query = request.query_params
         limit = query.get("limit") or "1000"
         if not limit.isdecimal() or not 1 <= int(limit) <= 1000:  # noqa: PLR2004 - Fly's limit
-            raise invalid_argument(f"invalid limit {limit!r}")
+            raise refusals.invalid_argument(f"invalid limit {limit!r}")
         show = summary if query.get("summary") in _TRUE else as_json
         listed = [it for it in self._server.machines_of(app) if _is_asked_for(it, query)]
         return [show(record) for record in (listed[: int(limit)] if "limit" in query else listed)]
@@ -162,7 +157,7 @@ class _Api:
     def events(self, app: str, request: Request, _: bytes) -> object:
         limit = request.query_params.get("limit") or "20"
         if not limit.isdecimal() or limit == "0":
-            raise invalid_argument(f"invalid limit {limit!r}")
+            raise refusals.invalid_argument(f"invalid limit {limit!r}")
         events = self._server.events_of(app, request.path_params["machine"])
         return newest(events, min(int(limit), 50))
 
@@ -172,7 +167,7 @@ class _Api:
     def set_metadata(self, app: str, request: Request, body: bytes) -> object:
         record, value = self._machine(app, request), parse_object(body).get("value")
         if not isinstance(value, str):
-            raise invalid_argument("value must be a string")
+            raise refusals.invalid_argument("value must be a string")
         key = request.path_params["key"]
         self._server.set_metadata(app, record.id, key, value)
         return Response(status_code=204)
@@ -180,7 +175,7 @@ class _Api:
     async def tokens(self, request: Request) -> Response:
         allowed = self._server.access.apps_of(request.headers.get("authorization", ""))
         if not allowed:
-            raise Refusal(*BAD_TOKEN)
+            raise Refusal(*refusals.BAD_TOKEN)
         known = {"organization": "local", "org_slug": "local"}
         tokens = [
             known | {"token_id": str(number)} | ({} if apps is None else {"apps": sorted(apps)})
@@ -195,8 +190,7 @@ class _Api:
     async def refused(self, _: Request, refusal: Exception) -> Response:
         if not isinstance(refusal, Refusal):
             raise refusal
-        after = self._server.limits.retry_after if refusal.http == RATE_LIMITED[0] else None
-        return _refused(refusal, after)
+        return _refused(refusal)
 
     async def no_such_route(self, _: Request, error: Exception) -> Response:
         code = error.status_code if isinstance(error, HTTPException) else 404
@@ -206,27 +200,22 @@ class _Api:
         return self._server.machine(app, request.path_params["machine"])
 
 
-class _FrontDoor:
-    """Notes every call, and gives every answer its `fly-request-id`: a ULID and the region."""
+def _with_request_ids(app: ASGIApp, server: MachinesServer) -> ASGIApp:
+    """Note every call, and give every answer its `fly-request-id`: a ULID and the region."""
+    identities = Identities(seed=0)
 
-    def __init__(self, app: ASGIApp, server: MachinesServer) -> None:
-        self._app = app
-        self._server = server
-        self._identities = Identities(seed=0)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        self._server.calls.append(_call_of(scope, self._server.now()))
-
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                ulid, home = self._identities.ulid(self._server.now()), self._server.home
-                MutableHeaders(scope=message)["fly-request-id"] = f"{ulid}-{home}"
+                request_id = f"{identities.ulid(server.now())}-{server.home}"
+                MutableHeaders(scope=message)["fly-request-id"] = request_id
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        if scope["type"] == "http":
+            server.calls.append(_call_of(scope, server.now()))
+        await app(scope, receive, send_with_id)
+
+    return noting
 
 
 async def _body(request: Request) -> bytes:
@@ -251,8 +240,8 @@ def _is_asked_for(record: MachineRecord, query: QueryParams) -> bool:
 def _planned(fault: ErrorAnswer | Throttle) -> Response:
     """Answer as Fly would where a fault plan says so."""
     if isinstance(fault, Throttle):
-        return _refused(Refusal(*RATE_LIMITED), fault.retry_after)
-    if answer := PLANNED.get(fault.status):
+        return _refused(Refusal(*refusals.RATE_LIMITED), fault.retry_after)
+    if answer := refusals.PLANNED.get(fault.status):
         return _refused(Refusal(*answer))
     title = f"{fault.status} Server Error"
     return HTMLResponse(f"<html><head><title>{title}</title></head></html>", fault.status)

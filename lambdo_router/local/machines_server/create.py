@@ -10,10 +10,10 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from lambdo_router.core.profile import DEFAULT_SIZE, SIZES, Guest, normalise_image
+from lambdo_router.core.profile import DEFAULT_SIZE, SIZES, normalise_image
 from lambdo_router.local.machines_server.refusals import (
     BODY_TOO_LARGE,
     Refusal,
@@ -173,12 +173,7 @@ def _guest(size: str | None, guest: dict[str, Any] | None) -> dict[str, Any]:
     if guest is None:
         if (preset := SIZES.get(size or DEFAULT_SIZE)) is None:
             raise Refusal(400, "invalid config.size")
-        default: Guest = preset.guest
-        return {
-            "cpu_kind": default.cpu_kind,
-            "cpus": default.cpus,
-            "memory_mb": default.memory_mb,
-        }
+        return asdict(preset.guest)
     if size:
         raise Refusal(400, "invalid config: size and guest exclude each other")
     kind, cpus, memory = guest.get("cpu_kind"), guest.get("cpus"), guest.get("memory_mb")

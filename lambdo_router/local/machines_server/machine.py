@@ -9,11 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
-from hashlib import sha256
 from typing import Any, Final, Literal
-
-from lambdo_router.core.profile import normalise_image
 
 State = Literal["created", "started", "stopped", "failed", "destroying", "destroyed"]
 _EMBEDDED_EVENTS = 5
@@ -95,6 +91,21 @@ class MachineRecord:
             for file in self.config.get("files") or ()
         }
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of the command: the config's, and what every Machine has at Fly."""
+        return {
+            **(self.config.get("env") or {}),
+            "FLY_APP_NAME": self.app,
+            "FLY_MACHINE_ID": self.id,
+            "FLY_ALLOC_ID": self.id,
+            "FLY_MACHINE_VERSION": self.version,
+            "FLY_REGION": self.region,
+            "FLY_PRIVATE_IP": self.private_ip,
+            "FLY_IMAGE_REF": self.image,
+            "FLY_VM_MEMORY_MB": str(self.config["guest"]["memory_mb"]),
+        }
+
     def state_at(self, moment: float) -> State | None:
         """Return the state at an earlier moment; None if it did not exist yet."""
         states = [event.state for event in self.events if event.at <= moment]
@@ -167,7 +178,6 @@ def summary(record: MachineRecord) -> dict[str, Any]:
         "private_ip": record.private_ip,
         "created_at": _timestamp(record.created_at),
         "updated_at": _timestamp(record.updated_at),
-        "image_ref": _image_ref(record.image),
         "cordoned": False,
     }
 
@@ -180,17 +190,3 @@ def newest(events: Sequence[MachineEvent], limit: int) -> list[dict[str, Any]]:
 def _timestamp(moment: float) -> str:
     text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
-
-
-@lru_cache(maxsize=1000)  # a list of a thousand Machines has a few images
-def _image_ref(image: str) -> dict[str, Any]:
-    whole, _, digest = (normalise_image(image) or image).partition("@")
-    place, _, name = whole.partition("/")
-    repository, _, tag = name.partition(":")
-    return {
-        "registry": "registry-1.docker.io" if place == "docker.io" else place,
-        "repository": repository,
-        "tag": tag,
-        "digest": digest or f"sha256:{sha256(whole.encode()).hexdigest()}",
-        "labels": {},
-    }

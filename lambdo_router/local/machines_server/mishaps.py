@@ -38,13 +38,11 @@ _ACTIONS: Final[Mapping[Mishap, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """A mishap of the `number`-th create, list or events (from 1); a list's has no `machine_id`."""
+    """A mishap of a create, list or events; a list's has no `machine_id`. `at` in unix seconds."""
 
     mishap: Mishap
-    number: int
     machine_id: str
-    at: float = field(default=0.0, compare=False)
-    """Unix seconds."""
+    at: float
 
 
 @dataclass(slots=True)
@@ -73,7 +71,7 @@ class Mishaps:
         scripted = self._scripted[action]
         mishap = scripted.popleft() if scripted else self._drawn(action, number)
         if mishap is not None:
-            self.happened.append(Happened(mishap, number, machine_id, time.time()))
+            self.happened.append(Happened(mishap, machine_id, time.time()))
         return mishap
 
     def _drawn(self, action: str, number: int) -> Mishap | None:

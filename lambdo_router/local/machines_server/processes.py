@@ -20,7 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal, cast
 
@@ -40,60 +40,6 @@ _PIPES_TIMEOUT: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class GuestFile:
-    """A file that the Machine finds at this absolute path."""
-
-    path: str
-    content: bytes
-    mode: int = 0o644
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a Machine is to run, and with what."""
-
-    machine_id: str
-    image: str
-    entrypoint: tuple[str, ...]
-    command: tuple[str, ...] | None
-    """None: the image's own CMD."""
-    env: dict[str, str]
-    """The config's, and the FLY_ variables that every Machine has."""
-    files: tuple[GuestFile, ...]
-
-    def read(self, path: str) -> bytes:
-        """Return the content of the file with this path inside the Machine; KeyError if none."""
-        return {file.path: file.content for file in self.files}[path]
-
-
-def job_of(record: MachineRecord) -> Job:
-    """Return what a Machine's config says is to run."""
-    config, init = record.config, record.config.get("init") or {}
-    modes = {file["guest_path"]: file.get("mode") for file in config.get("files") or ()}
-    files = (
-        GuestFile(path, content, modes[path] or 0o644) for path, content in record.files.items()
-    )
-    fly = {
-        "FLY_APP_NAME": record.app,
-        "FLY_MACHINE_ID": record.id,
-        "FLY_ALLOC_ID": record.id,
-        "FLY_MACHINE_VERSION": record.version,
-        "FLY_REGION": record.region,
-        "FLY_PRIVATE_IP": record.private_ip,
-        "FLY_IMAGE_REF": record.image,
-        "FLY_VM_MEMORY_MB": str(config["guest"]["memory_mb"]),
-    }
-    return Job(
-        machine_id=record.id,
-        image=record.image,
-        entrypoint=tuple(init.get("entrypoint") or ()),
-        command=tuple(init["cmd"]) if init.get("cmd") else None,
-        env={**(config.get("env") or {}), **fly},
-        files=tuple(files),
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class ProcessRunner:
     """
     Images as folders, Machines as processes.
@@ -109,46 +55,47 @@ class ProcessRunner:
     def knows(self, image: str) -> bool:
         return image in self.images or self.default_folder is not None
 
-    async def run(self, job: Job, on_line: LineSink) -> Exit:
+    async def run(self, machine: MachineRecord, on_line: LineSink) -> Exit:
         def put(stream: Stream, line: str) -> None:
-            on_line(job.machine_id, stream, line)
+            on_line(machine.id, stream, line)
 
-        folder = self.images.get(job.image, self.default_folder)
+        image, env = machine.image, machine.env
+        folder = self.images.get(image, self.default_folder)
         if folder is None or not folder.is_dir():
-            return _refused(put, f"image {job.image}: there is no folder {folder}", _NOT_FOUND)
-        argv = (*job.entrypoint, *(job.command or ()))
+            return _refused(put, f"image {image}: there is no folder {folder}", _NOT_FOUND)
+        init = machine.config.get("init") or {}
+        argv = (*(init.get("entrypoint") or ()), *(init.get("cmd") or ()))
         if not argv:
-            handled = handled_in(folder, job.env)
+            handled = handled_in(folder, env)
             if handled is None:
                 line = (
-                    f"image {job.image} has no command here, and its folder no function for a "
+                    f"image {image} has no command here, and its folder no function for a "
                     f"runtime to call; give the profile a `command`, or {HANDLER} in its `env`"
                 )
                 return _refused(put, line, _NOT_FOUND)
-            argv = handled.command
-            job = replace(job, env={**job.env, HANDLER: handled.handler})
-        private = Path(tempfile.mkdtemp(prefix=f"machine-{job.machine_id}-"))
+            argv, env = handled.command, {**env, HANDLER: handled.handler}
+        private = Path(tempfile.mkdtemp(prefix=f"machine-{machine.id}-"))
         try:
-            return await _run_in(private, folder, argv, job, put)
+            real_paths = _write_files(private, machine)
+            argv = tuple(real_paths.get(argument, argument) for argument in argv)
+            return await _run(argv, folder, _environment(private, real_paths, env), put)
+        except (OSError, ValueError) as error:
+            code = _NOT_EXECUTABLE if isinstance(error, PermissionError) else _NOT_FOUND
+            return _refused(put, f"cannot run {argv[0]}: {error}", code)
         finally:
             shutil.rmtree(private, ignore_errors=True)
 
 
-async def _run_in(private: Path, folder: Path, argv: Sequence[str], job: Job, put: _Print) -> Exit:
+async def _run(argv: Sequence[str], folder: Path, env: Mapping[str, str], put: _Print) -> Exit:
     loop = asyncio.get_running_loop()
-    try:
-        real_paths = _write_files(private, job)
-        transport, output = await loop.subprocess_exec(
-            lambda: _Output(loop, put),
-            *(real_paths.get(argument, argument) for argument in argv),
-            stdin=subprocess.DEVNULL,
-            cwd=folder,
-            env=_environment(private, real_paths, job),
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        code = _NOT_EXECUTABLE if isinstance(error, PermissionError) else _NOT_FOUND
-        return _refused(put, f"cannot run {argv[0]}: {error}", code)
+    transport, output = await loop.subprocess_exec(
+        lambda: _Output(loop, put),
+        *argv,
+        stdin=subprocess.DEVNULL,
+        cwd=folder,
+        env=env,
+        start_new_session=True,
+    )
     try:
         code = await asyncio.shield(output.exited)
     finally:
@@ -201,29 +148,32 @@ class _Output(asyncio.SubprocessProtocol):
         self._put(_STREAMS[fd], line.removesuffix(b"\r").decode(errors="replace"))
 
 
-def _write_files(private: Path, job: Job) -> dict[str, str]:
+def _write_files(private: Path, machine: MachineRecord) -> dict[str, str]:
     """Write the Machine's files; return their real paths by the paths that the Machine knows."""
     (private / "tmp").mkdir()
+    modes = {file["guest_path"]: file.get("mode") for file in machine.config.get("files") or ()}
     real_paths = {}
-    for file in job.files:
+    for path, content in machine.files.items():
         # Resolved as if the private folder were the root, above which there is nothing.
-        inside = PurePosixPath(posixpath.normpath(f"/{file.path.lstrip('/')}")).relative_to("/")
+        inside = PurePosixPath(posixpath.normpath(f"/{path.lstrip('/')}")).relative_to("/")
         real = private / inside
         real.parent.mkdir(parents=True, exist_ok=True)
-        real.write_bytes(file.content)
-        real.chmod(file.mode & 0o777)
-        real_paths[file.path] = str(real)
+        real.write_bytes(content)
+        real.chmod((modes[path] or 0o644) & 0o777)
+        real_paths[path] = str(real)
     return real_paths
 
 
-def _environment(private: Path, real_paths: Mapping[str, str], job: Job) -> dict[str, str]:
+def _environment(
+    private: Path, real_paths: Mapping[str, str], env: Mapping[str, str]
+) -> dict[str, str]:
     # First the folder of this Python, so that `python` is found even without an active venv.
     here = str(Path(sys.executable).parent)
     return {
         "PATH": os.pathsep.join((here, os.environ.get("PATH", os.defpath))),
         "HOME": str(private),
         "TMPDIR": str(private / "tmp"),
-        **{name: real_paths.get(value, value) for name, value in job.env.items()},
+        **{name: real_paths.get(value, value) for name, value in env.items()},
     }
 
 

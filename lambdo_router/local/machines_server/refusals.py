@@ -44,7 +44,6 @@ VOLUME_FULL: Final = (
 BODY_TOO_LARGE: Final = (413, "http: request body too large")
 """The text is known; nobody has recorded the HTTP status that comes with it."""
 REGION_FULL: Final = (422, "could not find a candidate host", "insufficient_capacity")
-MACHINE_LIMIT: Final = (422, "You have reached the maximum number of machines for this app.")
 RATE_LIMITED: Final = (429, "resource_exhausted: rate limit exceeded")
 
 PLANNED: Final[Mapping[int, _Answer]] = {

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol, Self
 
+from lambdo_router.local.machines_server import refusals
 from lambdo_router.local.machines_server.access import Access, ApiCall, RateLimits
 from lambdo_router.local.machines_server.create import CreateRequest, candidates
 from lambdo_router.local.machines_server.machine import (
@@ -29,16 +30,8 @@ from lambdo_router.local.machines_server.machine import (
     exit_request,
 )
 from lambdo_router.local.machines_server.mishaps import Mishap, Mishaps
-from lambdo_router.local.machines_server.processes import Job, LineSink, job_of
-from lambdo_router.local.machines_server.refusals import (
-    DEADLINE,
-    MACHINE_LIMIT,
-    NO_SUCH_MACHINE,
-    REGION_FULL,
-    Refusal,
-    no_such_image,
-    wrong_state,
-)
+from lambdo_router.local.machines_server.processes import LineSink
+from lambdo_router.local.machines_server.refusals import Refusal
 
 _CALLS_KEPT: Final = 100_000
 _READABLE_FOR: Final = 48 * 3600.0
@@ -46,14 +39,14 @@ _READABLE_FOR: Final = 48 * 3600.0
 
 
 class Runner(Protocol):
-    """Runs jobs. Cancelling `run` ends the job at once and leaves nothing behind."""
+    """Runs what is in a Machine. Cancelling `run` ends it at once and leaves nothing behind."""
 
     def knows(self, image: str) -> bool:
         """Return whether there is such an image; a create with any other is refused."""
         ...
 
-    async def run(self, job: Job, on_line: LineSink) -> Exit:
-        """Run the job to its end."""
+    async def run(self, machine: MachineRecord, on_line: LineSink) -> Exit:
+        """Run the Machine's command to its end."""
         ...
 
 
@@ -90,10 +83,8 @@ class MachinesServer:
     """The region of a create that names none."""
     full_regions: set[str] = field(default_factory=set)
     """Regions without room: a create that may go nowhere else is refused."""
-    full: tuple[int, str] | tuple[int, str, str] = REGION_FULL
+    full: tuple[int, str] | tuple[int, str, str] = refusals.REGION_FULL
     """How such a create is refused: the arguments of a Refusal."""
-    machine_limit: int | None = None
-    """How many Machines of an app may exist at a time; None: any number."""
     on_line: LineSink = lambda *_: None
     """Gets every line of output."""
     observers: list[MachineObserver] = field(default_factory=list)
@@ -137,21 +128,21 @@ class MachinesServer:
     def create(self, app: str, request: CreateRequest) -> MachineRecord:
         """Create a Machine, with whatever is to go wrong; it starts by itself."""
         if not self.runner.knows(request.config["image"]):
-            raise no_such_image(request.config["image"])
+            raise refusals.no_such_image(request.config["image"])
         record = self._new(app, request)
         self._happens(record.id, "launch", "pending", "created", source="user")
         record = self._happens(record.id, "launch", "created", "created")
         mishap = self.mishaps.next("create", record.id)
         self._spawn(record.id, self._live(record.id, mishap))
         if mishap == "late_answer":
-            raise Refusal(*DEADLINE)
+            raise Refusal(*refusals.DEADLINE)
         return record
 
     def machine(self, app: str, machine_id: str) -> MachineRecord:
         """Return one Machine; unknown if it was destroyed more than 48 hours ago."""
         record = self._records.get(machine_id)
         if record is None or record.app != app or self._is_forgotten(record):
-            raise Refusal(*NO_SUCH_MACHINE)
+            raise Refusal(*refusals.NO_SUCH_MACHINE)
         return record
 
     def machines_of(self, app: str) -> list[MachineRecord]:
@@ -175,7 +166,7 @@ class MachinesServer:
             moment = self.now() - self.mishaps.stale_by
             events = tuple(event for event in events if event.at <= moment)
             if not events:
-                raise Refusal(*NO_SUCH_MACHINE)
+                raise Refusal(*refusals.NO_SUCH_MACHINE)
         return events
 
     def destroy(self, app: str, machine_id: str, *, force: bool) -> None:
@@ -185,7 +176,7 @@ class MachinesServer:
             return
         runs = record.state == "started"
         if runs and not force:
-            raise wrong_state("destroy", record.state)
+            raise refusals.wrong_state("destroy", record.state)
         self._records[machine_id] = replace(record, stop_requested=runs)
         self._happens(machine_id, "destroy", "destroying", "destroying", source="user")
         self._spawn(machine_id, self._end(machine_id, self._lives.get(machine_id), runs=runs))
@@ -194,7 +185,7 @@ class MachinesServer:
         """Set one metadata key; an empty text removes it. No new version, no restart."""
         record = self.machine(app, machine_id)
         if record.state == "destroyed":
-            raise wrong_state("update", record.state)
+            raise refusals.wrong_state("update", record.state)
         metadata = {k: v for k, v in {**record.metadata, key: value}.items() if v}
         config = {**record.config, "metadata": metadata}
         self._records[machine_id] = replace(record, config=config, updated_at=self.now())
@@ -212,9 +203,6 @@ class MachinesServer:
         region = next((code for code in regions if code not in self.full_regions), None)
         if region is None:
             raise Refusal(*self.full)
-        living = sum(1 for holder, _ in self._names if holder == app)
-        if self.machine_limit is not None and living >= self.machine_limit:
-            raise Refusal(*MACHINE_LIMIT)
         record = MachineRecord(
             id=machine_id,
             app=app,
@@ -250,7 +238,7 @@ class MachinesServer:
                 self._happens(machine_id, "launch", "failed", "failed")
                 return
             record = self._happens(machine_id, "start", "started", "started", request={})
-            end = await self.runner.run(job_of(record), self.on_line)
+            end = await self.runner.run(record, self.on_line)
             self._exit(machine_id, OUT_OF_MEMORY if mishap == "out_of_memory" else end, "stopped")
             if not record.config.get("auto_destroy"):
                 return

@@ -5,7 +5,6 @@ An SQS in this process, standard and FIFO queues: real boto3 in front, no accoun
     rules.py              what SQS takes as a message or a call, and how it refuses
     queue_attributes.py   what it takes as a queue
     order.py              which messages may be received now: one by one, or group by group
-    recent.py             what a FIFO queue remembers for five minutes
     queue.py              one queue: leases and receipts
     service.py            all queues, and what passes between them
     actions.py, parameters.py, protocol.py    AWS's JSON protocol 1.0 over HTTP
@@ -22,15 +21,9 @@ It follows AWS where AWS and the usual emulators differ. Where AWS is silent:
 AWS looks for free groups among the first 120,000 messages of a FIFO queue only; here, in all.
 """
 
-from lambdo_router.local.sqs_server.messages import (
-    Delivery,
-    Ledger,
-    LedgerEntry,
-    NewMessage,
-    Sent,
-)
+from lambdo_router.local.sqs_server.messages import Ledger, LedgerEntry, NewMessage
 from lambdo_router.local.sqs_server.protocol import sqs_app
 from lambdo_router.local.sqs_server.rules import SqsError
 from lambdo_router.local.sqs_server.service import Sqs
 
-__all__ = ["Delivery", "Ledger", "LedgerEntry", "NewMessage", "Sent", "Sqs", "SqsError", "sqs_app"]
+__all__ = ["Ledger", "LedgerEntry", "NewMessage", "Sqs", "SqsError", "sqs_app"]

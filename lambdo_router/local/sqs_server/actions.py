@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lambdo_router.core.message import Attribute
-from lambdo_router.local.sqs_server.messages import Delivery
+from lambdo_router.core.message import Attribute, Message
+from lambdo_router.core.settlement import LARGEST_MESSAGE
 from lambdo_router.local.sqs_server.parameters import (
     Parameters,
     Wire,
@@ -12,7 +12,6 @@ from lambdo_router.local.sqs_server.parameters import (
     new_message,
 )
 from lambdo_router.local.sqs_server.rules import (
-    LARGEST_MESSAGE,
     SqsError,
     check_entries,
     md5_of_attributes,
@@ -33,19 +32,24 @@ class SqsCall:
     now: float
     failing: frozenset[int] = frozenset()
 
+    @property
+    def queue(self) -> str:
+        return self.parameters.queue_name()
+
     def url(self, queue: str) -> str:
         return f"{self.base_url}/{self.sqs.account}/{queue}"
 
 
 _FAULT = SqsError("InternalError", "We encountered an internal error. Please try again.")
-_EntryAction = Callable[[Sqs, str, Parameters, float], Wire]
+_EntryAction = Callable[[Sqs, str, Parameters, float], Wire | None]
+_Action = Callable[[SqsCall], Wire | None]
 
 
 def receive(call: SqsCall, *, long: bool) -> Wire:
     """Do ReceiveMessage, once: a long poll repeats it. Without messages the answer is empty."""
     parameters = call.parameters
     limit = parameters.number("MaxNumberOfMessages")
-    deliveries = call.sqs.receive(
+    found = call.sqs.receive(
         parameters.queue_name(),
         1 if limit is None else limit,
         parameters.number("VisibilityTimeout"),
@@ -55,7 +59,7 @@ def receive(call: SqsCall, *, long: bool) -> Wire:
     )
     system = {*parameters.texts("MessageSystemAttributeNames"), *parameters.texts("AttributeNames")}
     wanted = parameters.texts("MessageAttributeNames")
-    messages = [_received(delivery, system, wanted) for delivery in deliveries]
+    messages = [_received(message, system, wanted) for message in found]
     return {"Messages": messages} if messages else {}
 
 
@@ -80,37 +84,18 @@ def _list_queues(call: SqsCall) -> Wire:
     return {"QueueUrls": [call.url(name) for name in names]} if names else {}
 
 
-def _delete_queue(call: SqsCall) -> Wire:
-    call.sqs.delete_queue(call.parameters.queue_name(), call.now)
-    return {}
-
-
-def _purge_queue(call: SqsCall) -> Wire:
-    call.sqs.purge(call.parameters.queue_name(), call.now)
-    return {}
-
-
 def _get_queue_attributes(call: SqsCall) -> Wire:
     wanted = call.parameters.texts("AttributeNames")
-    attributes = call.sqs.attributes(call.parameters.queue_name(), wanted, call.now)
+    attributes = call.sqs.attributes(call.queue, wanted, call.now)
     return {"Attributes": attributes} if attributes else {}
-
-
-def _set_queue_attributes(call: SqsCall) -> Wire:
-    attributes = call.parameters.texts_by_name("Attributes")
-    call.sqs.set_attributes(call.parameters.queue_name(), attributes, call.now)
-    return {}
 
 
 def _send(sqs: Sqs, queue: str, entry: Parameters, now: float) -> Wire:
     message = new_message(entry)
-    accepted = sqs.accept(queue, message, now)
-    sent: Wire = {
-        "MessageId": accepted.message_id,
-        "MD5OfMessageBody": md5_of_body(message.body),
-    }
-    if accepted.sequence is not None:
-        sent["SequenceNumber"] = accepted.sequence
+    message_id, sequence = sqs.accept(queue, message, now)
+    sent: Wire = {"MessageId": message_id, "MD5OfMessageBody": md5_of_body(message.body)}
+    if sequence is not None:
+        sent["SequenceNumber"] = sequence
     if message.attributes:
         sent["MD5OfMessageAttributes"] = md5_of_attributes(message.attributes)
     if message.trace_header is not None:
@@ -119,29 +104,27 @@ def _send(sqs: Sqs, queue: str, entry: Parameters, now: float) -> Wire:
     return sent
 
 
-def _delete(sqs: Sqs, queue: str, entry: Parameters, now: float) -> Wire:
+def _delete(sqs: Sqs, queue: str, entry: Parameters, now: float) -> None:
     sqs.delete(queue, entry.text("ReceiptHandle"), now)
-    return {}
 
 
-def _change_visibility(sqs: Sqs, queue: str, entry: Parameters, now: float) -> Wire:
+def _change_visibility(sqs: Sqs, queue: str, entry: Parameters, now: float) -> None:
     seconds = entry.number("VisibilityTimeout")
     if seconds is None:
         raise missing("VisibilityTimeout")
     sqs.change_visibility(queue, entry.text("ReceiptHandle"), seconds, now)
-    return {}
 
 
-def _single(act: _EntryAction) -> Callable[[SqsCall], Wire]:
+def _single(act: _EntryAction) -> _Action:
     """Return the action that does this once."""
-    return lambda call: act(call.sqs, call.parameters.queue_name(), call.parameters, call.now)
+    return lambda call: act(call.sqs, call.queue, call.parameters, call.now)
 
 
-def _batch(name: str, act: _EntryAction) -> Callable[[SqsCall], Wire]:
+def _batch(name: str, act: _EntryAction) -> _Action:
     """Return the action that does this for each entry, and reports on each."""
 
     def action(call: SqsCall) -> Wire:
-        queue, entries = call.parameters.queue_name(), call.parameters.entries()
+        queue, entries = call.queue, call.parameters.entries()
         call.sqs.queue(queue)
         check_entries(name, [entry.text_or_none("Id") or "" for entry in entries])
         _check_total_size(entries)
@@ -152,10 +135,10 @@ def _batch(name: str, act: _EntryAction) -> Callable[[SqsCall], Wire]:
                 answer["Failed"].append(_failed(entry_id, _FAULT, sender=False))
                 continue
             try:
-                done = {"Id": entry_id, **act(call.sqs, queue, entry, call.now)}
+                done = {"Id": entry_id, **(act(call.sqs, queue, entry, call.now) or {})}
                 answer["Successful"].append(done)
             except SqsError as error:
-                answer["Failed"].append(_failed(entry_id, error.in_batch()))
+                answer["Failed"].append(_failed(entry_id, error.in_batch))
         return {part: entries for part, entries in answer.items() if entries}
 
     return action
@@ -183,21 +166,21 @@ def _check_total_size(entries: list[Parameters]) -> None:
         )
 
 
-def _received(delivery: Delivery, system: set[str], wanted: list[str]) -> Wire:
-    message: Wire = {
-        "MessageId": delivery.message_id,
-        "ReceiptHandle": delivery.receipt,
-        "MD5OfBody": md5_of_body(delivery.body),
-        "Body": delivery.body,
+def _received(message: Message, system: set[str], wanted: list[str]) -> Wire:
+    wire: Wire = {
+        "MessageId": message.id,
+        "ReceiptHandle": message.receipt,
+        "MD5OfBody": md5_of_body(message.body),
+        "Body": message.body,
     }
-    about = {k: v for k, v in delivery.system.items() if "All" in system or k in system}
-    attributes = {k: v for k, v in delivery.attributes.items() if _is_wanted(k, wanted)}
+    about = {k: v for k, v in message.system.items() if "All" in system or k in system}
+    attributes = {k: v for k, v in message.attributes.items() if _is_wanted(k, wanted)}
     if about:
-        message["Attributes"] = about
+        wire["Attributes"] = about
     if attributes:
-        message["MD5OfMessageAttributes"] = md5_of_attributes(attributes)
-        message["MessageAttributes"] = {k: attribute_to_wire(v) for k, v in attributes.items()}
-    return message
+        wire["MD5OfMessageAttributes"] = md5_of_attributes(attributes)
+        wire["MessageAttributes"] = {k: attribute_to_wire(v) for k, v in attributes.items()}
+    return wire
 
 
 def _is_wanted(name: str, wanted: list[str]) -> bool:
@@ -208,14 +191,16 @@ def _is_wanted(name: str, wanted: list[str]) -> bool:
     )
 
 
-ACTIONS: Mapping[str, Callable[[SqsCall], Wire]] = {
+ACTIONS: Mapping[str, _Action] = {
     "CreateQueue": _create_queue,
     "GetQueueUrl": _get_queue_url,
     "ListQueues": _list_queues,
-    "DeleteQueue": _delete_queue,
-    "PurgeQueue": _purge_queue,
+    "DeleteQueue": lambda call: call.sqs.delete_queue(call.queue, call.now),
+    "PurgeQueue": lambda call: call.sqs.purge(call.queue, call.now),
     "GetQueueAttributes": _get_queue_attributes,
-    "SetQueueAttributes": _set_queue_attributes,
+    "SetQueueAttributes": lambda call: call.sqs.set_attributes(
+        call.queue, call.parameters.texts_by_name("Attributes"), call.now
+    ),
     "SendMessage": _single(_send),
     "SendMessageBatch": _batch("SendMessageBatch", _send),
     "DeleteMessage": _single(_delete),
@@ -223,4 +208,4 @@ ACTIONS: Mapping[str, Callable[[SqsCall], Wire]] = {
     "ChangeMessageVisibility": _single(_change_visibility),
     "ChangeMessageVisibilityBatch": _batch("ChangeMessageVisibilityBatch", _change_visibility),
 }
-"""Every action but ReceiveMessage, which may have to wait."""
+"""Every action but ReceiveMessage, which may have to wait. None means an empty answer."""

@@ -23,23 +23,8 @@ class NewMessage:
     """For FIFO queues only. None: the SHA-256 of the body, if the queue says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What the sender is told. `sequence` is the message's number on a FIFO queue."""
-
-    message_id: str
-    sequence: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message as it is received, with all of its attributes."""
-
-    message_id: str
-    receipt: str
-    body: str
-    attributes: Mapping[str, Attribute]
-    system: Mapping[str, str]
+Sent = tuple[str, str | None]
+"""What the sender is told: the message's id, and on a FIFO queue its number."""
 
 
 @dataclass(slots=True, eq=False)
@@ -123,6 +108,23 @@ class Ledger:
         self.entries.append(entry)
         for listener in self.listeners:
             listener(entry)
+
+    def note(
+        self,
+        kind: EffectKind,
+        queue: str,
+        message: Stored,
+        now: float,
+        *,
+        receipt: str = "",
+        seconds: float | None = None,
+        target: str = "",
+    ) -> None:
+        """Write an entry about a message as it is now."""
+        group, receives = message.content.group or "", message.receives
+        self.write(
+            LedgerEntry(now, kind, queue, message.id, receipt, receives, seconds, target, group)
+        )
 
     def of(self, message_id: str) -> list[LedgerEntry]:
         """Return everything that happened to one message, oldest first."""

@@ -88,7 +88,8 @@ class _Protocol:
         met, base_url = injected(request.scope), str(request.base_url).rstrip("/")
         failing = met.entries(len(parameters.entries())) if met else frozenset()
         with self.sqs.ledger.under(met.kind if met else ""):
-            return ACTIONS[action](SqsCall(self.sqs, parameters, base_url, self.clock(), failing))
+            call = SqsCall(self.sqs, parameters, base_url, self.clock(), failing)
+            return ACTIONS[action](call) or {}
 
     async def _poll(self, request: Request, parameters: Parameters) -> Wire:
         """Receive at once, or as soon as there is something, or nothing after the wait."""

@@ -7,27 +7,45 @@ as `now`, seconds since the epoch.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from lambdo_router.local.sqs_server.messages import Sent, Stored
 from lambdo_router.local.sqs_server.order import ReceiveOrder
-from lambdo_router.local.sqs_server.recent import Recent
-from lambdo_router.local.sqs_server.rules import (
-    LONGEST_VISIBILITY,
-    ReceiptExpired,
-    SqsError,
-    invalid,
-)
+from lambdo_router.local.sqs_server.rules import LONGEST_VISIBILITY, SqsError, invalid
+
+_FIVE_MINUTES = 300.0
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+_Held = tuple[Stored, int, int]
+"""A message with its receives and changes as a receive left it; anything later changes these."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A message as a receive left it: anything that happens to it afterwards changes a number."""
+@dataclass(slots=True)
+class Recent(Generic[_K, _V]):
+    """
+    What a FIFO queue remembers for five minutes, so that a repeated call has no further effect.
 
-    message: Stored
-    receives: int
-    changes: int
+    The sender of a repeated message gets the id of the first one, even if that was received and
+    deleted meanwhile. A repeated receive gets the same messages and receipts, as long as none of
+    them was touched.
+    """
+
+    _values: OrderedDict[_K, tuple[float, _V]] = field(default_factory=OrderedDict)
+
+    def note(self, key: _K, value: _V, now: float) -> None:
+        """Remember a value, in place of what was remembered under the key."""
+        self._values[key] = (now, value)
+        self._values.move_to_end(key)
+
+    def get(self, key: _K, now: float) -> _V | None:
+        """Return what was noted under this key less than five minutes ago."""
+        while self._values and next(iter(self._values.values()))[0] + _FIVE_MINUTES <= now:
+            self._values.popitem(last=False)
+        found = self._values.get(key)
+        return None if found is None else found[1]
 
 
 @dataclass(slots=True)
@@ -44,7 +62,7 @@ class LocalQueue:
     """On a FIFO queue: what was sent lately, by what duplicates are recognised by."""
     _messages: dict[str, Stored] = field(default_factory=dict)
     _order: ReceiveOrder = field(init=False)
-    _attempts: Recent[str, tuple[_Held, ...]] = field(default_factory=Recent)
+    _attempts: Recent[str, list[_Held]] = field(default_factory=Recent)
 
     def __post_init__(self) -> None:
         self._order = ReceiveOrder(self.fifo)
@@ -101,7 +119,7 @@ class LocalQueue:
 
     def note_attempt(self, attempt: str, received: Sequence[Stored], now: float) -> None:
         """Remember what the receive with this ReceiveRequestAttemptId took."""
-        held = tuple(_Held(each, each.receives, each.changes) for each in received)
+        held = [(each, each.receives, each.changes) for each in received]
         self._attempts.note(attempt, held, now)
 
     def taken_before(self, attempt: str, visibility: float, now: float) -> list[Stored]:
@@ -111,12 +129,12 @@ class LocalQueue:
         Nothing if there was none, or if its messages are visible again by themselves. Raises
         SqsError if any of them was deleted, changed, or received by someone else since.
         """
-        held = self._attempts.get(attempt, now) or ()
-        if not all(
-            self._messages.get(each.message.id) is each.message
-            and each.message.receives == each.receives
-            and each.message.changes == each.changes
-            for each in held
+        held = self._attempts.get(attempt, now) or []
+        messages = [message for message, _, _ in held]
+        if any(
+            self._messages.get(message.id) is not message
+            or (message.receives, message.changes) != (receives, changes)
+            for message, receives, changes in held
         ):
             raise invalid(
                 attempt,
@@ -124,25 +142,27 @@ class LocalQueue:
                 "The receiveRequestAttemptId is not valid anymore since the receive call is not "
                 "retryable.",
             )
-        if any(each.message.visible_at <= now for each in held):
+        if any(message.visible_at <= now for message in messages):
             return []
-        for each in held:
-            self._hide(each.message, visibility, now)
-        return [each.message for each in held]
+        for message in messages:
+            self._hide(message, visibility, now)
+        return messages
 
     def delete(self, receipt: str, now: float) -> tuple[Stored | None, bool]:
         """
         Delete by the latest receipt; return the message, None if gone, and whether it was deleted.
 
         A stale receipt deletes nothing. On a FIFO queue a stale receipt, or one whose message is
-        visible again, raises ReceiptExpired.
+        visible again, raises SqsError.
         """
         message, receives = self._of_receipt(receipt)
         if message is None:
             return None, False
         stale = message.receives != receives
         if self.fifo and (stale or message.visible_at <= now):
-            raise ReceiptExpired(receipt)
+            text = "The receipt handle has expired"
+            in_batch = SqsError("ReceiptHandleIsInvalid", text)
+            raise invalid(receipt, "ReceiptHandle", f"{text}.", in_batch)
         if not stale:
             self._remove(message, now)
         return message, not stale

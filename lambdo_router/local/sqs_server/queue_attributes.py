@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
+from lambdo_router.core.settlement import LARGEST_MESSAGE
 from lambdo_router.local.sqs_server.rules import (
-    LARGEST_MESSAGE,
     LONGEST_DELAY,
     LONGEST_VISIBILITY,
     SqsError,

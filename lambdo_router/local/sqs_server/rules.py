@@ -11,13 +11,12 @@ import struct
 from collections.abc import Mapping
 
 from lambdo_router.core.message import Attribute
+from lambdo_router.core.settlement import MOST_ATTRIBUTES
 from lambdo_router.local.sqs_server.messages import NewMessage
 
-LARGEST_MESSAGE = 1_048_576
 LONGEST_VISIBILITY = 43_200
 LONGEST_DELAY = 900
 MOST_PER_CALL = 10
-MOST_ATTRIBUTES = 10
 MOST_IN_FLIGHT = 120_000
 
 _LEGACY = "AWS.SimpleQueueService."
@@ -32,7 +31,6 @@ _LEGACY_CODES = {
             "EmptyBatchRequest",
             "InvalidBatchEntryId",
             "PurgeQueueInProgress",
-            "QueueDeletedRecently",
             "TooManyEntriesInBatchRequest",
             "UnsupportedOperation",
         )
@@ -56,12 +54,16 @@ _XML_SET = (
 
 
 class SqsError(Exception):
-    """A refusal by fault of the sender. `shape` is the error's name in the service model."""
+    """
+    A refusal by fault of the sender. `shape` is the error's name in the service model; `in_batch`
+    is what an entry of a batch call fails with, if not with the same.
+    """
 
-    def __init__(self, shape: str, message: str) -> None:
+    def __init__(self, shape: str, message: str, in_batch: "SqsError | None" = None) -> None:
         super().__init__(message)
         self.shape = shape
         self.message = message
+        self.in_batch = in_batch or self
 
     @property
     def code(self) -> str:
@@ -73,28 +75,13 @@ class SqsError(Exception):
         """The HTTP status."""
         return 403 if self.shape in _FORBIDDEN else 400
 
-    def in_batch(self) -> "SqsError":
-        """Return what an entry of a batch call fails with: nearly always the same."""
-        return self
 
-
-class ReceiptExpired(SqsError):
-    """A FIFO message cannot be deleted once it is visible again."""
-
-    def __init__(self, receipt: str) -> None:
-        reason = "The receipt handle has expired."
-        text = f"Value {receipt} for parameter ReceiptHandle is invalid. Reason: {reason}"
-        super().__init__("InvalidParameterValue", text)
-
-    def in_batch(self) -> SqsError:
-        """Return the error with the other code that it has in a batch."""
-        return SqsError("ReceiptHandleIsInvalid", "The receipt handle has expired")
-
-
-def invalid(value: object, parameter: str, reason: str) -> SqsError:
+def invalid(
+    value: object, parameter: str, reason: str, in_batch: SqsError | None = None
+) -> SqsError:
     """Return SQS's usual refusal of a parameter."""
     text = f"Value {value} for parameter {parameter} is invalid. Reason: {reason}"
-    return SqsError("InvalidParameterValue", text)
+    return SqsError("InvalidParameterValue", text, in_batch)
 
 
 def missing(parameter: str) -> SqsError:
@@ -189,7 +176,7 @@ def check_entries(action: str, ids: list[str]) -> None:
 
 
 def md5_of_body(body: str) -> str:
-    return _md5(_utf8(body))
+    return hashlib.md5(_utf8(body), usedforsecurity=False).hexdigest()
 
 
 def md5_of_attributes(attributes: Mapping[str, Attribute]) -> str | None:
@@ -197,16 +184,11 @@ def md5_of_attributes(attributes: Mapping[str, Attribute]) -> str | None:
     if not attributes:
         return None
     parts = []
-    for name in sorted(attributes):
-        attribute = attributes[name]
+    for name, attribute in sorted(attributes.items()):
         kind = b"\x02" if isinstance(attribute.value, bytes) else b"\x01"
-        parts += [
-            _counted(_utf8(name)),
-            _counted(_utf8(attribute.data_type)),
-            kind,
-            _counted(_bytes_of(attribute)),
-        ]
-    return _md5(b"".join(parts))
+        parts += [_counted(_utf8(name)), _counted(_utf8(attribute.data_type))]
+        parts += [kind, _counted(_bytes_of(attribute))]
+    return hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
 
 
 def _check_attribute(name: str, attribute: Attribute) -> None:
@@ -250,7 +232,3 @@ def _utf8(text: str) -> bytes:
 
 def _counted(part: bytes) -> bytes:
     return struct.pack("!I", len(part)) + part
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
+from lambdo_router.core.message import Message
+from lambdo_router.local.sqs_server import rules
 from lambdo_router.local.sqs_server.messages import (
-    Delivery,
     EffectKind,
     Ledger,
     LedgerEntry,
@@ -25,22 +26,10 @@ from lambdo_router.local.sqs_server.queue_attributes import (
     new_queue_attributes,
     read_redrive_policy,
 )
-from lambdo_router.local.sqs_server.rules import (
-    LONGEST_DELAY,
-    LONGEST_VISIBILITY,
-    MOST_IN_FLIGHT,
-    MOST_PER_CALL,
-    SqsError,
-    check_content,
-    check_range,
-    check_token,
-    deduplication_of,
-    invalid,
-    not_for_this_queue,
-)
+from lambdo_router.local.sqs_server.rules import SqsError, check_range, check_token, invalid
 
-_PAUSE = 60.0
-"""Seconds after a purge before the next, and after a deletion before the name is free again."""
+_PURGE_PAUSE = 60.0
+"""Seconds after a purge before the next."""
 _SENDER = "AIDALAMBDOROUTERDEV00"
 _FIRST_SEQUENCE = 18_849_496_460_467_696_128
 _SEQUENCE_STEP = 256
@@ -54,10 +43,9 @@ class Sqs:
     region: str = "us-east-1"
     account: str = "000000000000"
     ledger: Ledger = field(default_factory=Ledger)
-    limit_in_flight: int = MOST_IN_FLIGHT
+    limit_in_flight: int = rules.MOST_IN_FLIGHT
     new_id: Callable[[], str] = lambda: str(uuid4())
     _queues: dict[str, LocalQueue] = field(default_factory=dict)
-    _deleted_at: dict[str, float] = field(default_factory=dict)
     _sequence: int = _FIRST_SEQUENCE
 
     def create_queue(self, name: str, attributes: Mapping[str, str], now: float) -> LocalQueue:
@@ -70,9 +58,6 @@ class Sqs:
                     text = "A queue already exists with the same name and a different value for "
                     raise SqsError("QueueNameExists", f"{text}attribute {attribute}")
             return existing
-        if now - self._deleted_at.get(name, -_PAUSE) < _PAUSE:
-            text = "You must wait 60 seconds after deleting a queue before you can create another "
-            raise SqsError("QueueDeletedRecently", f"{text}with the same name.")
         arn = f"arn:aws:sqs:{self.region}:{self.account}:{name}"
         self._queues[name] = LocalQueue(name, arn, complete, int(now), int(now))
         return self._queues[name]
@@ -88,9 +73,8 @@ class Sqs:
 
     def delete_queue(self, name: str, now: float) -> None:
         queue = self.queue(name)
-        self._write_all("purged", queue, queue.purge(now), now)
+        self._purge(queue, now)
         del self._queues[name]
-        self._deleted_at[name] = now
 
     def attributes(self, name: str, wanted: Sequence[str], now: float) -> dict[str, str]:
         """Return those of the `wanted` attributes that are set; `All` means every one."""
@@ -122,32 +106,30 @@ class Sqs:
 
     def send(self, name: str, content: NewMessage, now: float) -> str:
         """Send a message and return its id; of a duplicate, the first one's."""
-        return self.accept(name, content, now).message_id
+        return self.accept(name, content, now)[0]
 
     def accept(self, name: str, content: NewMessage, now: float) -> Sent:
         """Take a message, and return what the sender is told; a duplicate has no effect."""
         queue = self.queue(name)
-        check_content(content.body, content.attributes, queue.number("MaximumMessageSize"))
+        rules.check_content(content.body, content.attributes, queue.number("MaximumMessageSize"))
         check_token("MessageGroupId", content.group)
         check_token("MessageDeduplicationId", content.deduplication)
         if queue.fifo:
             by_content = queue.attributes.get("ContentBasedDeduplication") == "true"
-            deduplication = deduplication_of(content, by_content=by_content)
+            deduplication = rules.deduplication_of(content, by_content=by_content)
             content = replace(content, deduplication=deduplication, delay=None)
             if (first := queue.sent.get(_duplicate_key(queue, content), now)) is not None:
                 group = content.group or ""
-                self.ledger.write(
-                    LedgerEntry(now, "deduplicated", name, first.message_id, group=group)
-                )
+                self.ledger.write(LedgerEntry(now, "deduplicated", name, first[0], group=group))
                 return first
         elif content.deduplication is not None:
-            raise not_for_this_queue("MessageDeduplicationId", content.deduplication)
+            raise rules.not_for_this_queue("MessageDeduplicationId", content.deduplication)
         delay = queue.number("DelaySeconds") if content.delay is None else content.delay
-        check_range("DelaySeconds", delay, 0, LONGEST_DELAY)
+        check_range("DelaySeconds", delay, 0, rules.LONGEST_DELAY)
         message = Stored(self.new_id(), content, sent_at=now, visible_at=now + delay)
         self._add(queue, message, now)
-        self._write("sent", queue, message, now, seconds=delay)
-        return Sent(message.id, message.sequence)
+        self.ledger.note("sent", name, message, now, seconds=delay)
+        return message.id, message.sequence
 
     def receive(
         self,
@@ -158,7 +140,7 @@ class Sqs:
         *,
         long: bool,
         attempt: str | None = None,
-    ) -> list[Delivery]:
+    ) -> list[Message]:
         """
         Receive what is visible now; or, if `attempt` (ReceiveRequestAttemptId) is that of an
         earlier receive, what that one took.
@@ -167,13 +149,13 @@ class Sqs:
         allows it gets nothing, while a short poll of a standard queue is refused.
         """
         queue = self.queue(name)
-        check_range("MaxNumberOfMessages", limit, 1, MOST_PER_CALL)
+        check_range("MaxNumberOfMessages", limit, 1, rules.MOST_PER_CALL)
         hidden = queue.number("VisibilityTimeout") if visibility is None else visibility
-        check_range("VisibilityTimeout", hidden, 0, LONGEST_VISIBILITY)
+        check_range("VisibilityTimeout", hidden, 0, rules.LONGEST_VISIBILITY)
         if attempt is not None:
             check_token("ReceiveRequestAttemptId", attempt)
             if not queue.fifo:
-                raise not_for_this_queue("ReceiveRequestAttemptId", attempt)
+                raise rules.not_for_this_queue("ReceiveRequestAttemptId", attempt)
             if again := queue.taken_before(attempt, hidden, now):
                 return self._deliver("replayed", queue, again, now, hidden)
         if queue.in_flight_reaches(self.limit_in_flight, now):
@@ -201,17 +183,21 @@ class Sqs:
     def change_visibility(self, name: str, receipt: str, seconds: int, now: float) -> None:
         """Hide a message for `seconds` from now, up to twelve hours after its receive."""
         queue = self.queue(name)
-        check_range("VisibilityTimeout", seconds, 0, LONGEST_VISIBILITY)
+        check_range("VisibilityTimeout", seconds, 0, rules.LONGEST_VISIBILITY)
         message = queue.change_visibility(receipt, seconds, now)
-        self._write("visibility", queue, message, now, receipt=receipt, seconds=seconds)
+        self.ledger.note("visibility", name, message, now, receipt=receipt, seconds=seconds)
 
     def purge(self, name: str, now: float) -> None:
         queue = self.queue(name)
-        if queue.purged_at is not None and now - queue.purged_at < _PAUSE:
+        if queue.purged_at is not None and now - queue.purged_at < _PURGE_PAUSE:
             text = f"Only one PurgeQueue operation on {name} is allowed every 60 seconds."
             raise SqsError("PurgeQueueInProgress", text)
         queue.purged_at = now
-        self._write_all("purged", queue, queue.purge(now), now)
+        self._purge(queue, now)
+
+    def _purge(self, queue: LocalQueue, now: float) -> None:
+        for message in queue.purge(now):
+            self.ledger.note("purged", queue.name, message, now)
 
     def _check_redrive(self, attributes: Mapping[str, str], *, fifo: bool) -> None:
         """Raise SqsError if dead letters could not be moved as `attributes` say."""
@@ -235,7 +221,8 @@ class Sqs:
         target = self._by_arn(policy[0]) if policy else None
         most_receives = policy[1] if policy and target else None
         received, exhausted, expired = queue.take(limit, hidden, most_receives, now)
-        self._write_all("expired", queue, expired, now)
+        for message in expired:
+            self.ledger.note("expired", queue.name, message, now)
         if target is not None:
             for message in exhausted:
                 self._dead_letter(message, queue, target, now)
@@ -251,13 +238,13 @@ class Sqs:
         message.source_arn = source.arn
         message.visible_at = now
         self._add(target, message, now)
-        self._write("dead_lettered", source, message, now, target=target.name)
+        self.ledger.note("dead_lettered", source.name, message, now, target=target.name)
 
     def _add(self, queue: LocalQueue, message: Stored, now: float) -> None:
         if queue.fifo:
             self._sequence += _SEQUENCE_STEP
             message.sequence = str(self._sequence)
-            known = Sent(message.id, message.sequence)
+            known = message.id, message.sequence
             queue.sent.note(_duplicate_key(queue, message.content), known, now)
         queue.add(message, now)
 
@@ -268,35 +255,11 @@ class Sqs:
         messages: Sequence[Stored],
         now: float,
         hidden: int,
-    ) -> list[Delivery]:
+    ) -> list[Message]:
         for message in messages:
             receipt = queue.receipt_of(message)
-            self._write(kind, queue, message, now, receipt=receipt, seconds=hidden)
+            self.ledger.note(kind, queue.name, message, now, receipt=receipt, seconds=hidden)
         return [_delivery(queue, message) for message in messages]
-
-    def _write(
-        self,
-        kind: EffectKind,
-        queue: LocalQueue,
-        message: Stored,
-        now: float,
-        *,
-        receipt: str = "",
-        seconds: float | None = None,
-        target: str = "",
-    ) -> None:
-        group, receives = message.content.group or "", message.receives
-        self.ledger.write(
-            LedgerEntry(
-                now, kind, queue.name, message.id, receipt, receives, seconds, target, group
-            )
-        )
-
-    def _write_all(
-        self, kind: EffectKind, queue: LocalQueue, messages: Sequence[Stored], now: float
-    ) -> None:
-        for message in messages:
-            self._write(kind, queue, message, now)
 
 
 def _duplicate_key(queue: LocalQueue, content: NewMessage) -> str | tuple[str, str]:
@@ -307,7 +270,7 @@ def _duplicate_key(queue: LocalQueue, content: NewMessage) -> str | tuple[str, s
     return deduplication
 
 
-def _delivery(queue: LocalQueue, message: Stored) -> Delivery:
+def _delivery(queue: LocalQueue, message: Stored) -> Message:
     content, first = message.content, message.first_received_at or 0.0
     system = {
         "SenderId": _SENDER,
@@ -324,4 +287,4 @@ def _delivery(queue: LocalQueue, message: Stored) -> Delivery:
     }
     system |= {name: value for name, value in optional.items() if value is not None}
     receipt = queue.receipt_of(message)
-    return Delivery(message.id, receipt, content.body, content.attributes, system)
+    return Message(message.id, receipt, content.body, content.attributes, system)
