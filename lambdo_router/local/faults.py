@@ -6,9 +6,8 @@ its own random numbers, drawn from the seed, the action and n: however calls int
 same seed gives the n-th call the same fault. `injected` records every fault, so that a test can
 tell a duplicate that a fault explains from a mistake.
 
-`FaultyApp` carries the plan out around an ASGI app that is served by `serving.serve`. It alone
-handles faults of the connection; `Partial` concerns single entries of a batch call, and is left to
-the app, which finds it with `injected(scope)`.
+`FaultyApp` carries the plan out around an ASGI app that is served by `serving.serve`. `Partial`
+concerns single entries of a batch call and is left to the app, which finds it with `injected`.
 """
 
 import asyncio

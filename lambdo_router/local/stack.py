@@ -41,9 +41,6 @@ from lambdo_router.local.machines_server import (
 from lambdo_router.local.names import LOCAL_KEYS, LOCAL_REGION, local_name, stand_in
 from lambdo_router.local.sqs_server import Ledger, Sqs, sqs_app
 
-_REMEMBERED = 100_000
-"""Entries of the SQS server's ledger: a stack may run for days."""
-
 
 class StackError(LambdoError):
     """The stack cannot do what the routes file or the command line asks for."""
@@ -149,10 +146,10 @@ async def local_stack(
     long poll, 0 to 20: a router that stops waits for its last one. `admin` makes the router's own
     server; by default it only takes reports. Raises StackError if a port is taken.
     """
-    sqs = Sqs(region=LOCAL_REGION, ledger=Ledger(limit=_REMEMBERED))
+    sqs = Sqs(LOCAL_REGION, ledger=Ledger(limit=100_000))  # a stack may run for days
     token = secrets.token_urlsafe(24)
     machines = MachinesServer(
-        ProcessRunner(images=dict(images or {}), default_folder=folder),
+        ProcessRunner(folder, images or {}),
         Access({token: None}),
         limits=RateLimits(rate=limits.launch_rate, burst=limits.launch_burst),
     )
@@ -160,16 +157,11 @@ async def local_stack(
         sqs_url = await _listen(running, sqs_app(sqs), ports.sqs)
         await running.enter_async_context(machines.running())
         machines_url = await _listen(running, machines_app(machines), ports.machines)
-        connector = SqsConnector(
-            SqsSettings(sqs_url, sqs.region, wait_seconds=poll_seconds, keys=LOCAL_KEYS)
-        )
+        settings = SqsSettings(sqs_url, sqs.region, wait_seconds=poll_seconds, keys=LOCAL_KEYS)
+        connector = SqsConnector(settings)
         running.push_async_callback(connector.aclose)
-        launcher = FlyMachines(
-            token=token,
-            base_url=machines_url,
-            rate=limits.launch_rate,
-            burst=limits.launch_burst,
-        )
+        rate, burst = limits.launch_rate, limits.launch_burst
+        launcher = FlyMachines(token=token, base_url=machines_url, rate=rate, burst=burst)
         await running.enter_async_context(launcher)
         reports = FailureReports(launcher)
         reports.base_url = admin_url = await _listen(running, admin(reports), ports.admin)

@@ -45,7 +45,7 @@ class _Server:
 
     def taken(self, queue: str) -> list[Message]:
         """The messages of a queue, which is empty afterwards."""
-        messages = self.sqs.receive(queue, 10, 60, time.time(), long=False)
+        messages = self.sqs.receive(queue, 10, 60, time.time())
         for message in messages:
             self.sqs.delete(queue, message.receipt, time.time())
         return messages

@@ -147,7 +147,7 @@ async def test_what_others_got_of_a_receive_that_failed_is_theirs() -> None:
     with pytest.raises(QueueUnavailable):
         await queue.receive(10, 5.0)
     await asyncio.sleep(5)
-    queue._sqs.receive("q.fifo", 1, 60, time(), long=True)
+    queue._sqs.receive("q.fifo", 1, 60, time())
     queue.put("2", group="b")
     assert [message.body for message in await queue.receive(10, 60.0)] == ["2"]
 

@@ -91,7 +91,7 @@ class FifoQueue(RuleBasedStateMachine):
     )
     def receive(self, receiver: int, limit: int, seconds: int, *, lost: bool) -> None:
         attempt = f"attempt-{next(self.unique)}"
-        found = self.sqs.receive(QUEUE, limit, seconds, self.now, long=True, attempt=attempt)
+        found = self.sqs.receive(QUEUE, limit, seconds, self.now, attempt=attempt)
         taken = self._check(found, receiver, limit)
         for kept, delivery in zip(taken, found, strict=True):
             kept.hidden_until = self.now + seconds
@@ -110,7 +110,7 @@ class FifoQueue(RuleBasedStateMachine):
         if self.now - lost.at >= 300 or not any(in_flight):
             return  # a receive like any other, if SQS allows it at all
         try:
-            found = self.sqs.receive(QUEUE, 10, seconds, self.now, long=True, attempt=lost.attempt)
+            found = self.sqs.receive(QUEUE, 10, seconds, self.now, attempt=lost.attempt)
         except SqsError:
             assert not lost.untouched
             return
@@ -158,7 +158,7 @@ class FifoQueue(RuleBasedStateMachine):
         """All that was not deleted is there, and comes in order."""
         self.now += 43_200
         left: dict[str, list[str]] = {group: [] for group in GROUPS}
-        while found := self.sqs.receive(QUEUE, 10, 30, self.now, long=True):
+        while found := self.sqs.receive(QUEUE, 10, 30, self.now):
             for delivery in found:
                 left[delivery.system["MessageGroupId"]].append(delivery.id)
                 self.sqs.delete(QUEUE, delivery.receipt, self.now)

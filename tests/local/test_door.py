@@ -1,5 +1,7 @@
 """What a browser can make of the embedded servers: nothing."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 from starlette.types import ASGIApp
@@ -58,7 +60,7 @@ async def test_a_page_in_a_browser_can_neither_list_queues_nor_send(
 
 @pytest.mark.parametrize("headers", _FOREIGN)
 async def test_a_page_in_a_browser_reaches_no_machines(headers: dict[str, str]) -> None:
-    server = MachinesServer(ProcessRunner(), Access({"secret": None}))
+    server = MachinesServer(ProcessRunner(Path()), Access({"secret": None}))
     signed = {"authorization": "Bearer secret"} | headers
     answer = await ask(machines_app(server), "GET", "/v1/apps/jobs/machines", "", **signed)
     assert answer.status_code == 403

@@ -106,7 +106,7 @@ async def test_a_machine_without_a_command_calls_the_function_in_its_folder(tmp_
             "files": [{"guest_path": "/tmp/events.json", "raw_value": content}],
         },
     )
-    runner = ProcessRunner(default_folder=tmp_path)
+    runner = ProcessRunner(tmp_path)
     end = await runner.run(machine, lambda *said: lines.append(said[2]))
 
     assert (end, lines[0]) == (Exit(0), "hello, you")

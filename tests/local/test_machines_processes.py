@@ -86,7 +86,7 @@ async def test_a_command_runs_with_its_files_and_environment_and_nothing_else(
     private.mkdir()
     (image / "here.txt").write_text("in the image's folder")
     monkeypatch.setattr("tempfile.tempdir", str(private))
-    end = await ProcessRunner({IMAGE: image}).run(
+    end = await ProcessRunner(tmp_path, {IMAGE: image}).run(
         machine(
             *("python", "-c", SCRIPT, "/tmp/events.json"),
             env={"EVENTS_PATH": "/tmp/events.json", "OTHER": "/../../etc/other"},
@@ -113,7 +113,7 @@ async def test_a_command_runs_with_its_files_and_environment_and_nothing_else(
 @pytest.mark.real_time
 async def test_an_entrypoint_comes_before_the_command(tmp_path: Path) -> None:
     output = Output()
-    runner = ProcessRunner(default_folder=tmp_path)
+    runner = ProcessRunner(tmp_path)
     end = await runner.run(
         machine(init={"entrypoint": ["python"], "cmd": ["-c", "print('own')"]}), output
     )
@@ -152,7 +152,7 @@ async def test_a_command_that_cannot_run_ends_with_a_line_that_says_why(
 ) -> None:
     (tmp_path / "here.txt").write_text("")
     output = Output()
-    end = await ProcessRunner(default_folder=tmp_path).run(machine(*command), output)
+    end = await ProcessRunner(tmp_path).run(machine(*command), output)
 
     assert output.lines == [("stderr", line)]
     assert end == Exit(code, error=line)
@@ -160,17 +160,11 @@ async def test_a_command_that_cannot_run_ends_with_a_line_that_says_why(
 
 @pytest.mark.real_time
 async def test_an_image_whose_folder_is_gone_cannot_run(tmp_path: Path) -> None:
-    runner, output = ProcessRunner(default_folder=tmp_path / "gone"), Output()
+    runner, output = ProcessRunner(tmp_path / "gone"), Output()
     end = await runner.run(machine("true"), output)
 
     assert output.lines == [("stderr", f"image {IMAGE}: there is no folder {tmp_path / 'gone'}")]
     assert end.code == 127
-
-
-def test_without_a_default_folder_only_the_listed_images_exist(tmp_path: Path) -> None:
-    assert ProcessRunner({IMAGE: tmp_path}).knows(IMAGE)
-    assert not ProcessRunner({IMAGE: tmp_path}).knows("nginx")
-    assert ProcessRunner(default_folder=tmp_path).knows("nginx")
 
 
 @pytest.mark.real_time
@@ -182,7 +176,7 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print(child.pid, flush=True)
 time.sleep(600)
 """
-    runner, output = ProcessRunner(default_folder=tmp_path), Output()
+    runner, output = ProcessRunner(tmp_path), Output()
     running = asyncio.create_task(runner.run(machine("python", "-c", script), output))
     await output.first.wait()
     running.cancel()
@@ -197,7 +191,7 @@ async def test_a_command_that_is_cancelled_while_it_starts_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    runner = ProcessRunner(default_folder=tmp_path)
+    runner = ProcessRunner(tmp_path)
     running = asyncio.create_task(runner.run(machine("sleep", "600"), Output()))
     await asyncio.sleep(0)
     running.cancel()
@@ -209,7 +203,7 @@ async def test_a_command_that_is_cancelled_while_it_starts_leaves_nothing(
 
 @pytest.mark.real_time
 async def test_a_command_that_ends_by_a_signal_has_its_number(tmp_path: Path) -> None:
-    runner = ProcessRunner(default_folder=tmp_path)
+    runner = ProcessRunner(tmp_path)
 
     assert await runner.run(machine("sh", "-c", "kill -TERM $$"), Output()) == Exit(143, signal=15)
 
@@ -218,7 +212,7 @@ async def test_a_command_that_ends_by_a_signal_has_its_number(tmp_path: Path) ->
 async def test_long_lines_are_cut_and_odd_bytes_replaced(tmp_path: Path) -> None:
     script = r"import sys; sys.stdout.buffer.write(b'a\r\n\xff\n\n' + b'x' * 40000)"
     output = Output()
-    await ProcessRunner(default_folder=tmp_path).run(machine(sys.executable, "-c", script), output)
+    await ProcessRunner(tmp_path).run(machine(sys.executable, "-c", script), output)
     lines = [line for _, line in output.lines]
 
     assert lines[:3] == ["a", "\N{REPLACEMENT CHARACTER}", ""]
@@ -233,7 +227,7 @@ async def test_when_the_server_ends_nothing_of_its_machines_is_left(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = MachinesServer(
-        ProcessRunner(default_folder=tmp_path),
+        ProcessRunner(tmp_path),
         Access({}),
         AT_ONCE,
         on_line=lambda _, __, line: said.set_result(line),

@@ -194,7 +194,9 @@ async def test_tokens(authorization: str, app: str, expected: tuple[int, str | N
 
 
 async def test_an_image_that_does_not_exist_is_refused_in_the_registrys_words() -> None:
-    async with api(a_server(ScriptedRunner(images={"nginx"}))) as client:
+    server = a_server()
+    server.images = {"nginx"}
+    async with api(server) as client:
         response = await client.post(MACHINES, json=create_body())
 
     error = checked(response, "ErrorResponse", 400)["error"]

@@ -22,10 +22,10 @@ T = 1_700_000_000.0
 FIFO = {"FifoQueue": "true"}
 
 
-def server(attributes: Mapping[str, str] | None = None, limit_in_flight: int = 120_000) -> Sqs:
+def server(attributes: Mapping[str, str] | None = None) -> Sqs:
     """A server with one queue `q.fifo`, whose messages are called m1, m2, ..."""
     numbers = count(1)
-    sqs = Sqs(new_id=lambda: f"m{next(numbers)}", limit_in_flight=limit_in_flight)
+    sqs = Sqs(new_id=lambda: f"m{next(numbers)}")
     sqs.create_queue("q.fifo", {**FIFO, **(attributes or {})}, now=T)
     return sqs
 
@@ -44,7 +44,7 @@ def receive(
     attempt: str | None = None,
     queue: str = "q.fifo",
 ) -> list[Message]:
-    return sqs.receive(queue, limit, visibility, now, long=True, attempt=attempt)
+    return sqs.receive(queue, limit, visibility, now, attempt=attempt)
 
 
 def bodies(deliveries: Iterable[Message]) -> list[str]:
@@ -133,17 +133,6 @@ def test_a_purged_queue_holds_up_nothing() -> None:
     sqs.purge("q.fifo", T + 1)
     send(sqs, "a3", now=T + 2)
     assert bodies(receive(sqs, T + 2)) == ["a3"]
-
-
-def test_at_the_limit_in_flight_nothing_is_received_and_nothing_is_said() -> None:
-    sqs = server(limit_in_flight=2)
-    send(sqs, "a1", "a2", "b1")
-    held = receive(sqs, T, limit=2, attempt="attempt")
-    for long in (True, False):
-        assert sqs.receive("q.fifo", 10, None, T, long=long) == []
-    assert receive(sqs, T, attempt="attempt") == held
-    sqs.delete("q.fifo", held[0].receipt, T)
-    assert bodies(receive(sqs, T)) == ["b1"]
 
 
 # Receipts

@@ -33,10 +33,10 @@ T = 1_700_000_000.0
 MIB = 1_048_576
 
 
-def server(attributes: Mapping[str, str] | None = None, limit_in_flight: int = 120_000) -> Sqs:
+def server(attributes: Mapping[str, str] | None = None) -> Sqs:
     """A server with one queue `q`, whose messages are called m1, m2, ..."""
     numbers = count(1)
-    sqs = Sqs(new_id=lambda: f"m{next(numbers)}", limit_in_flight=limit_in_flight)
+    sqs = Sqs(new_id=lambda: f"m{next(numbers)}")
     sqs.create_queue("q", attributes or {}, now=T)
     return sqs
 
@@ -48,7 +48,7 @@ def send(sqs: Sqs, body: str = "{}", now: float = T, queue: str = "q") -> str:
 def receive(
     sqs: Sqs, now: float, visibility: int | None = None, limit: int = 10, queue: str = "q"
 ) -> list[Message]:
-    return sqs.receive(queue, limit, visibility, now, long=True)
+    return sqs.receive(queue, limit, visibility, now)
 
 
 def ids(deliveries: list[Message]) -> list[str]:
@@ -269,22 +269,6 @@ def test_a_purge_removes_what_is_in_flight_too_and_the_next_has_to_wait() -> Non
         403,
     )
     sqs.purge("q", T + 61)
-
-
-def test_at_the_limit_in_flight_a_long_poll_is_empty_and_a_short_one_refused() -> None:
-    sqs = server(limit_in_flight=2)
-    for _ in range(3):
-        send(sqs)
-    receive(sqs, T, limit=2)
-    assert receive(sqs, T) == []
-    with pytest.raises(SqsError) as refused:
-        sqs.receive("q", 1, None, T, long=False)
-    assert (refused.value.code, refused.value.status) == ("OverLimit", 403)
-    assert len(sqs.receive("q", 10, None, T + 30, long=False)) == 3
-
-
-def test_the_limit_in_flight_is_sqss_own() -> None:
-    assert Sqs().limit_in_flight == 120_000
 
 
 # Dead letters

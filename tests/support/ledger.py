@@ -248,7 +248,7 @@ def _close(
 def _rejected(sqs: Sqs) -> set[str]:
     """The messages whose copies are in the reject queue, by the ids they had on their own."""
     found: set[str] = set()
-    while deliveries := sqs.receive("rejected", 10, 600, time.time(), long=True):
+    while deliveries := sqs.receive("rejected", 10, 600, time.time()):
         for delivery in deliveries:
             reason = json.loads(str(delivery.attributes[REJECTION_ATTRIBUTE].value))
             found.add(reason["message_id"])

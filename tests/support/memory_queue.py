@@ -20,9 +20,10 @@ from itertools import count
 from typing import Literal
 
 from lambdo_router.core.errors import QueueError, QueueRefused
+from lambdo_router.core.lease import MOST_PER_CALL
 from lambdo_router.core.message import Attribute, Message
 from lambdo_router.local.sqs_server import Ledger, NewMessage, Sqs, SqsError
-from lambdo_router.local.sqs_server.rules import LONGEST_VISIBILITY, MOST_PER_CALL
+from lambdo_router.local.sqs_server.rules import LONGEST_VISIBILITY
 
 Action = Literal["receive", "delete", "set_visibility", "send"]
 
@@ -162,7 +163,7 @@ class MemoryQueue:
         most, seconds = min(limit, MOST_PER_CALL), math.ceil(visibility)
         give_up = _now() + self.wait_time
         while True:
-            found = self._sqs.receive(self.name, most, seconds, _now(), long=True, attempt=attempt)
+            found = self._sqs.receive(self.name, most, seconds, _now(), attempt=attempt)
             if found or _now() >= give_up:
                 return found
             next_at = self._sqs.queue(self.name).next_visible_at(_now())

@@ -6,7 +6,7 @@ What runs inside Machines that only pretend to: a scenario in place of processes
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from lambdo_router.local.machines_server import Exit, MachineRecord
@@ -27,13 +27,8 @@ class ScriptedRunner:
     outcome: Callable[[MachineRecord], Exit] = lambda _: Exit(0)
     seconds: Callable[[MachineRecord], float] = lambda _: 0.0
     act: Callable[[MachineRecord], Awaitable[Exit]] | None = None
-    images: Collection[str] | None = None
-    """The images that exist; None: all."""
     jobs: list[MachineRecord] = field(default_factory=list)
     """Every job that was run, in order."""
-
-    def knows(self, image: str) -> bool:
-        return self.images is None or image in self.images
 
     async def run(self, job: MachineRecord, _: object) -> Exit:
         self.jobs.append(job)

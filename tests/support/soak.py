@@ -342,7 +342,7 @@ class Soak:
     def rejected(self) -> set[str]:
         """What is in the reject queue; each must say why it is there."""
         found: set[str] = set()
-        while deliveries := self.sqs.receive("rejected", 10, 600, time.time(), long=True):
+        while deliveries := self.sqs.receive("rejected", 10, 600, time.time()):
             for delivery in deliveries:
                 reason = json.loads(str(delivery.attributes[REJECTION_ATTRIBUTE].value))
                 assert reason["reason"] == "not_json"

@@ -124,7 +124,7 @@ async def clouds(folder: Path, moto_url: str) -> AsyncIterator[Clouds]:
     sqs = Sqs(account="123456789012")
     witness = Witness(sqs_app(sqs))
     machines = MachinesServer(
-        ProcessRunner(default_folder=folder / "acme"),
+        ProcessRunner(folder / "acme"),
         Access({TOKEN: {"acme-jobs"}}),
     )
     async with (

@@ -114,7 +114,7 @@ def send(here: World, body: str) -> str:
 
 
 def rejected(here: World) -> Iterator[str]:
-    while deliveries := here.sqs.receive("rejected", 10, 600, time.time(), long=True):
+    while deliveries := here.sqs.receive("rejected", 10, 600, time.time()):
         for delivery in deliveries:
             yield json.loads(str(delivery.attributes[REJECTION_ATTRIBUTE].value))["message_id"]
 

@@ -209,7 +209,7 @@ async def test_a_flood_is_no_failure_and_shows_as_what_waits_and_why(tmp_path: P
 
 async def test_a_bad_image_fails_its_route_and_no_other(tmp_path: Path) -> None:
     async with night(tmp_path, TWO_ROUTES) as it:
-        scripted(it.here).images = {"registry.fly.io/jobs:2"}
+        it.here.machines.images = {"registry.fly.io/jobs:2"}
         it.here.send("{}", kind="a")
         failing = await it.said("profile.failing")
         it.here.send("{}", kind="b")

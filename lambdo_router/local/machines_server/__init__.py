@@ -15,7 +15,7 @@ services, mounts, checks. Read it in this order:
 
 Typical use:
 
-    machines = MachinesServer(ProcessRunner(default_folder=folder), Access({token: None}))
+    machines = MachinesServer(ProcessRunner(folder), Access({token: None}))
     async with machines.running(), serve(machines_app(machines)) as base_url:
         ...
 """

@@ -1,15 +1,5 @@
 """
-The Machines API over HTTP, as far as the router uses it.
-
-    POST    /v1/apps/{app}/machines                      create
-    GET     /v1/apps/{app}/machines                      list
-    GET     /v1/apps/{app}/machines/{id}                 get
-    DELETE  /v1/apps/{app}/machines/{id}                 destroy
-    GET     .../{id}/events
-    GET     .../{id}/metadata
-    POST    .../{id}/metadata/{key}
-    GET     /v1/tokens/current
-    GET     /v1/platform/regions                         needs no token
+The Machines API over HTTP, as far as the router uses it; `machines_app` lists the endpoints.
 
 All else is 404. Every answer carries a `fly-request-id`, and every refusal is a JSON object with an
 `error`, as Fly's are; a fault plan's 5xx is a page of HTML, as a gateway's is.
@@ -193,8 +183,8 @@ class _Api:
         return _refused(refusal)
 
     async def no_such_route(self, _: Request, error: Exception) -> Response:
-        code = error.status_code if isinstance(error, HTTPException) else 404
-        return _Json({"error": "not_found: no such endpoint here"}, code)
+        text = "not_found: no such endpoint here"
+        return _Json({"error": text}, getattr(error, "status_code", 404))
 
     def _machine(self, app: str, request: Request) -> MachineRecord:
         return self._server.machine(app, request.path_params["machine"])

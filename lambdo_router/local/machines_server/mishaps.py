@@ -1,12 +1,9 @@
 """
 What goes wrong at Fly itself, deliberately and repeatably.
 
-Faults of the connection, throttling and error codes belong to `local.faults`, which can be put in
-front of any server. Here is what only a Machines API can do: create a Machine and answer 408 all
-the same, accept one that never runs, or that fails and stays, kill one for its memory, or show a
-list or events that lag behind.
-
-As there, the n-th call meets the same mishap in every run with the same seed.
+`local.faults` has faults of the connection, throttling and error codes, which any server can have.
+Here is what only a Machines API can do. As there, the n-th call meets the same mishap in every run
+with the same seed.
 """
 
 import random

@@ -44,16 +44,12 @@ class ProcessRunner:
     """
     Images as folders, Machines as processes.
 
-    `images` maps image references to folders; any other image stands for `default_folder`, or, if
-    that is None, does not exist. A Machine without a command runs its folder's function for one of
-    the runtimes.
+    `images` maps image references to folders; any other image stands for `default_folder`. A
+    Machine without a command runs its folder's function for one of the runtimes.
     """
 
+    default_folder: Path
     images: Mapping[str, Path] = field(default_factory=dict)
-    default_folder: Path | None = None
-
-    def knows(self, image: str) -> bool:
-        return image in self.images or self.default_folder is not None
 
     async def run(self, machine: MachineRecord, on_line: LineSink) -> Exit:
         def put(stream: Stream, line: str) -> None:
@@ -61,7 +57,7 @@ class ProcessRunner:
 
         image, env = machine.image, machine.env
         folder = self.images.get(image, self.default_folder)
-        if folder is None or not folder.is_dir():
+        if not folder.is_dir():
             return _refused(put, f"image {image}: there is no folder {folder}", _NOT_FOUND)
         init = machine.config.get("init") or {}
         argv = (*(init.get("entrypoint") or ()), *(init.get("cmd") or ()))

@@ -11,7 +11,7 @@ Machine that `failed` to start stays until somebody destroys it.
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol, Self
@@ -40,10 +40,6 @@ _READABLE_FOR: Final = 48 * 3600.0
 
 class Runner(Protocol):
     """Runs what is in a Machine. Cancelling `run` ends it at once and leaves nothing behind."""
-
-    def knows(self, image: str) -> bool:
-        """Return whether there is such an image; a create with any other is refused."""
-        ...
 
     async def run(self, machine: MachineRecord, on_line: LineSink) -> Exit:
         """Run the Machine's command to its end."""
@@ -81,6 +77,8 @@ class MachinesServer:
     mishaps: Mishaps = field(default_factory=Mishaps)
     home: str = "iad"
     """The region of a create that names none."""
+    images: Collection[str] | None = None
+    """The images that exist; None: all."""
     full_regions: set[str] = field(default_factory=set)
     """Regions without room: a create that may go nowhere else is refused."""
     full: tuple[int, str] | tuple[int, str, str] = refusals.REGION_FULL
@@ -127,8 +125,9 @@ class MachinesServer:
 
     def create(self, app: str, request: CreateRequest) -> MachineRecord:
         """Create a Machine, with whatever is to go wrong; it starts by itself."""
-        if not self.runner.knows(request.config["image"]):
-            raise refusals.no_such_image(request.config["image"])
+        image = request.config["image"]
+        if self.images is not None and image not in self.images:
+            raise refusals.no_such_image(image)
         record = self._new(app, request)
         self._happens(record.id, "launch", "pending", "created", source="user")
         record = self._happens(record.id, "launch", "created", "created")

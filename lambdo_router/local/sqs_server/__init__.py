@@ -18,7 +18,8 @@ It follows AWS where AWS and the usual emulators differ. Where AWS is silent:
 - A FIFO message that is gone may be deleted once more, however late.
 - A duplicate gets the message id and sequence number of the first one.
 
-AWS looks for free groups among the first 120,000 messages of a FIFO queue only; here, in all.
+AWS looks for free groups among the first 120,000 messages of a FIFO queue only, and allows about as
+many messages in flight; here there is no limit.
 """
 
 from lambdo_router.local.sqs_server.messages import Ledger, LedgerEntry, NewMessage

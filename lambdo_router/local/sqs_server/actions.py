@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from lambdo_router.core.lease import LARGEST_MESSAGE
 from lambdo_router.core.message import Attribute, Message
-from lambdo_router.core.settlement import LARGEST_MESSAGE
 from lambdo_router.local.sqs_server.parameters import (
     Parameters,
     Wire,
@@ -45,7 +45,7 @@ _EntryAction = Callable[[Sqs, str, Parameters, float], Wire | None]
 _Action = Callable[[SqsCall], Wire | None]
 
 
-def receive(call: SqsCall, *, long: bool) -> Wire:
+def receive(call: SqsCall) -> Wire:
     """Do ReceiveMessage, once: a long poll repeats it. Without messages the answer is empty."""
     parameters = call.parameters
     limit = parameters.number("MaxNumberOfMessages")
@@ -54,7 +54,6 @@ def receive(call: SqsCall, *, long: bool) -> Wire:
         1 if limit is None else limit,
         parameters.number("VisibilityTimeout"),
         call.now,
-        long=long,
         attempt=parameters.text_or_none("ReceiveRequestAttemptId"),
     )
     system = {*parameters.texts("MessageSystemAttributeNames"), *parameters.texts("AttributeNames")}

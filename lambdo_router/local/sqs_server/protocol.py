@@ -102,7 +102,7 @@ class _Protocol:
         while True:
             now = self.clock()
             with self.sqs.ledger.under(met.kind if met else ""):
-                answer = receive(SqsCall(self.sqs, parameters, "", now), long=wait > 0)
+                answer = receive(SqsCall(self.sqs, parameters, "", now))
             if answer or now >= deadline:
                 return answer
             next_at = queue.next_visible_at(now)

@@ -210,10 +210,6 @@ class LocalQueue:
         in_flight = sum(1 for message in hidden if message.receives)
         return len(self._messages) - len(hidden), in_flight, len(hidden) - in_flight
 
-    def in_flight_reaches(self, limit: int, now: float) -> bool:
-        # Counting is slow on a long queue, and a shorter one cannot reach the limit.
-        return len(self._messages) >= limit and self.counts(now)[1] >= limit
-
     def next_visible_at(self, now: float) -> float | None:
         """Return when more messages become visible by themselves; None if none will."""
         return self._order.next_visible_at(now)

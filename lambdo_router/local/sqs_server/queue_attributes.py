@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-from lambdo_router.core.settlement import LARGEST_MESSAGE
+from lambdo_router.core.lease import LARGEST_MESSAGE
 from lambdo_router.local.sqs_server.rules import (
     LONGEST_DELAY,
     LONGEST_VISIBILITY,

@@ -10,14 +10,12 @@ import re
 import struct
 from collections.abc import Mapping
 
+from lambdo_router.core.lease import MOST_ATTRIBUTES, MOST_PER_CALL
 from lambdo_router.core.message import Attribute
-from lambdo_router.core.settlement import MOST_ATTRIBUTES
 from lambdo_router.local.sqs_server.messages import NewMessage
 
 LONGEST_VISIBILITY = 43_200
 LONGEST_DELAY = 900
-MOST_PER_CALL = 10
-MOST_IN_FLIGHT = 120_000
 
 _LEGACY = "AWS.SimpleQueueService."
 _LEGACY_CODES = {
@@ -36,9 +34,7 @@ _LEGACY_CODES = {
         )
     },
 }
-_FORBIDDEN = frozenset(
-    {"RequestThrottled", "OverLimit", "PurgeQueueInProgress", "MissingAuthenticationToken"}
-)
+_FORBIDDEN = frozenset({"RequestThrottled", "PurgeQueueInProgress", "MissingAuthenticationToken"})
 """What SQS answers with status 403; everything else is 400."""
 
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
+from lambdo_router.core.lease import MOST_PER_CALL
 from lambdo_router.core.message import Message
 from lambdo_router.local.sqs_server import rules
 from lambdo_router.local.sqs_server.messages import (
@@ -28,22 +29,19 @@ from lambdo_router.local.sqs_server.queue_attributes import (
 )
 from lambdo_router.local.sqs_server.rules import SqsError, check_range, check_token, invalid
 
-_PURGE_PAUSE = 60.0
-"""Seconds after a purge before the next."""
+_PURGE_PAUSE = 60.0  # seconds
 _SENDER = "AIDALAMBDOROUTERDEV00"
 _FIRST_SEQUENCE = 18_849_496_460_467_696_128
-_SEQUENCE_STEP = 256
-"""The numbers of FIFO messages are large and not consecutive."""
+_SEQUENCE_STEP = 256  # the numbers of FIFO messages are large and not consecutive
 
 
 @dataclass(slots=True)
 class Sqs:
-    """The queues, by name. `limit_in_flight` is SQS's own unless an experiment needs it low."""
+    """The queues, by name."""
 
     region: str = "us-east-1"
     account: str = "000000000000"
     ledger: Ledger = field(default_factory=Ledger)
-    limit_in_flight: int = rules.MOST_IN_FLIGHT
     new_id: Callable[[], str] = lambda: str(uuid4())
     _queues: dict[str, LocalQueue] = field(default_factory=dict)
     _sequence: int = _FIRST_SEQUENCE
@@ -138,18 +136,14 @@ class Sqs:
         visibility: int | None,
         now: float,
         *,
-        long: bool,
         attempt: str | None = None,
     ) -> list[Message]:
         """
         Receive what is visible now; or, if `attempt` (ReceiveRequestAttemptId) is that of an
         earlier receive, what that one took.
-
-        `long` says that the caller is a long poll: when as many messages are in flight as SQS
-        allows it gets nothing, while a short poll of a standard queue is refused.
         """
         queue = self.queue(name)
-        check_range("MaxNumberOfMessages", limit, 1, rules.MOST_PER_CALL)
+        check_range("MaxNumberOfMessages", limit, 1, MOST_PER_CALL)
         hidden = queue.number("VisibilityTimeout") if visibility is None else visibility
         check_range("VisibilityTimeout", hidden, 0, rules.LONGEST_VISIBILITY)
         if attempt is not None:
@@ -158,11 +152,6 @@ class Sqs:
                 raise rules.not_for_this_queue("ReceiveRequestAttemptId", attempt)
             if again := queue.taken_before(attempt, hidden, now):
                 return self._deliver("replayed", queue, again, now, hidden)
-        if queue.in_flight_reaches(self.limit_in_flight, now):
-            if long or queue.fifo:
-                return []
-            text = f"The maximum number of messages in flight is reached: {self.limit_in_flight}."
-            raise SqsError("OverLimit", text)
         received = self._take(queue, limit, hidden, now)
         if attempt is not None and received:
             queue.note_attempt(attempt, received, now)
