@@ -163,35 +163,6 @@ def target_of(rejected: Rejected, sources: Sources) -> Queue | NoTarget:
     return NoTarget(f"queue `{rejected.source}` {known}; name a queue with --to")
 
 
-@dataclass(frozen=True, slots=True)
-class QueueAttributes:
-    """What SQS reports about a queue; None where it does not. All counts are approximate."""
-
-    visible: int | None = None
-    in_flight: int | None = None
-    delayed: int | None = None
-    redrive_to: str | None = None
-    """The ARN of the queue that SQS moves messages to after `most_receives` receives."""
-    most_receives: int | None = None
-
-
-def read_queue_attributes(attributes: Mapping[str, str]) -> QueueAttributes:
-    """Read the answer of GetQueueAttributes."""
-    prefix = "ApproximateNumberOfMessages"
-    visible, in_flight, delayed = (
-        _count(attributes.get(prefix + end)) for end in ("", "NotVisible", "Delayed")
-    )
-    try:
-        policy = parse_json(attributes.get("RedrivePolicy", "null"))
-    except ValueError:
-        policy = None
-    to = most = None
-    match policy:
-        case {"deadLetterTargetArn": str(arn), **others}:
-            to, most = arn, _count(str(others.get("maxReceiveCount")))
-    return QueueAttributes(visible, in_flight, delayed, to, most)
-
-
 def _moved_by_sqs(message: Message, arn: str, sources: Sources) -> Rejected:
     name, count = sources.name_of(arn), message.receive_count
     return Rejected(
@@ -242,7 +213,3 @@ def _matches(pattern: Pattern, rejected: Rejected) -> bool:
         return pattern.matches(read_event(rejected.message, rejected.envelope).value)
     except NotAnEvent:
         return False
-
-
-def _count(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None

@@ -150,16 +150,54 @@ def test_a_limit_is_said(
     assert counts(shop.backend, shop.url(shop.aside)) == ("11", "0")
 
 
-def test_where_counts_may_not_be_asked_for_they_are_not_known(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+_COUNT = "ApproximateNumberOfMessages"
+_POLICY = '{"deadLetterTargetArn": "arn:x"%s}'
+
+
+@pytest.mark.parametrize(
+    ("attributes", "state"),
+    [
+        pytest.param(None, (None,) * 5, id="not-allowed-to-ask"),
+        pytest.param(
+            {_COUNT: "12", f"{_COUNT}NotVisible": "3", f"{_COUNT}Delayed": "0"},
+            (12, 3, 0, None, None),
+            id="counts",
+        ),
+        pytest.param(
+            {"RedrivePolicy": _POLICY % ', "maxReceiveCount": 4'},
+            (None, None, None, "arn:x", 4),
+            id="policy",
+        ),
+        pytest.param(
+            {"RedrivePolicy": _POLICY % ', "maxReceiveCount": "4"'},
+            (None, None, None, "arn:x", 4),
+            id="number-as-text",
+        ),
+        pytest.param(
+            {"RedrivePolicy": _POLICY % ""}, (None, None, None, "arn:x", 10), id="default"
+        ),
+        pytest.param({"RedrivePolicy": "{"}, (None,) * 5, id="no-json"),
+    ],
+)
+def test_what_sqs_reports_about_a_queue_is_shown(
+    shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    attributes: dict[str, str] | None,
+    state: tuple[int | str | None, ...],
 ) -> None:
-    async def denied(_: SqsQueue) -> dict[str, str]:
-        raise QueueRefused("denied")
+    async def answer(_: SqsQueue) -> dict[str, str]:
+        if attributes is None:
+            raise QueueRefused("denied")
+        return attributes
 
-    monkeypatch.setattr(SqsQueue, "attributes", denied)
-    listed = shop.run("list", str(shop.routes))
+    monkeypatch.setattr(SqsQueue, "attributes", answer)
+    listed = shop.run("list", str(shop.routes), "--format", "json")
 
-    assert "SQS does not say how many messages there are\n" in listed.stderr
+    queue = json.loads(listed.stdout)["queue"]
+    keys = ("visible", "in_flight", "delayed", "redrive_to", "most_receives")
+    assert tuple(queue[key] for key in keys) == state
+    unknown = "SQS does not say how many messages there are\n" in listed.stderr
+    assert unknown is (state[0] is None)
 
 
 def test_what_others_hold_is_counted_only(shop: Shop) -> None:

@@ -15,10 +15,8 @@ from lambdo_router.core.patterns import compile_pattern
 from lambdo_router.core.rejection import (
     Filters,
     NoTarget,
-    QueueAttributes,
     Rejected,
     Sources,
-    read_queue_attributes,
     read_rejected,
     target_of,
 )
@@ -310,40 +308,3 @@ def test_a_message_stays_in_its_group_and_is_a_duplicate_of_none_but_itself() ->
     found = read_rejected(replace(message("m1"), system=system), Sources())
 
     assert (found.group, found.deduplication) == ("shop-7", "replay-m1")
-
-
-# Queues
-
-
-@pytest.mark.parametrize(
-    ("attributes", "facts"),
-    [
-        pytest.param({}, QueueAttributes(), id="not-allowed-to-ask"),
-        pytest.param(
-            {
-                "ApproximateNumberOfMessages": "12",
-                "ApproximateNumberOfMessagesNotVisible": "3",
-                "ApproximateNumberOfMessagesDelayed": "0",
-                "RedrivePolicy": '{"deadLetterTargetArn": "arn:x", "maxReceiveCount": 4}',
-            },
-            QueueAttributes(12, 3, 0, "arn:x", 4),
-            id="all",
-        ),
-        pytest.param(
-            {"RedrivePolicy": '{"deadLetterTargetArn": "arn:x", "maxReceiveCount": "4"}'},
-            QueueAttributes(redrive_to="arn:x", most_receives=4),
-            id="number-as-text",
-        ),
-        pytest.param(
-            {"RedrivePolicy": '{"deadLetterTargetArn": "arn:x"}'},
-            QueueAttributes(redrive_to="arn:x"),
-            id="no-number",
-        ),
-        pytest.param({"RedrivePolicy": "{"}, QueueAttributes(), id="no-json"),
-        pytest.param({"ApproximateNumberOfMessages": "many"}, QueueAttributes(), id="no-count"),
-    ],
-)
-def test_what_sqs_tells_of_a_queue_is_read(
-    attributes: dict[str, str], facts: QueueAttributes
-) -> None:
-    assert read_queue_attributes(attributes) == facts

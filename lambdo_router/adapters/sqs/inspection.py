@@ -78,7 +78,7 @@ def inspect_queue(client: "SQSClient", url: str, caller: Caller | None) -> Queue
         fifo=found.get("FifoQueue") == "true",
         visibility=_seconds(found, "VisibilityTimeout"),
         retention=_seconds(found, "MessageRetentionPeriod"),
-        redrive=_redrive(found.get("RedrivePolicy", "")),
+        redrive=redrive_of(found.get("RedrivePolicy", "")),
         kms_key=kms_key,
         kms_reuse=_seconds(found, "KmsDataKeyReusePeriodSeconds") if kms_key else None,
         policy=found.get("Policy", ""),
@@ -90,7 +90,8 @@ def _seconds(attributes: Mapping[str, str], name: str) -> float | None:
     return float(text) if text.isdecimal() else None
 
 
-def _redrive(text: str) -> Redrive | None:
+def redrive_of(text: str) -> Redrive | None:
+    """Read the attribute RedrivePolicy of a queue; empty if it has none."""
     try:
         policy = json.loads(text) if text else {}
         return Redrive(str(policy["deadLetterTargetArn"]), int(policy.get("maxReceiveCount", 10)))

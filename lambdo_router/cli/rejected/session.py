@@ -4,7 +4,7 @@ import asyncio
 import re
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +14,14 @@ import click
 
 from lambdo_router.adapters.sqs import SqsConnector, SqsQueue
 from lambdo_router.adapters.sqs.address import address_of
+from lambdo_router.adapters.sqs.inspection import redrive_of
 from lambdo_router.cli.endpoint import Endpoint
 from lambdo_router.cli.loading import load_leniently
 from lambdo_router.cli.output.printing import print_warning
 from lambdo_router.cli.rejected.queue_browser import LEASE, MOST_HELD, QueueBrowser, browse
 from lambdo_router.config.diagnostics import closest, counted, escape
 from lambdo_router.core.errors import QueueRefused
-from lambdo_router.core.rejection import (
-    Filters,
-    QueueAttributes,
-    Rejected,
-    Sources,
-    read_queue_attributes,
-    read_rejected,
-)
+from lambdo_router.core.rejection import Filters, Rejected, Sources, read_rejected
 from lambdo_router.core.routing import Queue, RoutingTable
 from lambdo_router.engine.waiting import unless
 from lambdo_router.local.names import local_name
@@ -118,12 +112,24 @@ def known_queues(routes: Path, endpoint: Endpoint, *, asked_for: bool) -> KnownQ
 
 
 @dataclass(frozen=True, slots=True)
+class QueueState:
+    """What SQS reports about a queue; None where it does not. All counts are approximate."""
+
+    visible: int | None = None
+    in_flight: int | None = None
+    delayed: int | None = None
+    redrive_to: str | None = None
+    """The ARN of the queue that SQS moves messages to after `most_receives` receives."""
+    most_receives: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A connection to the queue to browse."""
 
     known: KnownQueues
     queue: SqsQueue
-    attributes: QueueAttributes
+    state: QueueState
     browser: QueueBrowser
     connector: SqsConnector
 
@@ -147,14 +153,14 @@ class Session:
         reasons = Counter(rejected.reason for rejected in messages).most_common()
         by_reason = ", ".join(f"{number} {reason}" for reason, number in reasons)
         remark(f"{of}{taken} on queue `{self.queue.name}`{': ' * bool(reasons)}{by_reason}")
-        remark(_estimate(self.attributes))
+        remark(_estimate(self.state))
         if self.interrupted:
             remark("interrupted: there may be more")
         elif self.browser.full:
             remark(f"limited to {MOST_HELD} messages: there may be more")
         elif not self.browser.ended:
             remark("stopped at --limit: there may be more")
-        most = self.attributes.most_receives
+        most = self.state.most_receives
         spent = sum(1 for each in messages if most and each.message.receive_count >= most)
         if spent:
             remark(
@@ -173,12 +179,12 @@ async def open_session(known: KnownQueues, to_browse: Queue) -> AsyncIterator[Se
         try:
             queue = await known.open(to_browse, connector)
             try:
-                attributes = read_queue_attributes(await queue.attributes())
+                state = _state(await queue.attributes())
             except QueueRefused:  # a missing permission is no reason to give up
-                attributes = QueueAttributes()
-            _warn(known, to_browse, attributes)
+                state = QueueState()
+            _warn(known, to_browse, state)
             async with browse(queue, stop) as browser:
-                yield Session(known, queue, attributes, browser, connector)
+                yield Session(known, queue, state, browser, connector)
             _warn_of_hidden(browser)
         finally:
             await connector.aclose()
@@ -261,18 +267,18 @@ def progress_bar() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, planned: bar.update(task, completed=done, total=planned)
 
 
-def _warn(known: KnownQueues, to_browse: Queue, attributes: QueueAttributes) -> None:
+def _warn(known: KnownQueues, to_browse: Queue, state: QueueState) -> None:
     """Warn about what browsing does to the queue's messages."""
     name = to_browse.name
     if known.table is not None and to_browse in known.table.sources():
         print_warning(
             f"routes read queue `{name}`: the router does not get messages while they are held here"
         )
-    if attributes.redrive_to is not None:
-        limit = counted(attributes.most_receives or 10, "receive")
+    if state.redrive_to is not None:
+        limit = counted(state.most_receives or 10, "receive")
         print_warning(
             f"queue `{name}` has a redrive policy, and this counts as a receive: after {limit} "
-            f"SQS moves a message to {attributes.redrive_to}"
+            f"SQS moves a message to {state.redrive_to}"
         )
 
 
@@ -283,11 +289,17 @@ def _no_file(routes: Path) -> click.UsageError:
     )
 
 
-def _estimate(attributes: QueueAttributes) -> str:
-    if attributes.visible is None:
+def _state(attributes: Mapping[str, str]) -> QueueState:
+    names = (f"ApproximateNumberOfMessages{end}" for end in ("", "NotVisible", "Delayed"))
+    counts = [int(text) if (text := attributes.get(name)) else None for name in names]
+    redrive = redrive_of(attributes.get("RedrivePolicy", ""))
+    policy = (None, None) if redrive is None else (redrive.target_arn, redrive.most_receives)
+    return QueueState(counts[0], counts[1], counts[2], *policy)
+
+
+def _estimate(state: QueueState) -> str:
+    if state.visible is None:
         return "SQS does not say how many messages there are"
-    hidden = f", {attributes.in_flight} in flight" if attributes.in_flight else ""
-    delayed = f", {attributes.delayed} delayed" if attributes.delayed else ""
-    return (
-        f"SQS estimated {counted(attributes.visible, 'message')} before this read{hidden}{delayed}"
-    )
+    hidden = f", {state.in_flight} in flight" if state.in_flight else ""
+    delayed = f", {state.delayed} delayed" if state.delayed else ""
+    return f"SQS estimated {counted(state.visible, 'message')} before this read{hidden}{delayed}"

@@ -96,7 +96,7 @@ def _document(session: Session, **content: object) -> str:
     queue = {
         "name": session.queue.name,
         "url": session.queue.url,
-        **asdict(session.attributes),
+        **asdict(session.state),
         "looked_at": session.browser.taken,
         "complete": session.browser.ended,
     }
