@@ -6,6 +6,7 @@ There, a variable that is not set is only a warning: its reference stays in the 
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes, sound
 
@@ -15,12 +16,17 @@ def load_leniently(path: Path, content: bytes | None = None) -> LoadedRoutes:
     return sound(examine(path, content))
 
 
-def examine(path: Path, content: bytes | None = None) -> Examined:
+def examine(
+    path: Path,
+    content: bytes | None = None,
+    *,
+    missing: Literal["error", "warning"] = "warning",
+) -> Examined:
     """Load the file with all of its diagnostics; app and region default to those of `run`."""
     return examine_routes(
         path,
         os.environ,
-        missing="warning",
+        missing=missing,
         default_app=_variable("LAMBDO_FLY_APP") or _variable("FLY_APP_NAME"),
         default_region=_variable("LAMBDO_FLY_REGION") or _variable("FLY_REGION") or None,
         content=content,

@@ -7,21 +7,19 @@ start.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from lambdo_router.adapters.fly import FlyMachines
-from lambdo_router.adapters.fly.inspection import FlyFacts
 from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
-from lambdo_router.adapters.sqs.inspection import QueueFacts
 from lambdo_router.cli.output.printing import print_diagnostics
 from lambdo_router.config.lint.suppress import not_ignored
 from lambdo_router.config.load import Examined, LoadedRoutes
 from lambdo_router.core.errors import LaunchError, QueueError
-from lambdo_router.core.routing import Queue, RoutingTable
+from lambdo_router.core.routing import RoutingTable
 from lambdo_router.service.online import Answers, Questions, findings, questions
 from lambdo_router.service.online_fly import FlyAnswers
 from lambdo_router.service.running import fly_machines
@@ -34,6 +32,8 @@ _AT_START: Final = 4.0
 _REPORTED: Final = frozenset({"queue-not-inspected", "fly-not-checked"})
 """Problems that `run` reports itself before."""
 
+T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 log = structlog.get_logger()
 
 
@@ -65,7 +65,7 @@ async def _with_answers(examined: Examined, sqs: SqsConnector, fly: FlyMachines 
         return examined
     table = RoutingTable(examined.generation, compiled.queues, compiled.routes)
     asked = questions(table)
-    answers = await _answers(asked, sqs, fly, await _apps(asked, fly))
+    answers = await _answers(asked, sqs, fly, await _checked(fly, asked.apps))
     found = not_ignored(findings(places, table, answers), examined.sources)
     return replace(
         examined,
@@ -102,51 +102,38 @@ async def _answers(
     fly: FlyMachines | None,
     apps: Mapping[str, LaunchError | str | None],
 ) -> Answers:
-    looks = asyncio.gather(*(_look(sqs, queue) for queue in asked.queues))
+    queues = asyncio.gather(*(_outcome(sqs.inspect(queue), QueueError) for queue in asked.queues))
+    names = [queue.name for queue in asked.queues]
     if fly is None:
-        return Answers(dict(await looks))
-    facts, missing, queues = await asyncio.gather(_facts(fly), _missing(asked, fly), looks)
-    return Answers(dict(queues), FlyAnswers(apps, missing, facts))
+        return Answers(dict(zip(names, await queues, strict=True)))
+    images = _checked(fly, asked.image_apps)
+    found, image_apps, facts = await asyncio.gather(
+        queues, images, _outcome(fly.inspect(), LaunchError)
+    )
+    # An app that the token cannot read counts as existing.
+    missing = {
+        app
+        for app, it in image_apps.items()
+        if isinstance(it, LaunchError) and it.code == "app_not_found"
+    }
+    # If `inspect` fails, the check of the apps reports it.
+    known = None if isinstance(facts, LaunchError) else facts
+    fly_answers = FlyAnswers(apps, frozenset(missing), known)
+    return Answers(dict(zip(names, found, strict=True)), fly_answers)
 
 
-async def _look(sqs: SqsConnector, queue: Queue) -> tuple[str, QueueFacts | QueueError]:
-    try:
-        return queue.name, await sqs.inspect(queue)
-    except QueueError as error:
-        return queue.name, error
-
-
-async def _facts(fly: FlyMachines) -> FlyFacts | None:
-    try:
-        return await fly.inspect()
-    except LaunchError:
-        return None  # the check of the apps reports it
-
-
-async def _apps(
-    asked: Questions, fly: FlyMachines | None
-) -> Mapping[str, LaunchError | str | None]:
+async def _checked(
+    fly: FlyMachines | None, apps: Sequence[str]
+) -> dict[str, LaunchError | str | None]:
     if fly is None:
         return {}
-    outcomes = await asyncio.gather(*map(fly.check, asked.apps), return_exceptions=True)
-    found: dict[str, LaunchError | str | None] = {}
-    for app, outcome in zip(asked.apps, outcomes, strict=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, LaunchError):
-            raise outcome
-        found[app] = outcome
-    return found
+    outcomes = await asyncio.gather(*(_outcome(fly.check(app), LaunchError) for app in apps))
+    return dict(zip(apps, outcomes, strict=True))
 
 
-async def _missing(asked: Questions, fly: FlyMachines) -> frozenset[str]:
-    """Return the missing apps of images; an app that the token cannot read counts as existing."""
-
-    async def is_missing(app: str) -> bool:
-        try:
-            await fly.check(app)
-        except LaunchError as error:
-            return error.code == "app_not_found"
-        return False
-
-    answers = await asyncio.gather(*map(is_missing, asked.image_apps))
-    pairs = zip(asked.image_apps, answers, strict=True)
-    return frozenset(app for app, missing in pairs if missing)
+async def _outcome(call: Awaitable[T], expected: type[E]) -> T | E:
+    """Return an expected error as a value."""
+    try:
+        return await call
+    except expected as error:
+        return error

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
+from lambdo_router.cli.loading import examine
 from lambdo_router.cli.output.printing import print_diagnostics, print_result
 from lambdo_router.cli.output.reports import FileReport, Report
 from lambdo_router.config.diagnostics import Diagnostic, counted, escape
-from lambdo_router.config.load import Examined, examine_routes
+from lambdo_router.config.load import Examined
 from lambdo_router.config.read.globs import is_glob
 
 _FINE, _FOUND, _MISSING, _UNREADABLE = range(4)
@@ -153,38 +154,28 @@ def _meant(file: str) -> Iterable[Path]:
 
 def _report(files: Sequence[Path], *, strict: bool, require_env: bool, online: bool) -> Report:
     examined = {path: _examined(path, require_env=require_env) for path in files}
+    # An included file is checked with the file that includes it.
+    roots = {path: _included_by(path, examined) for path in files}
     if online:
-        examined = _checked_online(examined)
-    sources: dict[str, Sequence[str]] = {}
-    for one in examined.values():
-        sources |= one.sources
-    found = [
-        FileReport(str(path), (), f"checked as part of {root}")
-        if (root := _included_by(path, examined)) is not None
-        else _file_report(path, one, strict=strict, online=online)
+        from lambdo_router.cli.online import examined_online
+        from lambdo_router.service.settings import read_settings
+
+        whole = [path for path in files if roots[path] is None]
+        found = examined_online([examined[path] for path in whole], read_settings(os.environ))
+        examined |= zip(whole, found, strict=True)
+    reports = [
+        _file_report(path, one, strict=strict, online=online)
+        if (root := roots[path]) is None
+        else FileReport(str(path), (), f"checked as part of {root}")
         for path, one in examined.items()
     ]
-    return Report(tuple(found), sources)
-
-
-def _checked_online(examined: Mapping[Path, Examined]) -> dict[Path, Examined]:
-    """Add the problems that AWS and Fly report; an included file is checked with its root."""
-    from lambdo_router.cli.online import examined_online
-    from lambdo_router.service.settings import read_settings
-
-    wholes = [path for path in examined if _included_by(path, examined) is None]
-    found = examined_online([examined[path] for path in wholes], read_settings(os.environ))
-    return {**examined, **dict(zip(wholes, found, strict=True))}
+    sources = {file: lines for one in examined.values() for file, lines in one.sources.items()}
+    return Report(tuple(reports), sources)
 
 
 def _examined(path: Path, *, require_env: bool) -> Examined:
-    return examine_routes(
-        path,
-        os.environ,
-        missing="error" if require_env else "warning",
-        default_app=os.environ.get("LAMBDO_FLY_APP") or os.environ.get("FLY_APP_NAME", ""),
-        content=sys.stdin.buffer.read() if path == _NAME_OF_STDIN else None,
-    )
+    content = sys.stdin.buffer.read() if path == _NAME_OF_STDIN else None
+    return examine(path, content, missing="error" if require_env else "warning")
 
 
 def _included_by(path: Path, examined: Mapping[Path, Examined]) -> Path | None:
@@ -204,24 +195,17 @@ def _file_report(path: Path, examined: Examined, *, strict: bool, online: bool) 
     if strict:
         diagnostics = tuple(replace(one, severity="error") for one in diagnostics)
     report = FileReport(str(path), diagnostics, "", examined.checked)
+    code = _FOUND if report.errors else _FINE
     if not examined.readable:
         missing = any(one.code == "file-not-found" for one in diagnostics)
         code = _MISSING if missing else _UNREADABLE
-    else:
-        code = _FOUND if report.errors else _FINE
     summary = _summary(report, examined)
     if online:
-        summary += _unchecked(examined)
+        from lambdo_router.cli.online import CHECKED, NOT_CHECKED
+
+        errors = "not checked with AWS and Fly, because the file has errors"
+        summary += f"; {NOT_CHECKED if CHECKED[0] in examined.checked else errors}"
     return replace(report, summary=summary, exit_code=code)
-
-
-def _unchecked(examined: Examined) -> str:
-    """Return what the summary says about checks that were not made."""
-    from lambdo_router.cli.online import CHECKED, NOT_CHECKED
-
-    if CHECKED[0] in examined.checked:
-        return f"; {NOT_CHECKED}"
-    return "; not checked with AWS and Fly, because the file has errors"
 
 
 def _summary(report: FileReport, examined: Examined) -> str:
