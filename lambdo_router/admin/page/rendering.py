@@ -7,9 +7,10 @@ and the HTML of those that are new or different.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 from lambdo_router.admin.page.templates import Html, render
 from lambdo_router.admin.page.views import (
@@ -36,6 +37,7 @@ _ELSEWHERE: Final = "more; /status has them all"
 Region = Mapping[str, Html]
 """HTML by key, in the order of the page."""
 _Values = Mapping[str, Any]
+_Track = TypeVar("_Track", QueueStatus, RouteStatus)
 _Part = tuple[str, str, _Values]
 """Key, template and values."""
 
@@ -68,74 +70,47 @@ def _html(key: str, template: str, values: _Values) -> Html:
 def _regions(status: Status) -> Mapping[str, Iterator[_Part]]:
     words, tone = verdict(status)
     summary = {"words": words, "tone": tone, "health": status.health, "router": status.router}
-    found = list(concerns(status))
-    queues, routes = foremost(status.queues, ON_THE_MAP), foremost(status.routes, ON_THE_MAP)
-    queue_rows, route_rows = (
-        foremost(status.queues, IN_A_TABLE),
-        foremost(status.routes, IN_A_TABLE),
-    )
-    more_queues, more_routes = len(status.queues), len(status.routes)
+    found = {f"{it['kind']} {it['name']} {it['concern'].why}": it for it in concerns(status)}
+    shown = dict(islice(found.items(), _CONCERNS))
+    routes = foremost(status.routes, ON_THE_MAP)
+    machines = {f"={it.key}": {"group": it} for it in machine_groups(status, routes)}
+    batches = {f"={it.id}": {"batch": it} for it in status.batches[:_BATCHES]}
+    failures = {
+        f"={(it.kind, it.route, it.queue, it.app, it.text)}": {"failure": it}
+        for it in status.failures[:_FAILURES]
+    }
+    reloads = {f"={it.at} {it.outcome} {it.generation}": {"reload": it} for it in status.reloads}
+    unread, no_table = "no queue is read yet", "no routing table is in use yet"
+    never = "none since the start"
     return {
         "summary": _list("summary", {"summary": summary}),
         "announcement": _list("announcement", {"announcement": {"text": announcement(status)}}),
-        "concerns": _list(
-            "concern",
-            {f"{it['kind']} {it['name']} {it['concern'].why}": it for it in found[:_CONCERNS]},
-            more=(len(found) - _CONCERNS, _ELSEWHERE),
-        ),
+        "concerns": _list("concern", shown, more=(len(found) - len(shown), _ELSEWHERE)),
         "figures": _list("figures", {"figures": {"figures": figures(status)}}),
-        "queues": _list(
-            "queue_card",
-            {f"={it.name}": {"queue": it} for it in queues},
-            "none is read yet",
-            more=(more_queues - len(queues), _BELOW),
-        ),
-        "routes": _list(
-            "route_card",
-            {f"={it.name}": _route_card(it) for it in routes},
-            "no routing table is in use yet",
-            more=(more_routes - len(routes), _BELOW),
-        ),
-        "machines": _list(
-            "machine_card",
-            {f"={it.key}": {"group": it} for it in machine_groups(status, routes)},
-            "none yet",
-        ),
-        "route-rows": _list(
-            "route_row",
-            {f"={it.name}": {"route": it} for it in route_rows},
-            "none yet",
-            columns=7,
-            more=(more_routes - len(route_rows), _ELSEWHERE),
-        ),
-        "queue-rows": _list(
-            "queue_row",
-            {f"={it.name}": _queue_row(it, status.at) for it in queue_rows},
-            "none yet",
-            columns=7,
-            more=(more_queues - len(queue_rows), _ELSEWHERE),
-        ),
-        "batch-rows": _list(
-            "batch_row",
-            {f"={it.id}": {"batch": it} for it in status.batches[:_BATCHES]},
-            "none since the start",
-            columns=7,
-        ),
-        "failure-rows": _list(
-            "failure_row",
-            {
-                f"={(it.kind, it.route, it.queue, it.app, it.text)}": {"failure": it}
-                for it in status.failures[:_FAILURES]
-            },
-            "none since the start",
-            columns=4,
-        ),
-        "reloads": _list(
-            "reload",
-            {f"={it.at} {it.outcome} {it.generation}": {"reload": it} for it in status.reloads},
-            "none since the start",
-        ),
+        "queues": _cards("queue_card", status.queues, lambda it: {"queue": it}, unread),
+        "routes": _cards("route_card", status.routes, _route_card, no_table),
+        "machines": _list("machine_card", machines, "none yet"),
+        "route-rows": _rows("route_row", status.routes, lambda it: {"route": it}),
+        "queue-rows": _rows("queue_row", status.queues, lambda it: _queue_row(it, status.at)),
+        "batch-rows": _list("batch_row", batches, never, columns=7),
+        "failure-rows": _list("failure_row", failures, never, columns=4),
+        "reloads": _list("reload", reloads, never),
     }
+
+
+def _cards(
+    template: str, tracks: Sequence[_Track], values: Callable[[_Track], _Values], empty: str
+) -> Iterator[_Part]:
+    shown = {f"={it.name}": values(it) for it in foremost(tracks, ON_THE_MAP)}
+    return _list(template, shown, empty, more=(len(tracks) - len(shown), _BELOW))
+
+
+def _rows(
+    template: str, tracks: Sequence[_Track], values: Callable[[_Track], _Values]
+) -> Iterator[_Part]:
+    shown = {f"={it.name}": values(it) for it in foremost(tracks, IN_A_TABLE)}
+    more = (len(tracks) - len(shown), _ELSEWHERE)
+    return _list(template, shown, "none yet", more=more, columns=7)
 
 
 def _list(

@@ -8,7 +8,7 @@ reloads, without the body of any message.
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 from lambdo_router import __version__
 from lambdo_router.core import journal
@@ -46,17 +46,6 @@ _OF_APPS = frozenset(
     ("bad_token", "forbidden", "app_not_found", "quota", "connection", "unavailable", "unexpected")
 )
 """Codes of launch failures that every profile of the app would meet."""
-_QueueFact = (
-    journal.Received
-    | journal.Redelivered
-    | journal.Decided
-    | journal.Settled
-    | journal.QueueOpened
-    | journal.QueueClosed
-    | journal.QueueFailed
-    | journal.Polled
-    | journal.LeasesRenewed
-)
 _LossFact = journal.LeaseLost | journal.SettlementFailed | journal.InternalError
 
 
@@ -138,9 +127,8 @@ class Overview:
 
     # Messages and queues
 
-    def _of_queue(self, fact: _QueueFact, now: float) -> None:
-        queue = self._queues.get(fact.queue)
-        if queue is not None:
+    def _of_queue(self, fact: Any, now: float) -> None:  # noqa: ANN401 - any with a queue
+        if (queue := self._queues.get(fact.queue)) is not None:
             queue.observe(fact, now)
 
     def _queue_closed(self, fact: journal.QueueClosed, now: float) -> None:
@@ -269,13 +257,7 @@ class Overview:
             reported=fact.reported,
             failure=cut(fact.failure),
         )
-        track = self._sign(batch.key.route.name, now)
-        if track is not None and fact.failure:
-            track.counts.add("failed", now)
-            track.run = worse(track.run, "run", fact.failure, now)
-        elif track is not None:
-            track.counts.add("succeeded", now)
-            track.run_works(now)
+        failure, track = None, self._sign(batch.key.route.name, now)
         if fact.failure or fact.reported:
             why = f"the Machine reported {fact.reported} of {len(batch.entries)} as failed"
             failure = self._recent.failed(
@@ -284,8 +266,9 @@ class Overview:
                 batch_id=batch_id,
                 machine_id=machine_id,
             )
-            if track is not None:
-                track.last_failure = failure
+        if track is not None:
+            track.ended(fact.failure, now)
+            track.last_failure = failure or track.last_failure
 
     def _watch_failed(self, fact: journal.WatchFailed, now: float) -> None:
         """Note that Fly could not be asked about a Machine, or about all of an app."""
@@ -361,8 +344,14 @@ class Overview:
         self._state, self._since = "stopped", now
 
     _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, float], None]]] = {
-        **dict.fromkeys(get_args(_QueueFact), _of_queue),
-        **dict.fromkeys(get_args(_LossFact), _messages_lost),
+        journal.Received: _of_queue,
+        journal.Redelivered: _of_queue,
+        journal.QueueOpened: _of_queue,
+        journal.Polled: _of_queue,
+        journal.LeasesRenewed: _of_queue,
+        journal.LeaseLost: _messages_lost,
+        journal.SettlementFailed: _messages_lost,
+        journal.InternalError: _messages_lost,
         journal.QueueClosed: _queue_closed,
         journal.Decided: _decided,
         journal.Settled: _settled,

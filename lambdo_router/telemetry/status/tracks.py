@@ -209,17 +209,20 @@ class RouteTrack:
         if self.launch is not None:
             self.launch, self.launch_given_up, self.since = None, False, now
 
-    def run_works(self, now: float) -> None:
-        """Note that a Machine has succeeded."""
-        if self.run is not None:
+    def ended(self, failure: str, now: float) -> None:
+        """Count a Machine that has ended, and note its failure, if any."""
+        self.counts.add("failed" if failure else "succeeded", now)
+        if failure:
+            self.run = worse(self.run, "run", failure, now)
+        elif self.run is not None:
             self.run, self.since = None, now
 
     def replace(self, route: Route, place: str, now: float) -> None:
         """Take the route of a new table; a changed one starts with a clean record."""
         # Perhaps it was fixed. Routes are compared only then: 10,000 of them take 0.07 s.
         if (self.launch is not None or self.run is not None) and self.route != route:
-            self.launch_works(now)
-            self.run_works(now)
+            self.launch = self.run = None
+            self.launch_given_up, self.since = False, now
         if self.route.queues != route.queues:
             self.by_queue = RollingCounts(route.queues) if len(route.queues) > 1 else None
         self.route, self.place = route, place
