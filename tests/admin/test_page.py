@@ -1,7 +1,9 @@
 """The page: what it shows of a status, in which words."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from building import profile, route, table
@@ -31,7 +33,12 @@ from lambdo_router.admin.page.views import (
     verdict,
 )
 from lambdo_router.core import journal
-from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable, QueueUnavailable
+from lambdo_router.core.errors import (
+    LaunchError,
+    LaunchRejected,
+    LaunchUnavailable,
+    QueueUnavailable,
+)
 from lambdo_router.core.routing import Queue
 from lambdo_router.core.snapshot import MachinesSnapshot, QueueSnapshot, Snapshot
 
@@ -39,38 +46,30 @@ from lambdo_router.core.snapshot import MachinesSnapshot, QueueSnapshot, Snapsho
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("word", "value", "said"),
     [
-        (0.004, "0 s"),
-        (0.349, "0.35 s"),
-        (7.25, "7.2 s"),
-        (48, "48 s"),
-        (60, "1 min"),
-        (250, "4 min 10 s"),
-        (7500, "2 h 5 min"),
-        (273600, "3 d 4 h"),
+        (wording.duration, 0.004, "0 s"),
+        (wording.duration, 0.349, "0.35 s"),
+        (wording.duration, 7.25, "7.2 s"),
+        (wording.duration, 48, "48 s"),
+        (wording.duration, 60, "1 min"),
+        (wording.duration, 250, "4 min 10 s"),
+        (wording.duration, 7500, "2 h 5 min"),
+        (wording.duration, 273600, "3 d 4 h"),
+        (wording.size, 0, "0 B"),
+        (wording.size, 999, "999 B"),
+        (wording.size, 4200, "4.2 kB"),
+        (wording.size, 1_300_000, "1.3 MB"),
+        (wording.moment, WALL, "14 Nov 22:13:20"),
+        (wording.iso, WALL, "2023-11-14T22:13:20Z"),
+        (wording.bars, [0, 5, 10], "M5 24v-12h4v12zM10 24v-24h4v24z"),
+        (wording.bars, [1, 1000], "M0 24v-2h4v2zM5 24v-24h4v24z"),
+        (wording.bars, [], ""),
+        (wording.bars, [0, 0], ""),
     ],
 )
-def test_durations(seconds: float, said: str) -> None:
-    assert wording.duration(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("count", "said"), [(0, "0 B"), (999, "999 B"), (4200, "4.2 kB"), (1_300_000, "1.3 MB")]
-)
-def test_sizes(count: int, said: str) -> None:
-    assert wording.size(count) == said
-
-
-def test_times_are_told_in_utc() -> None:
-    assert wording.moment(WALL) == "14 Nov 22:13:20"
-    assert wording.iso(WALL) == "2023-11-14T22:13:20Z"
-
-
-def test_the_highest_bar_is_as_high_as_there_is_room_and_nothing_is_no_bar() -> None:
-    assert wording.bars([0, 5, 10]) == "M5 24v-12h4v12zM10 24v-24h4v24z"
-    assert wording.bars([1, 1000]).startswith("M0 24v-2h4")
-    assert wording.bars([]) == wording.bars([0, 0]) == ""
+def test_numbers_times_and_bars(word: Callable[[Any], str], value: object, said: str) -> None:
+    assert word(value) == said
 
 
 # What goes together
@@ -172,34 +171,40 @@ def test_a_queue_that_is_not_reached_makes_the_router_not_ready_and_is_named() -
     scene = working(WALL)
     scene.tell(journal.QueueFailed("signups", "receive", CUT_OFF, 4.0))
     scene.at += 40
-    status = scene.status()
-    [concern] = concerns(status)
+    [concern] = concerns(scene.status())
 
-    assert verdict(status) == ("Not ready", "bad")
+    assert verdict(scene.status()) == ("Not ready", "bad")
     assert (concern["kind"], concern["name"]) == ("Queue", "signups")
     assert concern["concern"].fatal
     assert concern["advice"] == "It will be retried; no message is lost."
 
 
-def test_a_token_that_fly_refuses_comes_with_the_command_for_a_new_one() -> None:
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        pytest.param(
+            LaunchRejected("401 unauthorized", code="bad_token"),
+            {
+                "Fly app": "Create a new token: fly tokens create deploy -a acme-jobs",
+                "Route": "The app is failing, not this route; the route recovers with its app.",
+            },
+            id="a-refused-token",
+        ),
+        pytest.param(
+            LaunchUnavailable("422 could not find a candidate host", code="region_capacity"),
+            {
+                "Route": "It will be retried; its messages wait. More regions in its profile help, "
+                "for example region: iad,us,any"
+            },
+            id="a-full-region",
+        ),
+    ],
+)
+def test_what_to_do_about_a_launch_that_fails(error: LaunchError, advice: dict[str, str]) -> None:
     scene = working(WALL)
-    refused = LaunchRejected("401 unauthorized", code="bad_token")
-    scene.refuse(scene.batch(IMAGES, "uploads", 1), refused, 15.0)
-    advice = {concern["kind"]: concern["advice"] for concern in concerns(scene.status())}
+    scene.tell(journal.LaunchFailed(scene.batch(IMAGES, "uploads", 1), error, 4, None))
 
-    assert advice["Fly app"] == "Create a new token: fly tokens create deploy -a acme-jobs"
-    assert advice["Route"].startswith("The app is failing, not this route")
-
-
-def test_a_full_region_comes_with_what_helps() -> None:
-    scene = working(WALL)
-    full = LaunchUnavailable("422 could not find a candidate host", code="region_capacity")
-    scene.tell(journal.LaunchFailed(scene.batch(IMAGES, "uploads", 1), full, 4, None))
-    [concern] = concerns(scene.status())
-
-    assert concern["advice"].endswith(
-        "More regions in its profile help, for example region: iad,us,any"
-    )
+    assert {it["kind"]: it["advice"] for it in concerns(scene.status())} == advice
 
 
 def test_a_router_that_stops_or_starts_does_not_look_broken() -> None:
@@ -321,9 +326,7 @@ def test_text_from_elsewhere_stays_text_wherever_it_is_shown() -> None:
 
 
 def test_no_value_of_a_profiles_environment_is_on_the_page() -> None:
-    html = "".join(
-        part for region in regions_of(working(WALL)).values() for part in region.values()
-    )
+    html = "".join(it for region in regions_of(working(WALL)).values() for it in region.values())
     form = TryForm("uploads", "kind=image", "{}")
 
     assert "s3cret" not in html

@@ -3,15 +3,11 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
-from page_scene import (
-    IMAGES,
-    VIDEOS,
-    working,
-)
+from page_scene import IMAGES, VIDEOS, Scene, working
 from scenario import WALL, now
 from starlette.types import Message
 
@@ -80,8 +76,14 @@ def test_there_is_a_limit_to_readers_and_who_leaves_makes_room() -> None:
 # The stream
 
 
-async def taken(stream: AsyncGenerator[str, None], count: int) -> list[tuple[float, str]]:
-    return [(now(), await anext(stream)) for _ in range(count)]
+@asynccontextmanager
+async def reading(scene: Scene, *, seen: bool = True) -> AsyncIterator[AsyncGenerator[str, None]]:
+    """The events for a reader who has the page open already, after the first line."""
+    live = scene.page.live
+    with live.reader() as changed:
+        async with aclosing(live.events(changed, live.now(0.0) if seen else None)) as stream:
+            assert await anext(stream) == "retry: 2000\n\n"
+            yield stream
 
 
 def parsed(event: str) -> dict[str, object]:
@@ -92,8 +94,7 @@ def parsed(event: str) -> dict[str, object]:
 
 
 async def test_a_reader_is_told_at_most_twice_a_second_however_much_happens() -> None:
-    scene = working(WALL)
-    times: list[float] = []
+    scene, times = working(WALL), list[float]()
 
     async def flood() -> None:
         while True:
@@ -101,12 +102,10 @@ async def test_a_reader_is_told_at_most_twice_a_second_however_much_happens() ->
             await asyncio.sleep(0.01)
 
     flooding = asyncio.create_task(flood())
-    with scene.page.live.reader() as changed:
-        async with aclosing(scene.page.live.events(changed, None)) as stream:
-            assert await anext(stream) == "retry: 2000\n\n"
-            for _ in range(5):
-                parsed(await anext(stream))
-                times.append(now())
+    async with reading(scene, seen=False) as stream:
+        for _ in range(5):
+            parsed(await anext(stream))
+            times.append(now())
     flooding.cancel()
 
     assert times == [0.0, 0.5, 1.0, 1.5, 2.0]
@@ -114,55 +113,40 @@ async def test_a_reader_is_told_at_most_twice_a_second_however_much_happens() ->
 
 async def test_a_slow_reader_gets_one_event_of_all_that_has_happened_meanwhile() -> None:
     scene = working(WALL)
-    with scene.page.live.reader() as changed:
-        async with aclosing(scene.page.live.events(changed, scene.page.live.now(0.0))) as stream:
-            await anext(stream)
-            await asyncio.sleep(100)
-            for _ in range(3):
-                scene.launch(scene.batch(VIDEOS, "uploads", 1))
-            found = parsed(await anext(stream))
+    async with reading(scene) as stream:
+        await asyncio.sleep(100)
+        for _ in range(3):
+            scene.launch(scene.batch(VIDEOS, "uploads", 1))
+        regions = parsed(await anext(stream))["regions"]
 
-    regions = found["regions"]
     assert isinstance(regions, dict)
     assert len(regions["batch-rows"]["parts"]) == 3
 
 
-async def test_a_change_is_told_at_once_where_nothing_happened_before() -> None:
+@pytest.mark.parametrize(
+    ("another_reader", "told_at"),
+    [
+        pytest.param(False, 3.0, id="at-once-where-nothing-happened-before"),
+        pytest.param(True, 3.6, id="a-state-rendered-just-before-is-looked-at-again"),
+    ],
+)
+async def test_a_change_is_told(*, another_reader: bool, told_at: float) -> None:
     scene = working(WALL)
-    with scene.page.live.reader() as changed:
-        async with aclosing(scene.page.live.events(changed, scene.page.live.now(0.0))) as stream:
-            await anext(stream)
-            told = asyncio.create_task(anext(stream))
-            await asyncio.sleep(3)
-            scene.launch(scene.batch(VIDEOS, "uploads", 1))
-            parsed(await told)
-
-    assert now() == 3.0
-
-
-async def test_a_state_that_was_rendered_for_another_reader_just_before_is_looked_at_again() -> (
-    None
-):
-    scene = working(WALL)
-    with scene.page.live.reader() as changed:
-        async with aclosing(scene.page.live.events(changed, scene.page.live.now(0.0))) as stream:
-            await anext(stream)
-            told = asyncio.create_task(anext(stream))
-            await asyncio.sleep(3)
+    async with reading(scene) as stream:
+        told = asyncio.create_task(anext(stream))
+        await asyncio.sleep(3)
+        if another_reader:
             scene.page.live.now(3.0)
             await asyncio.sleep(0.1)
-            scene.launch(scene.batch(VIDEOS, "uploads", 1))
-            parsed(await told)
+        scene.launch(scene.batch(VIDEOS, "uploads", 1))
+        parsed(await told)
 
-    assert now() == 3.6
+    assert now() == told_at
 
 
 async def test_a_quiet_stream_is_kept_alive() -> None:
-    scene = working(WALL)
-    with scene.page.live.reader() as changed:
-        async with aclosing(scene.page.live.events(changed, scene.page.live.now(0.0))) as stream:
-            await anext(stream)
-            assert await anext(stream) == ": still here\n\n"
+    async with reading(working(WALL)) as stream:
+        assert await anext(stream) == ": still here\n\n"
 
     assert now() == 16.5
 

@@ -1,6 +1,6 @@
-// Puts what changes into the page as it comes, draws the lines of the map, and answers the form
+// Updates the page as things change, draws the lines of the map, and shows the answer to the form
 // without a new page. All HTML is made, and escaped, by the server; without this script the page
-// says the same as of the moment at which it was loaded.
+// is a snapshot from when it was loaded.
 "use strict";
 
 (() => {
@@ -25,7 +25,7 @@
     return new Map([...region.children].map((child) => [child.dataset.key, child]));
   }
 
-  // What a person has opened, or is at, stays so.
+  // Keep open what was opened, and the focus.
   function keep(old, fresh) {
     const opened = [...old.querySelectorAll("details")].map((it) => it.open);
     fresh.querySelectorAll("details").forEach((it, place) => (it.open = opened[place] || false));
@@ -58,7 +58,7 @@
 
   function take(change) {
     if (change.assets !== body.dataset.assets) {
-      location.reload(); // another version of the router serves this page now
+      location.reload(); // the router was replaced by another version
       return;
     }
     ahead = change.at * 1000 - Date.now();
@@ -153,7 +153,7 @@
     return found;
   }
 
-  // Several lines at one card are spread over its edge, in the order of their other ends.
+  // Spread the lines at a card over its edge, in the order of their other ends.
   function spread(found, end, other, box) {
     const groups = new Map();
     for (const flow of found) groups.set(flow[end], [...(groups.get(flow[end]) || []), flow]);
@@ -251,5 +251,5 @@
   one("[data-stale]").remove();
   one("footer time").dataset.at = body.dataset.at;
   if (document.hidden) start();
-  else requestAnimationFrame(() => setTimeout(start)); // first let the page be seen
+  else requestAnimationFrame(() => setTimeout(start)); // let the page be painted first
 })();
