@@ -10,7 +10,6 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib import metadata, resources
 from pathlib import Path
 from typing import Final, Literal
 
@@ -192,6 +191,8 @@ def router_of(app: str) -> str:
 
 def installed_from() -> str | None:
     """Return the GitHub repository, OWNER/NAME, that pip installed this package from, if any."""
+    from importlib import metadata
+
     try:
         recorded = metadata.distribution("lambdo-router").read_text("direct_url.json")
     except metadata.PackageNotFoundError:
@@ -272,6 +273,8 @@ def _other_root(folder: Path) -> Path | None:
 
 
 def _content(path: str, templates: list[str], names: StarterNames) -> str:
+    from importlib import resources
+
     from lambdo_router.config.read.shape import schema_text
 
     if path in _OF_THE_PACKAGE:
