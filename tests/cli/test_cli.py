@@ -86,8 +86,8 @@ def test_errors_of_ours_end_a_command_without_a_traceback(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("lambdo_router.cli.validate.examine_routes", fail)
-    result = CliRunner().invoke(cli, ["validate", "routes.yaml"], catch_exceptions=False)
+    monkeypatch.setattr("lambdo_router.cli.demo.example_folder", fail)
+    result = CliRunner().invoke(cli, ["demo"], catch_exceptions=False)
 
     assert (result.exit_code, result.stderr) == (code, said)
 
