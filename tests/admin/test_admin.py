@@ -373,8 +373,8 @@ async def test_reports_are_told_to_the_journal_taken_or_not() -> None:
 
     assert answers == [200, 401, 404]
     assert server.facts[0] == journal.ReportTaken("b1", 0)
-    told = [fact for fact in server.facts if isinstance(fact, journal.ReportRefused)]
-    assert [(fact.batch_id, fact.status) for fact in told] == [("b1", 401), ("x" * 64, 404)]
+    refusals = [fact for fact in server.facts if isinstance(fact, journal.ReportRefused)]
+    assert [(fact.batch_id, fact.status) for fact in refusals] == [("b1", 401), ("x" * 64, 404)]
 
 
 # Where it listens

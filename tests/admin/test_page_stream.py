@@ -1,4 +1,4 @@
-"""What a page that is open is told: what has changed, how often, and until when."""
+"""What an open page is sent: what has changed, how often, and until when."""
 
 import asyncio
 import json
@@ -51,9 +51,9 @@ def test_who_has_seen_a_state_that_is_not_known_any_more_is_told_everything() ->
 
     assert scene.page.live.seen(last.version) is last
     assert scene.page.live.seen(first.version) is None
-    told = parsed(event(None, last))["regions"]
-    assert isinstance(told, dict)
-    assert set(told) == {name for name, region in last.regions.items() if region}
+    sent = parsed(event(None, last))["regions"]
+    assert isinstance(sent, dict)
+    assert set(sent) == {name for name, region in last.regions.items() if region}
 
 
 def test_a_state_serves_everybody_for_half_a_second() -> None:
@@ -133,13 +133,13 @@ async def test_a_slow_reader_gets_one_event_of_all_that_has_happened_meanwhile()
 async def test_a_change_is_told(*, another_reader: bool, told_at: float) -> None:
     scene = working(WALL)
     async with reading(scene) as stream:
-        told = asyncio.create_task(anext(stream))
+        sent = asyncio.create_task(anext(stream))
         await asyncio.sleep(3)
         if another_reader:
             scene.page.live.now(3.0)
             await asyncio.sleep(0.1)
         scene.launch(scene.batch(VIDEOS, "uploads", 1))
-        parsed(await told)
+        parsed(await sent)
 
     assert now() == told_at
 

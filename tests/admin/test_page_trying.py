@@ -230,10 +230,10 @@ async def test_what_the_page_loads_is_kept_for_good_and_small() -> None:
 async def test_before_there_is_a_table_the_page_is_there_and_no_message_is_decided_about() -> None:
     async with client(Scene(WALL)) as http:
         page = await http.get("/")
-        told = await http.post("/explain", content=urlencode({"queue": "q", "body": "{}"}))
+        answer = await http.post("/explain", content=urlencode({"queue": "q", "body": "{}"}))
 
     assert "Starting" in page.text
-    assert "No routing table is in use yet" in told.text
+    assert "No routing table is in use yet" in answer.text
 
 
 @pytest.mark.real_time

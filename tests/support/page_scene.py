@@ -74,7 +74,7 @@ CHANGES = (
 
 @dataclass
 class Scene:
-    """An overview and a page that are told the same facts, by a clock that the scene sets."""
+    """An overview and a page that observe the same facts, at a time that the scene sets."""
 
     at: float
     overview: Overview = field(init=False)

@@ -152,15 +152,15 @@ async def routing() -> AsyncIterator[Routing]:
     )
     queue = MemoryQueue("q", wait_time=0.1)
     launcher = ScriptedLauncher(runs_for=60)
-    wall: Callable[[], float] = lambda: WALL + asyncio.get_running_loop().time()  # noqa: E731
-    overview = Overview(wall, {"others": "routes.yaml:21"})
+    clock: Callable[[], float] = lambda: WALL + asyncio.get_running_loop().time()  # noqa: E731
+    overview = Overview(clock, {"others": "routes.yaml:21"})
 
     def look_on(scenario: Scenario) -> None:
         scenario.onlookers += [overview.observe, page.observe]
         levels.append(scenario.router.snapshot)
 
     levels: list[Callable[[], Snapshot]] = []
-    page = RouterPage(lambda: overview.status(levels[0]()), lambda: overview.table, wall)
+    page = RouterPage(lambda: overview.status(levels[0]()), lambda: overview.table, clock)
     fast = Limits(launch_rate=1000.0, launch_burst=1000, grace=1.0)
     async with running(
         made, launcher, limits=fast, queues={"q": SpiedQueue(queue)}, prepare=look_on

@@ -392,19 +392,19 @@ def test_of_several_apps_one_may_refuse_while_the_others_take_machines() -> None
 
 
 def test_a_changed_route_has_a_clean_record_and_an_unchanged_one_keeps_its_own() -> None:
-    kept, mended = route("kept", profile=CAREFUL), route("mended", profile=CAREFUL)
-    watched = started(kept, mended).after(
-        5, ended(batch("kept"), "exited with code 1"), ended(batch("mended"), "exited with code 1")
+    kept, fixed = route("kept", profile=CAREFUL), route("fixed", profile=CAREFUL)
+    watched = started(kept, fixed).after(
+        5, ended(batch("kept"), "exited with code 1"), ended(batch("fixed"), "exited with code 1")
     )
-    after = table(kept, route("mended", profile=replace(CAREFUL, image="2")), generation="g2")
-    loaded = journal.RoutesLoaded("g2", ("odd",), {"kept": "r.yaml:3"}, ("~ route `mended`",))
+    after = table(kept, route("fixed", profile=replace(CAREFUL, image="2")), generation="g2")
+    loaded = journal.RoutesLoaded("g2", ("odd",), {"kept": "r.yaml:3"}, ("~ route `fixed`",))
     status = watched.after(5, loaded, swapped(after, "g1")).status()
 
     assert [(r.name, r.state, r.totals["failed"], r.place) for r in status.routes] == [
-        ("kept", "failing", 1, "r.yaml:3"), ("mended", "ok", 1, "")
+        ("kept", "failing", 1, "r.yaml:3"), ("fixed", "ok", 1, "")
     ]  # fmt: skip
     assert status.reloads == (
-        Reload("accepted", WALL + 10, "g2", "g1", (), ("odd",), ("~ route `mended`",)),
+        Reload("accepted", WALL + 10, "g2", "g1", (), ("odd",), ("~ route `fixed`",)),
     )
 
 
@@ -417,9 +417,9 @@ def test_a_refused_file_is_told_until_it_is_mended_and_changes_nothing() -> None
     assert [(c.kind, c.why) for c in status.health.concerns] == [
         ("reload", "routes.yaml:3:1: bad [x] (and 2 more)")
     ]
-    mended = watched.after(5, journal.RoutesLoaded("g1", ())).status()
-    assert (mended.refused_reload, mended.health.concerns) == (None, ())
-    assert [reload.outcome for reload in mended.reloads] == ["accepted", "refused"]
+    fixed = watched.after(5, journal.RoutesLoaded("g1", ())).status()
+    assert (fixed.refused_reload, fixed.health.concerns) == (None, ())
+    assert [reload.outcome for reload in fixed.reloads] == ["accepted", "refused"]
 
 
 def test_a_queue_that_went_with_a_reload_is_there_until_it_is_drained() -> None:
@@ -570,12 +570,12 @@ async def test_a_real_router_is_told_of_as_it_is() -> None:
     watched = Watched()
 
     async with running(made, launcher) as scenario:
-        told = 0
+        seen = 0
 
         async def look_after(seconds: float) -> Status:
-            nonlocal told
+            nonlocal seen
             await asyncio.sleep(seconds)
-            new, told = scenario.facts[told:], len(scenario.facts)
+            new, seen = scenario.facts[seen:], len(scenario.facts)
             for at, fact in new:
                 watched.at = WALL + at
                 watched.overview.observe(fact)

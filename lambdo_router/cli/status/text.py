@@ -32,7 +32,7 @@ class _Cell(NamedTuple):
     """Whether it is a number, which is aligned to the right."""
 
 
-class _Row(NamedTuple):
+class _TableRow(NamedTuple):
     cells: Sequence[_Cell | str | int | None]
     notes: Sequence[str] = ()
     """Lines that explain it."""
@@ -84,55 +84,55 @@ def _worst_first(items: Sequence[Document]) -> Sequence[Document]:
     return sorted(items, key=rank)
 
 
-def _queue(queue: Document, now: float) -> _Row:
+def _queue(queue: Document, now: float) -> _TableRow:
     minute = queue["last_minute"]
     cells = (
         *(queue["name"], _state(queue, now), queue["held"], queue["waiting"]),
         *(minute["received"], minute["deleted"], minute["rejected"] + minute["left"]),
         *(_seconds(queue["lag"]), _seconds(queue["lease_margin"])),
     )
-    return _Row(cells, _trouble(queue, now))
+    return _TableRow(cells, _trouble(queue, now))
 
 
-def _route(route: Document, now: float) -> _Row:
+def _route(route: Document, now: float) -> _TableRow:
     minute = route["last_minute"]
     cells = (
         *(route["name"], _state(route, now), route["waiting"], minute["routed"]),
         *(minute["launches"], minute["failed"] + minute["launch_failures"]),
         _Cell(shown(route["place"]), _QUIET),
     )
-    return _Row(cells, _trouble(route, now))
+    return _TableRow(cells, _trouble(route, now))
 
 
-def _machines(group: Document, _now: float) -> _Row:
+def _machines(group: Document, _now: float) -> _TableRow:
     profile = group["profile"] or "(of others)"
-    return _Row((group["app"], profile, group["running"], group["launching"]))
+    return _TableRow((group["app"], profile, group["running"], group["launching"]))
 
 
-def _batch(batch: Document, now: float) -> _Row:
+def _batch(batch: Document, now: float) -> _TableRow:
     cells = (
         *(batch["id"], _Cell(batch["state"], _COLOURS.get(batch["state"])), batch["route"]),
         *(batch["event_count"], batch["machine_id"], batch["region"]),
         _ago(batch["closed"], now),
     )
-    return _Row(cells, [batch["failure"]] if batch["failure"] else ())
+    return _TableRow(cells, [batch["failure"]] if batch["failure"] else ())
 
 
-def _failure(failure: Document, now: float) -> _Row:
+def _failure(failure: Document, now: float) -> _TableRow:
     words = {"machine_id": "Machine", "batch_id": "batch"}
     keys = ("route", "queue", "app", "machine_id", "batch_id")
     about = " ".join(f"{words.get(key, key)} {failure[key]}" for key in keys if failure[key])
     cells = (failure["kind"], _ago(failure["last"], now), failure["count"], about)
-    return _Row(cells, [failure["text"]])
+    return _TableRow(cells, [failure["text"]])
 
 
-def _reload(reload: Document, now: float) -> _Row:
+def _reload(reload: Document, now: float) -> _TableRow:
     outcome = _Cell(reload["outcome"], _COLOURS.get(reload["outcome"]))
     cells = (outcome, _ago(reload["at"], now), reload["generation"])
-    return _Row(cells, reload["problems"] or reload["changes"])
+    return _TableRow(cells, reload["problems"] or reload["changes"])
 
 
-_TABLES: Final[Sequence[tuple[str, str, Callable[[Document, float], _Row]]]] = (
+_TABLES: Final[Sequence[tuple[str, str, Callable[[Document, float], _TableRow]]]] = (
     ("queues", "queue state held waiting in/min done/min refused/min lag lease", _queue),
     ("routes", "route state waiting events/min Machines/min failed/min place", _route),
     ("machines", "app profile running launching", _machines),
@@ -143,7 +143,7 @@ _TABLES: Final[Sequence[tuple[str, str, Callable[[Document, float], _Row]]]] = (
 """The key in the status, the columns, and what makes a row."""
 
 
-def _table(columns: str, rows: Sequence[_Row], most: int) -> Iterator[str]:
+def _table(columns: str, rows: Sequence[_TableRow], most: int) -> Iterator[str]:
     body = [[_cell(value) for value in row.cells] for row in rows]
     names = zip(columns.split(), body[0], strict=True)
     grid = [[_Cell(name, _QUIET, cell.right) for name, cell in names], *body]

@@ -28,7 +28,7 @@ from lambdo_router.telemetry.status.document import (
     Trouble,
 )
 from lambdo_router.telemetry.status.health import health_of
-from lambdo_router.telemetry.status.recent import Recent
+from lambdo_router.telemetry.status.recent import RecentHistory
 from lambdo_router.telemetry.status.tracks import (
     SETTLED,
     QueueTrack,
@@ -69,7 +69,7 @@ class Overview:
         self._apps: dict[str, Trouble | None] = {}
         self._sends: dict[str, Trouble] = {}
         """Reject queues that messages cannot be sent to."""
-        self._recent = Recent()
+        self._recent = RecentHistory()
         self._reloads: deque[Reload] = deque(maxlen=_RELOADS)
 
     def cannot_start(self, problem: str) -> None:
@@ -138,10 +138,12 @@ class Overview:
             del self._queues[fact.queue]
 
     def _decided(self, fact: journal.Decided, now: float) -> None:
-        self._of_queue(fact, now)
-        track = None if fact.decision.route is None else self._sign(fact.decision.route.name, now)
-        if track is not None and isinstance(fact.decision, Refused):
-            track.counts.add("refused", now)
+        decision = fact.decision
+        track = None if decision.route is None else self._sign(decision.route.name, now)
+        if isinstance(decision, Refused):
+            self._of_queue(fact, now)
+            if track is not None:
+                track.counts.add("refused", now)
         elif track is not None:
             track.routed(fact.queue, now)
 

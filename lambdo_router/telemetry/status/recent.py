@@ -25,7 +25,7 @@ _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
 
 
-class Recent:
+class RecentHistory:
     """Remembers batches by id, and failures by what makes them alike; the newest come last."""
 
     def __init__(self) -> None:

@@ -116,8 +116,8 @@ class QueueTrack:
 
     def _received(self, message: Message, now: float) -> None:
         self.counts.add("received", now)
-        if message.receive_count == 1 and message.sent_at is not None:
-            self.lag = max(0.0, now - message.sent_at)
+        if message.receive_count == 1 and (sent_at := message.sent_at) is not None:
+            self.lag = max(0.0, now - sent_at)
 
     def _settled(self, settlement: Settlement, now: float) -> None:
         self.counts.add(SETTLED[type(settlement)], now)
