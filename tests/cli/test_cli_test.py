@@ -98,73 +98,60 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("files", "arguments", "code"),
-    [
-        pytest.param({"routes.yaml": ROUTES + PASSING}, [], 0, id="passed"),
-        pytest.param({"routes.yaml": ROUTES + FAILING}, [], 1, id="failed"),
-        pytest.param({"routes.yaml": ROUTES + "tests: {}\n"}, [], 1, id="wrong-shape"),
-        pytest.param({"routes.yaml": ROUTES + PASSING}, ["--fail-under", "70"], 1, id="under"),
-        pytest.param({"routes.yaml": ROUTES + PASSING}, ["--fail-under", "33"], 0, id="not-under"),
-        pytest.param({"routes.yaml": ROUTES}, [], 2, id="no-tests"),
-        pytest.param({}, [], 2, id="nothing-here"),
-        pytest.param({"routes.yaml": ROUTES + PASSING}, ["--run", "refund"], 2, id="none-left"),
-        pytest.param({"routes.yaml": ROUTES + PASSING}, ["--run", "("], 2, id="no-regex"),
-        pytest.param({"routes.yaml": ROUTES + PASSING}, ["--env", "APP"], 2, id="no-variable"),
-        pytest.param({"routes.yaml": ROUTES + PASSING}, ["--strange"], 2, id="no-option"),
-        pytest.param({"routes.yaml": ROUTES + PASSING}, ["*.yml"], 2, id="empty-glob"),
-        pytest.param({}, ["nowhere.yaml"], 2, id="no-such-routes-file"),
-        pytest.param({}, ["nowhere/routes.yaml"], 2, id="no-such-folder"),
-        pytest.param({}, ["nowhere.test.yaml"], 2, id="no-such-file-of-tests"),
-        pytest.param({"sub/x.txt": ""}, ["sub"], 2, id="nothing-in-the-folder"),
-        pytest.param({"routes.yaml/x": ""}, ["."], 3, id="routes-file-is-a-folder"),
-    ],
+NO_TESTS = (
+    "no tests; write them under `tests` in the routes file, or in a *.test.yaml file beside it"
 )
-def test_the_exit_code_is_that_of_the_worst_that_was_found(
-    files: dict[str, str], arguments: list[str], code: int, here: Path
-) -> None:
-    for name, text in files.items():
-        (here / name).parent.mkdir(exist_ok=True)
-        (here / name).write_text(text, "utf-8")
-
-    assert run(*arguments).exit_code == code
+NOTHING_HERE = (
+    "there is no routes.yaml and no *.test.yaml here; name a routes file, a test file or a folder: "
+    "lambdo-router test FILE ..."
+)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("files", "arguments", "code", "said"),
     [
+        pytest.param({"routes.yaml": ROUTES + PASSING}, [], 0, "", id="passed"),
+        pytest.param({"routes.yaml": ROUTES + FAILING}, [], 1, "", id="failed"),
+        pytest.param({"routes.yaml": ROUTES + "tests: {}\n"}, [], 1, "", id="wrong-shape"),
+        pytest.param({"routes.yaml": ROUTES + PASSING}, ["--fail-under", "70"], 1, "", id="under"),
+        pytest.param({"routes.yaml": ROUTES + PASSING}, ["--fail-under", "33"], 0, "", id="not"),
+        pytest.param({"routes.yaml": ROUTES}, [], 2, f"routes.yaml: {NO_TESTS}", id="no-tests"),
+        pytest.param({}, [], 2, NOTHING_HERE, id="nothing-here"),
         pytest.param(
-            ["--run", "refund"], "no test name matches 'refund' (1 test)", id="none-is-called-so"
+            {"routes.yaml": ROUTES + PASSING},
+            ["--run", "refund"],
+            2,
+            "no test name matches 'refund' (1 test)",
+            id="none-left",
         ),
         pytest.param(
+            {},
             ["--run", "("],
+            2,
             "--run: '(' is not a regular expression: missing ), unterminated subpattern at "
             "position 0",
             id="no-regular-expression",
         ),
-        pytest.param(["--env", "APP"], "--env 'APP' is not NAME=VALUE", id="no-variable"),
-        pytest.param(["*.yml"], "no file matches '*.yml'", id="glob-matches-nothing"),
+        pytest.param({}, ["--env", "APP"], 2, "--env 'APP' is not NAME=VALUE", id="no-variable"),
+        pytest.param({}, ["--strange"], 2, "No such option", id="no-option"),
+        pytest.param({}, ["*.yml"], 2, "no file matches '*.yml'", id="empty-glob"),
+        pytest.param({}, ["nowhere.yaml"], 2, "file-not-found", id="no-such-routes-file"),
+        pytest.param({}, ["nowhere/routes.yaml"], 2, "file-not-found", id="no-such-folder"),
+        pytest.param({}, ["nowhere.test.yaml"], 2, "file-not-found", id="no-such-test-file"),
+        pytest.param({"sub/x.txt": ""}, ["sub"], 2, "*.test.yaml in sub;", id="nothing-in-folder"),
+        pytest.param({"routes.yaml/x": ""}, ["."], 3, "file-is-a-folder", id="a-folder"),
     ],
 )
-def test_wrong_usage_is_told(arguments: list[str], said: str, here: Path) -> None:
-    (here / "routes.yaml").write_text(ROUTES + PASSING, "utf-8")
+def test_the_exit_code_is_that_of_the_worst_that_was_found(
+    files: dict[str, str], arguments: list[str], code: int, said: str, here: Path
+) -> None:
+    for name, text in files.items():
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_text(text, "utf-8")
+    result = run(*arguments)
 
-    assert f"Error: {said}\n" in run(*arguments).stderr
-
-
-def test_where_there_is_nothing_to_run_it_is_said_what_to_write(here: Path) -> None:
-    empty = run().stderr
-    (here / "routes.yaml").write_text(ROUTES, "utf-8")
-    without_tests = run().stderr
-
-    assert empty.endswith(
-        "Error: there is no routes.yaml and no *.test.yaml here; name a routes file, a test file "
-        "or a folder: lambdo-router test FILE ...\n"
-    )
-    assert without_tests.endswith(
-        "Error: routes.yaml: no tests; write them under `tests` in the routes file, or in a "
-        "*.test.yaml file beside it\n"
-    )
+    assert result.exit_code == code
+    assert said in result.stderr
 
 
 def test_only_the_tests_that_are_asked_for_run(here: Path) -> None:

@@ -82,6 +82,8 @@ Machine lambdo-paid-3oaflyhagb6vuall, if no other event joins the batch:
   command       ["run", "--key=${KEY}"]
 """
 
+_PAID = ("--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}')
+
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,9 +109,9 @@ def test_a_message_that_no_route_takes_is_told_why_route_by_route() -> None:
 
 
 def test_a_message_that_is_taken_is_told_its_machine() -> None:
-    result = explain("--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}')
+    result = explain(*_PAID)
 
-    key = explained("--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}')
+    key = explained(*_PAID)
     expected = _MACHINE.replace("KEY,", f"{key['batch']['key']},")
     assert (result.exit_code, result.stdout[: len(expected)]) == (0, expected)
     assert "  env           TOKEN=${KEY}\n" in result.stdout
@@ -122,14 +124,13 @@ def test_a_message_that_is_taken_is_told_its_machine() -> None:
 
 
 def test_of_several_apps_all_are_named() -> None:
-    asked = ("--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}')
-    one = explained(*asked)["machine"]
+    one = explained(*_PAID)["machine"]
     Path("routes.yaml").write_text(_ROUTES.replace("app: acme", "app: [acme, acme-2]"))
-    several = explained(*asked)["machine"]
+    several = explained(*_PAID)["machine"]
 
     assert (one["app"], one["apps"]) == ("acme", ["acme"])
     assert (several["app"], several["apps"]) == ("acme", ["acme", "acme-2"])
-    text = explain(*asked).stdout
+    text = explain(*_PAID).stdout
     assert "  app           acme, acme-2: the first with a free slot\n" in text
 
 
@@ -137,7 +138,7 @@ def test_where_a_machine_reports_is_shown_and_its_token_is_not_made_up() -> None
     careful = _ROUTES.replace("acknowledge: launch", "acknowledge: success")
     Path("routes.yaml").write_text(careful)
 
-    told = explained("--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}')
+    told = explained(*_PAID)
 
     env = told["machine"]["env"]
     assert env["LAMBDO_REPORT_URL"] == f"http://ROUTER:9091/reports/{env['LAMBDO_BATCH_ID']}"
@@ -146,10 +147,8 @@ def test_where_a_machine_reports_is_shown_and_its_token_is_not_made_up() -> None
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_secrets_from_variables_are_shown_as_they_are_written(form: str) -> None:
-    arguments = ["--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}']
-
-    hidden = explain(*arguments, "--format", form)
-    shown = explain(*arguments, "--format", form, "--show-values")
+    hidden = explain(*_PAID, "--format", form)
+    shown = explain(*_PAID, "--format", form, "--show-values")
 
     assert _SECRET not in hidden.output
     assert hidden.stdout.count("${KEY}") == 3
@@ -157,9 +156,7 @@ def test_secrets_from_variables_are_shown_as_they_are_written(form: str) -> None
 
 
 def test_the_request_is_letter_by_letter_what_would_be_sent() -> None:
-    arguments = ["--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}']
-
-    printed = explain(*arguments, "--request")
+    printed = explain(*_PAID, "--request")
 
     loaded = load_routes(Path("routes.yaml"), {"KEY": _SECRET}, missing="warning")
     now = "1700000000000"
@@ -212,8 +209,7 @@ def test_a_command_of_the_profile_that_the_sender_replaces_keeps_its_secret() ->
         _ROUTES.replace("    profile: secret\n", "    profile: secret\n    overrides: "
                         "{command: true}\n")
     )  # fmt: skip
-    arguments = ["--queue", "orders", "--attribute", "kind=paid", "--body", '{"total": 5}']
-    arguments += ["--attribute", 'command=["own"]']
+    arguments = [*_PAID, "--attribute", 'command=["own"]']
 
     told = explained(*arguments)
 

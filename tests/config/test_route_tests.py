@@ -122,13 +122,12 @@ def test_what_is_expected(expect: str, wanted: dict[str, object]) -> None:
 
 
 def test_a_test_knows_where_it_and_its_parts_are_written() -> None:
-    test = the_test('message: {queue: q, body_text: x}, expect: {route: r, env: {A: "1"}}')
+    test = the_test("message: {queue: q, body_text: x}, expect: {route: r}")
 
     assert test.place == Place("x.test.yaml", 2, 5)
     assert test.places["queue"] == Place("x.test.yaml", 2, 32, 33)
     assert test.places["body"] == Place("x.test.yaml", 2, 46, 47)
     assert test.places["route"] == Place("x.test.yaml", 2, 66, 67)
-    assert test.places["env.A"] == Place("x.test.yaml", 2, 78, 81)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ class RouteTest:
     env: Mapping[str, str] = field(default_factory=dict)
     """Values of the variables of the routes file."""
     places: Mapping[str, Place] = field(default_factory=dict, repr=False)
-    """Places of `queue`, `body` and every field of `wanted`."""
+    """Places of `queue`, `body` and, if it is expected, `route`."""
 
 
 class TestsFile(Part):
