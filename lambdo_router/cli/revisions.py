@@ -11,9 +11,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from lambdo_router.core.errors import LambdoError
 
@@ -25,26 +24,23 @@ class RevisionError(LambdoError):
     """Git does not have what was asked for, or cannot be run."""
 
 
-class _GitEntry(NamedTuple):
-    mode: str
-    kind: str
-    """`blob`, `tree` or `commit`."""
-    object_name: str
-
-
-@dataclass(slots=True)
 class Revision:
     """One revision, checked out into `folder` as far as it was asked for."""
 
-    commit: str
-    folder: Path
-    _listed: dict[str, dict[str, _GitEntry]] = field(default_factory=dict)
-    _checked_out: set[str] = field(default_factory=set)
+    def __init__(self, commit: str, folder: Path) -> None:
+        self.folder = folder
+        self._files: dict[str, tuple[str, str]] = {}
+        """Mode and object name of every file, by its path from the root of the repository."""
+        for line in _git("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0")[:-1]:
+            about, _, path = line.partition(b"\t")
+            mode, kind, object_name = about.decode().split(" ")
+            if kind == "blob":  # and not the commit of a submodule
+                self._files[os.fsdecode(path)] = mode, object_name
+        self._checked_out: set[str] = set()
 
     def has_file(self, path: str) -> bool:
         """Return whether there is a file at this path from the root of the repository."""
-        entry = self._entry(path)
-        return entry is not None and entry.kind == "blob"
+        return path in self._files
 
     def check_out(self, path: Path) -> bool:
         """
@@ -60,22 +56,13 @@ class Revision:
         if path in self._checked_out:
             return False
         self._checked_out.add(path)
-        entry = self._entry(path)
-        if entry is None:
-            return False
-        target = self.folder / path
-        if entry.kind == "tree":
-            target.mkdir(parents=True, exist_ok=True)
-            for name, child in self._list(path).items():
-                if child.kind == "blob":
-                    (target / name).touch()
-                else:
-                    (target / name).mkdir(exist_ok=True)
-            return True
-        content = _git("cat-file", "blob", entry.object_name)
+        if path not in self._files:
+            return self._check_out_folder("" if path == "." else f"{path}/")
+        mode, object_name = self._files[path]
+        content, target = _git("cat-file", "blob", object_name), self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        if entry.mode != _LINK:
+        if mode != _LINK:
             target.write_bytes(content)
         elif links:
             link = os.fsdecode(content)
@@ -86,26 +73,17 @@ class Revision:
             self._check_out(leads_to, links - 1)
         return True
 
-    def _entry(self, path: str) -> _GitEntry | None:
-        if path.startswith("../"):
-            return None
-        if path == ".":
-            return _GitEntry("040000", "tree", self.commit)
-        above, name = posixpath.split(path)
-        return self._list(above or ".").get(name)
-
-    def _list(self, folder: str) -> dict[str, _GitEntry]:
-        """Return what is in a folder, by name; nothing if there is no such folder."""
-        if folder not in self._listed:
-            entry = self._entry(folder)
-            found: dict[str, _GitEntry] = {}
-            if entry is not None and entry.kind == "tree":
-                listing = _git("ls-tree", "-z", "--full-tree", entry.object_name)
-                for line in filter(None, listing.split(b"\0")):
-                    about, _, name = line.partition(b"\t")
-                    found[os.fsdecode(name)] = _GitEntry(*about.decode().split(" "))
-            self._listed[folder] = found
-        return self._listed[folder]
+    def _check_out_folder(self, prefix: str) -> bool:
+        inside = {file.removeprefix(prefix) for file in self._files if file.startswith(prefix)}
+        for file in inside:
+            name, is_folder, _ = file.partition("/")
+            target = self.folder / prefix / name
+            if is_folder:
+                target.mkdir(parents=True, exist_ok=True)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.touch()
+        return bool(inside)
 
 
 @contextmanager
