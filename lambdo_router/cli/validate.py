@@ -113,7 +113,7 @@ def command(
       0  no errors; there may be warnings
       1  errors were found
       2  wrong usage, no file to check, or a named file does not exist
-      3  a file cannot be read: it is a folder, or permissions forbid it
+      3  a file cannot be read: it is a folder, or its permissions do not allow it
     The highest of all files counts.
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     report = _report(_named(files), strict=strict, require_env=require_env, online=online)

@@ -92,7 +92,7 @@ def command(
       0  all tests passed
       1  a test failed, a file has errors, or --fail-under is not reached
       2  wrong usage, no tests to run, or a named file does not exist
-      3  a file cannot be read: it is a folder, or permissions forbid it
+      3  a file cannot be read: it is a folder, or its permissions do not allow it
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     only, env = _regex(wanted), _variables(variables)
     found = find_tests(files)
