@@ -82,16 +82,6 @@ def test_of_three_received_together_one_is_hidden_for_longer(
     assert bodies(receive(sqs, T + at)) == expected
 
 
-def test_what_is_sent_later_waits_for_what_is_in_flight() -> None:
-    sqs = server()
-    send(sqs, "a1")
-    (held,) = receive(sqs, T)
-    send(sqs, "a2", "b1", now=T + 1)
-    assert bodies(receive(sqs, T + 1)) == ["b1"]
-    sqs.delete("q.fifo", held.receipt, T + 2)
-    assert bodies(receive(sqs, T + 2)) == ["a2"]
-
-
 def test_groups_take_turns() -> None:
     sqs = server()
     send(sqs, "a1", "b1", "b2", "c1", "a2")
@@ -187,15 +177,6 @@ def test_a_message_that_is_gone_can_be_deleted_again_however_late() -> None:
     assert kinds(sqs, "m1")[-2:] == [(0, "deleted"), (1000, "delete_ignored")]
 
 
-def test_twelve_hours_from_the_receive_are_the_limit() -> None:
-    sqs = server()
-    send(sqs, "a1")
-    (held,) = receive(sqs, T, visibility=60)
-    sqs.change_visibility("q.fifo", held.receipt, 43_190, T + 10)
-    with pytest.raises(SqsError, match="beyond the limit"):
-        sqs.change_visibility("q.fifo", held.receipt, 43_190, T + 11)
-
-
 # Receives that are made again
 
 
@@ -208,13 +189,6 @@ def test_a_receive_that_is_made_again_starts_its_visibility_anew_and_counts_once
     assert receive(sqs, T + 49.9) == []
     assert bodies(receive(sqs, T + 50)) == ["a1", "a2"]
     assert kinds(sqs, "m1")[:3] == [(0, "sent"), (0, "received"), (20, "replayed")]
-
-
-def test_another_attempt_gets_nothing_of_what_is_in_flight() -> None:
-    sqs = server()
-    send(sqs, "a1")
-    receive(sqs, T, attempt="attempt")
-    assert receive(sqs, T, attempt="another") == []
 
 
 @pytest.mark.parametrize(
@@ -277,14 +251,6 @@ def test_a_duplicate_does_not_start_the_five_minutes_anew() -> None:
     for at in (0, 200, 310):
         send(sqs, "a1", now=T + at)
     assert bodies(receive(sqs, T + 310)) == ["a1", "a1"]
-
-
-def test_the_content_is_the_body_alone() -> None:
-    sqs = server({"ContentBasedDeduplication": "true"})
-    for trace in ("Root=1-1-1", "Root=1-2-2"):
-        sqs.send("q.fifo", NewMessage("é", trace_header=trace, group="a"), T)
-    (message,) = receive(sqs, T)
-    assert message.system["MessageDeduplicationId"] == hashlib.sha256("é".encode()).hexdigest()
 
 
 def test_an_id_that_is_the_digest_of_another_body_makes_a_duplicate() -> None:
@@ -359,14 +325,6 @@ def test_a_queue_stays_what_it_is() -> None:
         sqs.set_attributes("q.fifo", {"FifoQueue": "false"}, T)
     with pytest.raises(SqsError, match="Unknown Attribute FifoQueue"):
         sqs.create_queue("standard", {"FifoQueue": "false"}, T)
-
-
-def test_creating_a_fifo_queue_again_finds_it() -> None:
-    sqs = server({"ContentBasedDeduplication": "true"})
-    found = sqs.queue("q.fifo")
-    assert sqs.create_queue("q.fifo", {**FIFO, "ContentBasedDeduplication": "true"}, T) is found
-    with pytest.raises(SqsError, match="different value for attribute ContentBasedDeduplication"):
-        sqs.create_queue("q.fifo", {**FIFO, "ContentBasedDeduplication": "false"}, T)
 
 
 # The ledger
@@ -451,28 +409,6 @@ async def test_a_number_is_told_to_the_sender_of_a_fifo_queue_only() -> None:
         )
     assert fifo.json()["SequenceNumber"] == "18849496460467696384"
     assert "SequenceNumber" not in standard.json()
-
-
-async def test_an_expired_receipt_goes_by_one_code_alone_and_by_another_in_a_batch() -> None:
-    sqs = server({"VisibilityTimeout": "0"})
-    send(sqs, "a1")
-    (held,) = receive(sqs, T)
-    async with over_http(sqs) as client:
-        single = await call(client, "DeleteMessage", ReceiptHandle=held.receipt)
-        entry = {"Id": "0", "ReceiptHandle": held.receipt}
-        batch = await call(client, "DeleteMessageBatch", Entries=[entry])
-    assert single.status_code == 400
-    assert single.headers["x-amzn-query-error"] == "InvalidParameterValue;Sender"
-    assert batch.json() == {
-        "Failed": [
-            {
-                "Id": "0",
-                "SenderFault": True,
-                "Code": "ReceiptHandleIsInvalid",
-                "Message": "The receipt handle has expired",
-            }
-        ]
-    }
 
 
 async def test_entries_that_fail_on_purpose_leave_the_order_of_the_others() -> None:

@@ -92,28 +92,17 @@ class Account:
     unexplained: tuple[str, ...] = ()
     wrongly_launched: tuple[str, ...] = ()
     """Launched although they should have been rejected."""
-    redelivered: int = 0
-    leases_lost: int = 0
-    least_margin: float = 0.0
     faults: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     seconds: float = 0.0
 
-    def lines(self) -> list[str]:
-        """The figures, for people."""
-        twice = sum(self.duplicates.values())
-        faults = sum(self.faults.values())
-        head = f"""\
-seed {self.seed}: {self.sent} messages in {self.seconds:.1f} s, {faults} faults met
-  launched {self.launched} in {self.machines} Machines, rejected {self.rejected}
-  lost {len(self.lost)}, left {self.left}
-  launched twice {twice} {dict(self.duplicates)}, unexplained {len(self.unexplained)}
-  received more than once {self.redelivered}, leases lost {self.leases_lost}
-  least margin of a lease at launch {self.least_margin:.1f} s of {_VISIBILITY:.0f} s"""
-        met = [
-            f"    {service} {action} {kind}: {count}"
-            for (service, action, kind), count in sorted(self.faults.items())
-        ]
-        return [*head.splitlines(), *met]
+    def __str__(self) -> str:
+        twice, faults = sum(self.duplicates.values()), sum(self.faults.values())
+        return (
+            f"seed {self.seed}: {self.sent} messages in {self.seconds:.1f} s, {faults} faults met; "
+            f"launched {self.launched} in {self.machines} Machines, rejected {self.rejected}; "
+            f"lost {len(self.lost)}, left {self.left}; "
+            f"launched twice {twice} {dict(self.duplicates)}, unexplained {len(self.unexplained)}"
+        )
 
 
 @dataclass
@@ -208,7 +197,6 @@ def _close(
     entries = list(sqs.ledger.entries)
     sent = {e.message_id for e in entries if e.kind == "sent" and e.queue == "q"}
     deleted = {e.message_id for e in entries if e.kind == "deleted" and e.queue == "q"}
-    receives = Counter(e.message_id for e in entries if e.kind == "received" and e.queue == "q")
     runs: Counter[str] = Counter()
     for machine in machines.machines():
         described = json.loads(machine.files[BATCH_PATH])["messages"]
@@ -239,9 +227,6 @@ def _close(
         else:
             unexplained.append(message_id)
     account.unexplained = tuple(unexplained)
-    account.redelivered = sum(1 for count in receives.values() if count > 1)
-    account.leases_lost = len(lost_lease)
-    account.least_margin = min(f.lease_margin for f in facts if isinstance(f, journal.Launched))
     account.faults = Counter((met.service, met.action, met.kind) for met in plan.injected)
 
 
@@ -262,4 +247,4 @@ async def _never() -> AsyncIterator[RoutingTable]:
 
 if __name__ == "__main__":
     seed, messages = (int(argument) for argument in [*sys.argv[1:], "1", "5000"][:2])
-    sys.stdout.write("\n".join(asyncio.run(account_of(seed, messages)).lines()) + "\n")
+    sys.stdout.write(f"{asyncio.run(account_of(seed, messages))}\n")

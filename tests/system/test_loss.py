@@ -11,14 +11,14 @@ async def test_of_five_thousand_messages_under_faults_none_is_lost_or_run_twice_
     account = await account_of(seed=1, messages=5000)
 
     with capsys.disabled():
-        sys.stdout.write("\n" + "\n".join(account.lines()) + "\n")
+        sys.stdout.write(f"\n{account}\n")
     assert account.lost == ()
     assert account.left == 0
     assert account.unexplained == ()
     assert account.wrongly_launched == ()
     assert account.launched + account.rejected == account.sent == 5000
     assert {kind for _, _, kind in account.faults} == {
-        "Answer",
+        "ErrorAnswer",
         "Cut",
         "Delay",
         "LoseAnswer",
