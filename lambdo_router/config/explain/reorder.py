@@ -8,10 +8,10 @@ outside the longest run of routes that kept their order.
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from lambdo_router.config.lint.overlap import Overlap, overlap
+from lambdo_router.config.lint.overlap import overlap
 from lambdo_router.core.routing import Route
 
 MOST_OTHERS = 10
@@ -38,52 +38,35 @@ class Move:
 def moves(old: Sequence[Route], new: Sequence[Route]) -> Iterator[Move]:
     """Yield the moves that lead from the old order to the new one, in the new order."""
     before = {route.name: (at, route) for at, route in enumerate(old)}
-    common = tuple(route for route in new if route.name in before)
+    common = [route for route in new if route.name in before]
     places = [before[route.name][0] for route in common]
-    order = _Order(common, {name: route for name, (_, route) in before.items()}, places)
     stayed = _longest_rise(places)
+    compared = 0
     for at, route in enumerate(common):
-        if at in stayed:
-            continue
-        for (where, certain), others in order.passed_by(at, stayed).items():
+        passed: dict[tuple[Where, bool], list[str]] = {}
+        for other_at, other in enumerate(common) if at not in stayed else ():
+            # If both routes moved, the first reports it.
+            reported = other_at < at and other_at not in stayed
+            kept = (places[at] < places[other_at]) == (at < other_at)
+            if other_at == at or reported or kept or not _meet(before, route, other):
+                continue
+            compared += 1
+            found = overlap(route.match, other.match) if compared <= _MOST_COMPARED else "maybe"
+            if found == "never":
+                continue
+            where: Where = "before" if at < other_at else "after"
+            named = passed.setdefault((where, found != "several"), [])
+            named.append(other.name)
+            if len(named) == MOST_OTHERS:
+                break
+        for (where, certain), others in passed.items():
             yield Move(route.name, where, tuple(others), certain)
 
 
-@dataclass(slots=True)
-class _Order:
-    """The routes of both tables, in the new order, with their positions in the old one."""
-
-    routes: tuple[Route, ...]
-    before: Mapping[str, Route]
-    places: Sequence[int]
-    _compared: int = field(default=0, init=False)
-
-    def passed_by(self, at: int, stayed: frozenset[int]) -> dict[tuple[Where, bool], list[str]]:
-        """Return the routes that one has passed, by its new position and whether it is certain."""
-        passed: dict[tuple[Where, bool], list[str]] = {}
-        for other in range(len(self.routes)):
-            # If both routes moved, the first reports it.
-            reported = other < at and other not in stayed
-            kept = (self.places[at] < self.places[other]) == (at < other)
-            if other == at or reported or kept:
-                continue
-            found = self._meeting(self.routes[at], self.routes[other])
-            if found == "never":
-                continue
-            named = passed.setdefault(("before" if at < other else "after", found == "maybe"), [])
-            named.append(self.routes[other].name)
-            if len(named) == MOST_OTHERS:
-                break
-        return passed
-
-    def _meeting(self, one: Route, other: Route) -> Overlap:
-        """Return whether a message could match both routes, before and now."""
-        queues = set(one.queues) & set(other.queues)
-        earlier = set(self.before[one.name].queues) & set(self.before[other.name].queues)
-        if not queues & earlier:
-            return "never"
-        self._compared += 1
-        return overlap(one.match, other.match) if self._compared <= _MOST_COMPARED else "maybe"
+def _meet(before: Mapping[str, tuple[int, Route]], one: Route, other: Route) -> bool:
+    """Return whether both routes read a queue together, before and now."""
+    earlier = set(before[one.name][1].queues) & set(before[other.name][1].queues)
+    return not earlier.isdisjoint(set(one.queues) & set(other.queues))
 
 
 def _longest_rise(places: Sequence[int]) -> frozenset[int]:

@@ -8,7 +8,6 @@ nothing to suppress is reported only if all checks were made: not with errors or
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +35,11 @@ class _Ignore:
     certain: bool
     """Whether that line is the same whatever the variables are."""
 
+    def matching(self, found: Sequence[Diagnostic]) -> list[Diagnostic]:
+        """Return the diagnostics of its code on its line."""
+        at = (self.file, self.target, self.code)
+        return [one for one in found if (one.file, one.line, one.code) == at]
+
     def as_warning(self, code: str, message: str, hint: str) -> Diagnostic:
         """Return a warning at the code."""
         end = self.column + len(self.code)
@@ -51,58 +55,41 @@ def without_ignored(
     `sources` has the lines of each YAML file by its name in the diagnostics.
     """
     found = sorted(diagnostics)
-    ignores, malformed = _comments(sources)
-    if not ignores:
-        return tuple(sorted([*found, *malformed]))
+    comments_found = _comments(sources)
     complete = all(one.severity == "warning" and one.code not in _INCOMPLETE for one in found)
-    at = _by_place(found)
-    ignored = _ignored(ignores, at)
-    for ignore in ignores:
-        meant = at.get((ignore.file, ignore.target, ignore.code), [])
-        malformed += _wrong(ignore, meant, complete=complete)
-    return tuple(sorted([*(one for one in found if one not in ignored), *malformed]))
+    problems: list[Diagnostic] = []
+    for one in comments_found:
+        if isinstance(one, _Ignore):
+            problems += _problems(one, one.matching(found), complete=complete)
+        else:
+            problems.append(one)
+    return tuple(sorted([*_left(found, comments_found), *problems]))
 
 
 def not_ignored(
     diagnostics: Iterable[Diagnostic], sources: Mapping[str, Sequence[str]]
 ) -> tuple[Diagnostic, ...]:
     """Remove the warnings that comments suppress, without reporting problems of the comments."""
-    found = sorted(diagnostics)
-    ignores, _ = _comments(sources)
-    ignored = _ignored(ignores, _by_place(found))
-    return tuple(one for one in found if one not in ignored)
+    return tuple(_left(sorted(diagnostics), _comments(sources)))
 
 
-_ByPlace = Mapping[tuple[str, int, str], Sequence[Diagnostic]]
-"""Diagnostics by file, line and code."""
-
-
-def _by_place(found: Iterable[Diagnostic]) -> _ByPlace:
-    at: dict[tuple[str, int, str], list[Diagnostic]] = defaultdict(list)
+def _left(
+    found: Sequence[Diagnostic], asked: Sequence[_Ignore | Diagnostic]
+) -> Iterator[Diagnostic]:
+    ignored = {(one.file, one.target, one.code) for one in asked if isinstance(one, _Ignore)}
     for one in found:
-        at[one.file, one.line, one.code].append(one)
-    return at
+        if one.severity == "error" or (one.file, one.line, one.code) not in ignored:
+            yield one
 
 
-def _ignored(ignores: Iterable[_Ignore], at: _ByPlace) -> set[Diagnostic]:
-    return {
-        one
-        for ignore in ignores
-        for one in at.get((ignore.file, ignore.target, ignore.code), [])
-        if one.severity == "warning"
-    }
-
-
-def _comments(sources: Mapping[str, Sequence[str]]) -> tuple[list[_Ignore], list[Diagnostic]]:
+def _comments(sources: Mapping[str, Sequence[str]]) -> list[_Ignore | Diagnostic]:
     """Return what comments suppress, and the malformed ones."""
-    ignores: list[_Ignore] = []
-    malformed: list[Diagnostic] = []
-    for file in sorted(sources):
-        for comment in comments(sources[file], _may_ask):
-            asked = list(_asked(file, comment, sources[file]))
-            malformed += [one for one in asked if isinstance(one, Diagnostic)]
-            ignores += [one for one in asked if isinstance(one, _Ignore)]
-    return ignores, malformed
+    return [
+        one
+        for file in sorted(sources)
+        for comment in comments(sources[file], _may_ask)
+        for one in _asked(file, comment, sources[file])
+    ]
 
 
 def _may_ask(line: str) -> bool:
@@ -136,7 +123,9 @@ def _next_line(lines: Sequence[str], line: int) -> int:
     return next((n + 1 for n in later if lines[n].strip() and lines[n].lstrip()[0] != "#"), line)
 
 
-def _wrong(ignore: _Ignore, meant: Sequence[Diagnostic], *, complete: bool) -> Iterator[Diagnostic]:
+def _problems(
+    ignore: _Ignore, meant: Sequence[Diagnostic], *, complete: bool
+) -> Iterator[Diagnostic]:
     known = catalogue().get(ignore.code)
     if known is None:
         message = f"there is no code `{ignore.code}`"
