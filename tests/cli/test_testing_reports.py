@@ -253,7 +253,7 @@ def test_nothing_that_a_terminal_would_act_upon_is_printed() -> None:
 
 @pytest.mark.usefixtures("here")
 def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lambdo_router.cli.test.reports._is_coloured", lambda _: True)
+    monkeypatch.setattr("lambdo_router.cli.test.reports.is_coloured", lambda _: True)
     shown = CliRunner().invoke(cli, ["test", "--run", "third"], color=True).stdout
 
     assert "\x1b[1mroutes.yaml:13:5: \x1b[0m\x1b[31m\x1b[1mfailed\x1b[0m: a third\n" in shown

@@ -8,6 +8,7 @@ that `grep` works on them.
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 import click
 from rich.cells import cell_len
@@ -20,8 +21,12 @@ _COLOURS = {"+": "green", "-": "red", "~": "yellow"}
 def say(text: str = "", *, indent: str = "", mark: str = "") -> None:
     """Print one line, after a mark that is coloured at a terminal."""
     lead = f"{click.style(mark, fg=_COLOURS.get(mark), bold=True)} " if mark else ""
-    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(f"{indent}{lead}{escape(text)}", color=coloured)
+    click.echo(f"{indent}{lead}{escape(text)}", color=is_coloured(sys.stdout))
+
+
+def is_coloured(stream: TextIO) -> bool:
+    """Return whether to colour output on this stream."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "") -> list[str]:

@@ -4,7 +4,6 @@ Results on stdout, and problems on stderr.
 Output is coloured only at a terminal, and not if NO_COLOR is set.
 """
 
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from lambdo_router.cli.output.layout import is_coloured
 from lambdo_router.config.diagnostics import Diagnostic, escape, parts
 from lambdo_router.config.read.yaml_loader import source_lines
 
@@ -91,5 +91,4 @@ _PLACE = re.compile(r".*?:[0-9]+:[0-9]+: ")
 
 
 def _to_stderr(text: str) -> None:
-    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(text, err=True, color=coloured)
+    click.echo(text, err=True, color=is_coloured(sys.stderr))

@@ -2,13 +2,12 @@
 
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TextIO
 
 import click
 
+from lambdo_router.cli.output.layout import is_coloured
 from lambdo_router.cli.output.reports import Report, repository_path
 from lambdo_router.cli.test.suite import Mismatch, RouteTestResult, SuiteResult
 from lambdo_router.config.diagnostics import Diagnostic, counted, escape, parts
@@ -117,11 +116,7 @@ def _say(place: str = "", mark: str = "", text: str = "", *, err: bool = False) 
     line = click.style(escape(place), bold=True) if place else ""
     line += click.style(mark, fg=_COLOURS[mark], bold=True) if mark else ""
     stream = sys.stderr if err else sys.stdout
-    click.echo(line + escape(text), err=err, color=_is_coloured(stream))
-
-
-def _is_coloured(stream: TextIO) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR")
+    click.echo(line + escape(text), err=err, color=is_coloured(stream))
 
 
 # For machines
