@@ -9,15 +9,7 @@ import pytest
 from building import route, table
 from hypothesis import given
 from hypothesis.strategies import text
-from page_scene import (
-    HOSTILE,
-    IMAGES,
-    TABLE,
-    VIDEOS,
-    Outline,
-    Scene,
-    working,
-)
+from page_scene import HOSTILE, IMAGES, TABLE, VIDEOS, Outline, Scene, working
 from scenario import WALL
 
 from lambdo_router.admin import admin_app
@@ -34,61 +26,41 @@ from lambdo_router.core.routing import Queue
 from lambdo_router.core.schemas import compile_schema
 from lambdo_router.engine.failure_reports import FailureReports
 
+MOVED = "Rejected: moved to queue rejected"
+NOT_ACCEPTED = "SQS would not accept this message"
+
 # A message that is pasted
 
 
 @pytest.mark.parametrize(
-    ("asked", "tone", "headline"),
+    ("form", "tone", "headline"),
     [
-        pytest.param(
-            TryForm("uploads", "kind=image", "{}"),
-            "good",
-            "It takes the route image-uploads",
-            id="taken",
-        ),
-        pytest.param(
-            TryForm("uploads", "kind=sound", "{}"),
-            "bad",
-            "Rejected: moved to queue rejected (unmatched)",
-            id="unmatched",
-        ),
-        pytest.param(
+        (TryForm("uploads", "kind=image", "{}"), "good", "It takes the route image-uploads"),
+        (TryForm("uploads", "kind=sound", "{}"), "bad", f"{MOVED} (unmatched)"),
+        (
             TryForm("uploads", "kind=image\nsize=huge", "{}"),
             "bad",
-            "Rejected: moved to queue rejected (override_denied, by route image-uploads)",
-            id="override-denied",
+            f"{MOVED} (override_denied, by route image-uploads)",
         ),
-        pytest.param(
-            TryForm("uploads", "", "no json"),
-            "bad",
-            "Rejected: moved to queue rejected (not_json)",
-            id="not-json",
-        ),
-        pytest.param(
-            TryForm("rejected", "", "{}"),
-            "quiet",
-            "It stays on the queue: no route reads rejected",
-            id="not-read",
-        ),
-        pytest.param(
-            TryForm("uploads", "kind", "{}"),
-            "bad",
-            "SQS would not accept this message",
-            id="no-equals",
-        ),
-        pytest.param(
-            TryForm("uploads", "", ""), "bad", "SQS would not accept this message", id="no-body"
-        ),
-        pytest.param(
-            TryForm("elsewhere", "", "{}"),
-            "bad",
-            "SQS would not accept this message",
-            id="no-queue",
-        ),
+        (TryForm("uploads", "", "no json"), "bad", f"{MOVED} (not_json)"),
+        (TryForm("rejected", "", "{}"), "quiet", "It stays on the queue: no route reads rejected"),
+        (TryForm("uploads", "kind", "{}"), "bad", NOT_ACCEPTED),
+        (TryForm("uploads", "", ""), "bad", NOT_ACCEPTED),
+        (TryForm("elsewhere", "", "{}"), "bad", NOT_ACCEPTED),
+    ],
+    ids=[
+        "taken",
+        "unmatched",
+        "override-denied",
+        "not-json",
+        "not-read",
+        "no-equals",
+        "no-body",
+        "no-queue",
     ],
 )
-def test_where_a_message_would_go(asked: TryForm, tone: str, headline: str) -> None:
-    found = try_message(TABLE, asked, WALL)
+def test_where_a_message_would_go(form: TryForm, tone: str, headline: str) -> None:
+    found = try_message(TABLE, form, WALL)
 
     assert (found.tone, found.headline) == (tone, headline)
 
@@ -175,14 +147,8 @@ def test_every_text_comes_through_a_form(value: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"nothing",
-        b"what=else",
-        b"\xff",
-        b"body=%ff",
-        b"body=%ED%A0%80",
-        b"body=%2",
-        b"body=%zz",
-        b"&".join([b"body=1"] * 99),
+        *(b"nothing", b"what=else", b"\xff", b"body=%ff", b"body=%ED%A0%80", b"body=%2"),
+        *(b"body=%zz", b"&".join([b"body=1"] * 99)),
     ],
 )
 def test_what_is_no_form_of_the_page_is_refused(body: bytes) -> None:
@@ -243,7 +209,7 @@ async def test_a_form_that_is_sent_without_a_script_comes_back_as_it_was_with_th
         page = await http.post("/explain", content=urlencode(fields))
     outline = Outline(page.text)
 
-    assert "Rejected: moved to queue rejected (not_json)" in outline.words
+    assert f"{MOVED} (not_json)" in outline.words
     assert HOSTILE + "</textarea>" in outline.words
     assert ("option", {"selected": None}) in outline.elements
     assert "img" not in outline.tags()

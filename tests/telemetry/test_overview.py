@@ -217,9 +217,7 @@ def test_a_queue_that_fails_says_since_when_how_often_and_when_it_is_tried_again
     ],
 )
 def test_an_answer_with_all_that_was_asked_for_says_that_there_may_be_more(
-    messages: int,
-    limit: int,
-    more: bool,  # noqa: FBT001 - pytest gives it by name
+    messages: int, limit: int, *, more: bool
 ) -> None:
     watched = started().after(1, journal.Polled("q", messages, 0.1, limit))
 
