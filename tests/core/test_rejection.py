@@ -1,4 +1,4 @@
-"""What a message tells of why it was moved aside, which are meant, and what is sent back."""
+"""What messages say about their rejection, which are selected, and where they go back to."""
 
 import json
 from collections.abc import Mapping
