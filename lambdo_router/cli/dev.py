@@ -182,7 +182,7 @@ def _greeting(
     yield "page", f"{stack.admin_url}/"
     yield "status", f"{stack.admin_url}/status  lambdo-router top --url {stack.admin_url}"
     for image in _unused(images, table):
-        used = ", ".join(sorted({route.profile.told.image for route in table.routes}))
+        used = ", ".join(sorted({route.profile.public.image for route in table.routes}))
         yield "", f"no profile uses the image {image}; images in use: {used}"
     send = ["lambdo-router", "send", str(path), "--endpoint-url", stack.sqs_url]
     send += ["--queue", table.sources()[0].name, "--body", '{"hello": "world"}']

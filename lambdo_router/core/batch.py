@@ -20,7 +20,7 @@ from lambdo_router.core.routing import Route
 @dataclass(frozen=True, slots=True)
 class BatchKey:
     """
-    What events must share to share a Machine.
+    What events must have in common to share a Machine.
 
     The frozen route is part of it: after a reload an unchanged route goes on filling its batch, a
     changed one is another key, and the old batch launches with what its events were routed by.
@@ -29,14 +29,14 @@ class BatchKey:
     queue: str
     route: Route
     profile: Profile
-    """The route's profile with the senders' overrides in it."""
+    """The route's profile with the sender's overrides."""
 
     def __hash__(self) -> int:
-        # Asked for with every message. What is left out here still counts where keys are compared.
+        # Computed for every message; equality still compares all fields.
         return hash((self.queue, self.route.name, self.profile.image, self.profile.size))
 
     def within(self, app: str) -> "BatchKey":
-        """The key for a launch in this app of the profile's."""
+        """Return the key for a launch in this app of the profile."""
         return replace(self, profile=self.profile.within(app))
 
 
@@ -49,9 +49,9 @@ class Entry:
     raw_bytes: int
     """Bytes in /tmp/events.json."""
     rendered_bytes: int
-    """Bytes that it adds to the create request, at most."""
+    """The most bytes that it can add to the create request."""
     described: str = "{}"
-    """JSON of what /tmp/batch.json says of the message."""
+    """The message's JSON in /tmp/batch.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Batcher:
         self._key_of: dict[str, BatchKey] = {}
 
     def __len__(self) -> int:
-        """How many events wait."""
+        """Return how many events wait."""
         return len(self._key_of)
 
     def add(self, key: BatchKey, entry: Entry, now: float) -> None:
@@ -120,7 +120,7 @@ class Batcher:
         self._key_of[entry.message.id] = key
 
     def waiting_by_route(self) -> dict[str, int]:
-        """How many events wait, by the names of their routes."""
+        """Return how many events wait, by the names of their routes."""
         counts: dict[str, int] = {}
         for key, waiting in self._waiting.items():
             events = sum(len(batch.entries) for batch in waiting.batches)
@@ -128,7 +128,7 @@ class Batcher:
         return counts
 
     def due_at(self, key: BatchKey) -> float | None:
-        """When the oldest batch of this key may launch; None if there is none."""
+        """Return when the oldest batch of this key may launch; None if there is none."""
         waiting = self._waiting.get(key)
         if waiting is None:
             return None
@@ -176,6 +176,6 @@ class Batcher:
 
 
 def _has_room(key: BatchKey, room: int, batch: _Open, entry: Entry) -> bool:
-    # Between two events in the file stands a comma.
+    # One byte for the comma between events.
     raw = batch.raw_bytes + len(batch.entries) + entry.raw_bytes
     return raw <= key.profile.batch_bytes and batch.rendered_bytes + entry.rendered_bytes <= room

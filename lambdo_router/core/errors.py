@@ -5,19 +5,19 @@ LambdoError
 ├─ ConfigError(diagnostics)          (config/diagnostics.py) exit 1; on reload the old table stays
 ├─ SettingsError                     an environment variable is missing or wrong; exit 2
 ├─ QueueError
-│  ├─ QueueUnavailable(retry_after)  may pass: pause and go on; the lease runs out by itself
-│  └─ QueueRefused                   no such queue, no rights: said loudly, tried again slowly
+│  ├─ QueueUnavailable(retry_after)  transient: pause and go on; the lease expires by itself
+│  └─ QueueRefused                   no such queue, no permission: reported, retried slowly
 └─ LaunchError
-   ├─ LaunchUnavailable(retry_after, ambiguous)  may pass: try again, with the same name
+   ├─ LaunchUnavailable(retry_after, ambiguous)  transient: retry with the same name
    ├─ MachineGone                    Fly does not know the Machine (any more)
-   └─ LaunchRejected                 Fly will not take this request as it is
+   └─ LaunchRejected                 Fly refuses this request as it is
 
-Whether something is worth another try is decided once, by the adapter that knows the service.
+The adapter that knows the service decides once whether a call is worth retrying.
 """
 
 
 class LambdoError(Exception):
-    """Everything this package raises on purpose and across modules."""
+    """The base of every error that this package raises across modules."""
 
 
 class SettingsError(LambdoError):
@@ -33,20 +33,20 @@ class QueueError(LambdoError):
 
 
 class QueueUnavailable(QueueError):
-    """Network, throttling or a fault of the service: the same call may succeed later."""
+    """The network, throttling or a service fault: the same call may succeed later."""
 
     def __init__(self, message: str, *, code: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
-        """Seconds the service asked us to wait, if it did; minutes at most."""
+        """Seconds that the service asked to wait, if it did; minutes at most."""
 
 
 class QueueRefused(QueueError):
-    """No such queue, no rights, no credentials: only a person can mend it."""
+    """No such queue, no permission, no credentials: only a person can fix it."""
 
 
 class LaunchError(LambdoError):
-    """Fly did not (surely) take the Machine. `code` is a stable class name for logs and metrics."""
+    """Fly did not accept the Machine, as far as is known. `code` is for logs and metrics."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
@@ -66,7 +66,7 @@ class LaunchUnavailable(LaunchError):
     ) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
-        """Seconds Fly asked us to wait (the Retry-After header), if it did; minutes at most."""
+        """Seconds that Fly asked to wait (Retry-After), if it did; minutes at most."""
         self.ambiguous = ambiguous
 
 
@@ -75,4 +75,4 @@ class MachineGone(LaunchError):
 
 
 class LaunchRejected(LaunchError):
-    """Fly refuses this request: bad image, bad guest, bad token, quota. A person must mend it."""
+    """Fly refuses this request: bad image, bad guest, bad token, quota. A person must fix it."""

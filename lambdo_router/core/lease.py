@@ -1,9 +1,9 @@
 """
-Which messages we hold, and until when SQS keeps them from others.
+The messages that the router holds, and until when SQS hides them from others.
 
 A message is leased from receipt to settlement: while its batch fills, while it waits for a launch
 slot, while its Machine is created. A lease is renewed once half of it has passed. SQS hides a
-message for at most 12 hours from its receive, whatever is asked; after that the lease runs out.
+message for at most 12 hours from its receive, whatever is asked; after that the lease expires.
 
 Pure: time is an argument, in seconds of any clock that does not jump.
 """
@@ -24,7 +24,7 @@ LARGEST_MESSAGE = 1_048_576
 # SQS refuses, and does not clamp, a visibility that would pass the 12 hours by its own clock.
 _MARGIN = 2.0
 _SPARE_ALARMS = 1000
-"""How many alarms of leases that ended may lie about, before they are swept out."""
+"""Alarms of ended leases that may accumulate before they are removed."""
 
 
 def longest_hiding(held_for: float) -> float:
@@ -42,7 +42,7 @@ class _Lease:
     lost: bool = False
     grows_to: float = 0.0
     alarm: float = inf
-    """When to look at it again, as the newest of its alarms says."""
+    """When to look at the lease again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ class LeaseBook:
     """
     Every message of one queue that is held: received and not settled yet.
 
-    Alarms are in a heap, so that what is due costs the same however much is held. An alarm that
-    its lease has outlived or set anew is passed over when it comes up.
+    Alarms are in a heap, so that finding what is due does not depend on how much is held. An
+    outdated alarm is skipped when it comes up.
     """
 
     def __init__(self) -> None:
         self._leases: dict[str, _Lease] = {}
         self._alarms: list[tuple[float, str]] = []
         self._ringing: set[str] = set()
-        """Leases whose alarm has gone off, until something is done about them."""
+        """Leases whose alarm went off and that were not dealt with yet."""
 
     def __len__(self) -> int:
         return len(self._leases)
@@ -85,17 +85,17 @@ class LeaseBook:
         return new
 
     def receipts(self, message_ids: Iterable[str]) -> dict[str, str]:
-        """The newest receipt of each message that is held, and its message: receipt -> id."""
+        """Return the newest receipt of each of these messages that is held, as receipt -> ID."""
         return {self._leases[i].receipt: i for i in message_ids if i in self._leases}
 
     def release(self, message_ids: Iterable[str]) -> None:
-        """End leases. They are not renewed from here on; what is not held is no error."""
+        """End leases; they are not renewed any more. Messages that are not held are ignored."""
         for message_id in message_ids:
             self._leases.pop(message_id, None)
             self._ringing.discard(message_id)
 
     def next_due(self) -> float | None:
-        """When to look again: the next renewal or expiry; None while nothing is to be done."""
+        """Return the time of the next renewal or expiry; None if there is none."""
         if self._ringing:
             return min(self._leases[message_id].alarm for message_id in self._ringing)
         while self._alarms and self._is_stale(*self._alarms[0]):
@@ -103,7 +103,7 @@ class LeaseBook:
         return self._alarms[0][0] if self._alarms else None
 
     def due(self, now: float, limit: int) -> tuple[Renewal, ...]:
-        """The renewals that are due, oldest first, at most `limit` messages in each."""
+        """Return the due renewals, oldest first, with at most `limit` messages in each."""
         ready: dict[float, list[str]] = {}
         due = [(self._leases[i].renew_at, i) for i in self._ring(now)]
         for renew_at, message_id in sorted(due):
@@ -120,7 +120,7 @@ class LeaseBook:
         )
 
     def renewed(self, message_ids: Iterable[str], asked_at: float, seconds: float) -> None:
-        """SQS has agreed. The lease counts from the asking: SQS counted from later, if at all."""
+        """Extend leases that SQS renewed, counting from the request: SQS counts from later."""
         for message_id in message_ids:
             lease = self._leases.get(message_id)
             if lease is not None:
@@ -132,9 +132,9 @@ class LeaseBook:
 
     def grow(self, message_ids: Iterable[str], longest: float) -> None:
         """
-        From now on ask for twice as long at each renewal, up to `longest` seconds.
+        Double the lease at each renewal from now on, up to `longest` seconds.
 
-        For messages whose Machine runs: few calls while it does, and a crash of the router delays
+        For messages in a running Machine: few calls while it runs, and a crash of the router delays
         them by no more than that.
         """
         for message_id in message_ids:
@@ -143,7 +143,7 @@ class LeaseBook:
                 lease.grows_to = longest
 
     def suspend(self, message_ids: Iterable[str]) -> None:
-        """A renewal of these is under way: none is due until `renewed` or `postpone`."""
+        """Let no renewal of these be due until `renewed` or `postpone`: one is in flight."""
         for message_id in message_ids:
             lease = self._leases.get(message_id)
             if lease is not None:
@@ -151,7 +151,7 @@ class LeaseBook:
                 self._set_alarm(message_id, lease)
 
     def postpone(self, message_ids: Iterable[str], until: float) -> None:
-        """A renewal failed and may pass: try it again at `until`."""
+        """Retry a failed renewal at `until`."""
         for message_id in message_ids:
             lease = self._leases.get(message_id)
             if lease is not None:
@@ -159,7 +159,7 @@ class LeaseBook:
                 self._set_alarm(message_id, lease)
 
     def lose(self, message_ids: Iterable[str]) -> tuple[str, ...]:
-        """SQS has refused to renew these: others may have them. Those that were still held."""
+        """Mark leases as lost, since others may have the messages; return those that were held."""
         lost = tuple(i for i in message_ids if i in self._leases and not self._leases[i].lost)
         for message_id in lost:
             self._leases[message_id].lost = True
@@ -167,33 +167,33 @@ class LeaseBook:
         return lost
 
     def expire(self, now: float) -> tuple[str, ...]:
-        """Mark the leases that ran out as lost, and name their messages."""
+        """Mark expired leases as lost, and return their messages."""
         return self.lose([i for i in self._ring(now) if self._leases[i].expires_at <= now])
 
     def is_lost(self, message_id: str) -> bool:
-        """Whether the message is held here, but perhaps by others too."""
+        """Return whether the message is held here, but perhaps by others too."""
         lease = self._leases.get(message_id)
         return lease is not None and lease.lost
 
     def is_healthy(self, message_id: str, now: float) -> bool:
-        """Whether the message is held, and hidden from others as far as is known."""
+        """Return whether the message is held, and hidden from others as far as is known."""
         lease = self._leases.get(message_id)
         return lease is not None and not lease.lost and lease.expires_at > now
 
     def held_for(self, message_id: str, now: float) -> float:
-        """Seconds since the receive; 0.0 if it is not held."""
+        """Return the seconds since the receive; 0.0 if the message is not held."""
         lease = self._leases.get(message_id)
         return now - lease.held_since if lease is not None else 0.0
 
     def least_margin(self, now: float) -> float | None:
-        """Seconds until the first lease of all runs out, lost ones apart; None if there is none."""
+        """Return the seconds until the first lease that is not lost expires; None if none."""
         return min(
             (lease.expires_at - now for lease in self._leases.values() if not lease.lost),
             default=None,
         )
 
     def margin(self, message_ids: Sequence[str], now: float) -> float:
-        """Seconds until the first of these leases runs out."""
+        """Return the seconds until the first of these leases expires."""
         return min(
             (self._leases[i].expires_at - now for i in message_ids if i in self._leases),
             default=0.0,
@@ -212,7 +212,7 @@ class LeaseBook:
         return lease is None or lease.lost or lease.alarm != at
 
     def _ring(self, now: float) -> set[str]:
-        """The leases whose alarm has gone off by now, and that nothing was done about yet."""
+        """Return the leases whose alarm has gone off by now and that were not dealt with yet."""
         while self._alarms and self._alarms[0][0] <= now:
             at, message_id = heappop(self._alarms)
             if not self._is_stale(at, message_id):

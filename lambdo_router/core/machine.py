@@ -46,7 +46,7 @@ class MachineRequest:
     body: str
     """The whole JSON body of `POST /v1/apps/{app}/machines`."""
     secrets: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
-    """Texts in the body, each with what is shown instead where an answer repeats it."""
+    """Secret texts in the body, each with what to show if an answer repeats it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ class Machine:
     name: str
     region: str
     adopted: bool = False
-    """True if an earlier attempt of ours, whose answer was lost, had created it."""
+    """Whether an earlier attempt, whose answer was lost, created it."""
 
 
 def entry_of(message: Message, event: Event) -> Entry:
-    """The event as an entry of a batch, with the room it takes."""
+    """Return the event as an entry of a batch, with the room it takes."""
     raw = len(event.text.encode())
     described = _compact(_described(message, event))
     # Each piece is followed by a comma, then both files become base64; 11 is the message's digest.
@@ -89,7 +89,7 @@ def room_for_entries(key: BatchKey) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ReportAddress:
-    """Where a Machine may report which of its events failed, and the secret that lets it."""
+    """Where a Machine reports failed events, and the secret that allows it to."""
 
     url: str
     token: str = field(repr=False)
@@ -111,7 +111,7 @@ def machine_request(
     trace: TraceContext | None = None,
 ) -> MachineRequest:
     """
-    The request that creates this batch's Machine, to be destroyed after `deadline` (unix seconds).
+    Return the request for this batch's Machine, to be destroyed after `deadline` (unix seconds).
 
     The name comes from the message ids alone, so that a repeat finds the Machine of the first
     attempt; the batch id also from the receive counts, so that a later delivery is told apart.
@@ -203,7 +203,7 @@ def _environment(
 
 
 def _trace_of(batch: Batch) -> TraceContext | None:
-    """What all messages carry; where they differ, none of them speaks for the batch."""
+    """Return what all messages carry; where they differ, none of them speaks for the batch."""
     return shared_by(context_of(entry.message, entry.event.attributes) for entry in batch.entries)
 
 
@@ -254,5 +254,5 @@ def _file(path: str, text: str) -> dict[str, Any]:
 
 
 def _base64_bytes(count: int) -> int:
-    """At most so many characters, wherever in the file the bytes stand."""
+    """Return the most base64 characters that `count` bytes take, at any offset in the file."""
     return (count * 4 + 2) // 3 + 1

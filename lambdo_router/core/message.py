@@ -33,7 +33,7 @@ class Attribute:
 
 
 def is_binary(data_type: str) -> bool:
-    """Whether an attribute of this type has bytes: `Binary` and its labels, and not `BinaryX`."""
+    """Return whether values of this type are bytes: `Binary`, or `Binary.` and a label."""
     return data_type.partition(".")[0] == "Binary"
 
 
@@ -46,11 +46,11 @@ class Message:
     body: str
     attributes: Mapping[str, Attribute]
     system: Mapping[str, str]
-    """SQS's own attributes as they come: ApproximateReceiveCount, SentTimestamp, SenderId, ..."""
+    """System attributes as SQS sends them: ApproximateReceiveCount, SentTimestamp, SenderId, ..."""
 
     @property
     def receive_count(self) -> int:
-        """How often SQS has delivered this message, this time included; 1 if SQS did not say."""
+        """How often SQS has delivered this message, including this time; 1 if SQS did not say."""
         count = self.system.get("ApproximateReceiveCount", "")
         return int(count) if count.isdecimal() else 1
 
@@ -72,10 +72,10 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """
-    An attribute whose text is not of its declared type: it is there, and no condition holds for it.
+    An attribute whose text is not of its declared type: it exists, but no condition holds for it.
 
-    Neither `exists: false` (it is there) nor `anything-but` or `exists: true` (SNS delivers no
-    message whose String.Array is no array, whatever the filter policy asks).
+    Not `exists: false`, since it is there, and neither `anything-but` nor `exists: true`, since SNS
+    delivers no message whose String.Array is not an array, whatever the filter policy.
     """
 
     data_type: str
@@ -99,9 +99,9 @@ class Event:
 
 def read_event(message: Message, envelope: Literal["none", "sns"]) -> Event:
     """
-    The event that the message carries. Raises NotAnEvent.
+    Return the event that the message carries. Raises NotAnEvent.
 
-    With `sns` the body must be a notification as SNS writes it without raw message delivery.
+    With `sns` the body must be a notification, as SNS sends it without raw message delivery.
     """
     if envelope == "none":
         _check_attributes(message.attributes)
@@ -164,7 +164,7 @@ def _sns_attribute(value: object) -> Attribute:
 
 def attribute_document(attributes: Mapping[str, Attribute]) -> dict[str, object]:
     """
-    The attributes as SNS filter policies see them: an object from name to value.
+    Return the attributes as SNS filter policies see them: an object from name to value.
 
     `Number` and `Number.*` are numbers, `String` and `String.*` strings, `String.Array` a list of
     strings, numbers, true, false and null; `Binary` and unknown types are left out. Text that is
@@ -217,11 +217,11 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
 SYSTEM_NUMBERS = frozenset(
     {"ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"}
 )
-"""SQS's own attributes that patterns see as numbers."""
+"""System attributes that patterns see as numbers."""
 
 
 def system_document(system: Mapping[str, str]) -> dict[str, object]:
-    """SQS's own attributes for patterns: counts and times (milliseconds) as numbers, else text."""
+    """Return the system attributes for patterns: counts and times (ms) are numbers, others text."""
     return {
         name: int(value) if name in SYSTEM_NUMBERS and value.isdecimal() else value
         for name, value in system.items()

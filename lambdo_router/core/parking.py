@@ -24,7 +24,7 @@ _MARGIN = 2.0
 
 
 class Group(NamedTuple):
-    """What messages wait for together: a profile, or all that senders made of it."""
+    """What messages wait for: a profile as written, or all variants by senders' overrides."""
 
     profile: str
     """Its name in the routes file."""
@@ -97,7 +97,7 @@ class ParkingLot:
         return sum(len(group.parked) for group in self._groups.values())
 
     def groups(self) -> tuple[Group, ...]:
-        """What some message is parked for."""
+        """Return what some message is parked for."""
         return tuple(name for name, group in self._groups.items() if group.parked)
 
     def park(self, group: Group, messages: Iterable[Parked]) -> None:
@@ -109,7 +109,7 @@ class ParkingLot:
                 known.parked[message.message_id] = message
 
     def arrived(self, message_id: str) -> None:
-        """The message was received again; what was remembered of it is void."""
+        """Forget a message that was received again."""
         for name, group in tuple(self._groups.items()):
             group.parked.pop(message_id, None)
             group.recalled.pop(message_id, None)
@@ -117,7 +117,7 @@ class ParkingLot:
                 del self._groups[name]
 
     def awaited(self, group: Group, now: float) -> int:
-        """The weight of the messages of a group that were recalled and are still to come."""
+        """Return the weight of a group's recalled messages that were not received yet."""
         known = self._groups.get(group)
         if known is None:
             return 0

@@ -1,8 +1,7 @@
 """
-The seams: what the router needs of SQS and of Fly, in the services' own verbs.
+The seams: what the router needs from SQS and Fly, in the services' own verbs.
 
-The adapters over boto3 and httpx satisfy these protocols by their shape, and so do the ones in
-memory that `dev` and the tests use.
+The adapters over boto3 and httpx satisfy these protocols structurally, and so do the tests' fakes.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -38,7 +37,7 @@ class MessageQueue(Protocol):
 
     async def delete(self, receipts: Sequence[str]) -> Mapping[str, str]:
         """
-        Acknowledge; splits into tens, and tries again what SQS says may pass.
+        Delete messages, in calls of ten, and retry transient failures.
 
         Returns the receipts that could not be deleted, each with SQS's reason; empty when all were.
         """
@@ -61,10 +60,10 @@ class MessageQueue(Protocol):
         deduplication: str | None = None,
     ) -> str:
         """
-        Send one message; its new message id. A repeat after a lost answer sends it twice.
+        Send one message and return its ID. A repeat after a lost answer sends it twice.
 
         A FIFO queue keeps the order of a `group`, and takes a `deduplication` id once in five
-        minutes; without them the message stands for itself.
+        minutes; without them the message gets its own.
         """
         ...
 
@@ -73,17 +72,17 @@ class MachineLauncher(Protocol):
     """The Machines API. Raises LaunchUnavailable or LaunchRejected, and nothing else."""
 
     async def launch(self, request: MachineRequest) -> Machine:
-        """Create the Machine: one attempt. A name that is taken is our own earlier Machine."""
+        """Create the Machine, in one attempt; if its name is taken, return that Machine."""
         ...
 
     async def find(self, request: MachineRequest) -> Machine | None:
-        """The Machine of this very batch, destroyed ones included; None if none is to be seen."""
+        """Return the Machine of this very batch, even if destroyed; None if Fly shows none."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MachineSummary:
-    """A Machine of ours as a list shows it. Lists lag: what is in none may exist all the same."""
+    """One of the router's Machines in a list. Lists lag: a Machine in none of them may exist."""
 
     id: str
     name: str
@@ -93,16 +92,16 @@ class MachineSummary:
     ended: bool
     """Whether the list says that it is destroyed."""
     state: str = ""
-    """Fly's word for what it does, such as `starting`; empty if the list does not say."""
+    """Fly's word for its state, such as `starting`; empty if the list does not say."""
     host: str = ""
-    """How its host is: `ok`, `unknown` or `unreachable`; empty where Fly leaves it out of lists."""
+    """State of its host: `ok`, `unknown` or `unreachable`; empty if the list does not say."""
 
     @property
     def at_rest(self) -> bool:
         """
-        Whether nothing runs in it, nor will by itself, in a state that lasts: its end may be told.
+        Whether it is in a lasting state in which nothing runs or will run: it may have ended.
 
-        One that is suspended goes on where it was, and those that start may be slow to.
+        A suspended Machine resumes, and one that starts may be slow to.
         """
         return self.state in ("stopped", "failed", "replaced", "migrated")
 
@@ -115,7 +114,7 @@ class MachineEnd:
     """None: it was destroyed without having run (no exit event)."""
     oom_killed: bool = False
     requested_stop: bool = False
-    """It was stopped or destroyed by a call: then an exit code of 0 is no success of the job."""
+    """It was stopped or destroyed by a call, so an exit code of 0 does not mean success."""
     error: str = ""
     seconds: float | None = None
     """From its start to its exit, where the events say both."""
@@ -125,26 +124,26 @@ class MachineWatcher(Protocol):
     """What happens to Machines after launch. Raises LaunchUnavailable or LaunchRejected."""
 
     async def living(self, app: str) -> Sequence[MachineSummary]:
-        """The Machines of ours (by name) that are not destroyed yet: one list, without payloads."""
+        """List the router's Machines (by name) that are not destroyed, without payloads."""
         ...
 
     async def launched_since(self, app: str, since: float) -> Sequence[MachineSummary]:
-        """The Machines of ours created at or after unix time `since`, destroyed ones included."""
+        """List the router's Machines created since that unix time, including destroyed ones."""
         ...
 
     async def end_of(
         self, app: str, machine_id: str, *, at_rest: bool = False
     ) -> MachineEnd | None:
         """
-        How it ended; None while it has not, or while an exit event may still come.
+        Return how it ended; None while it has not, or while an exit event may still come.
 
-        `at_rest`: lists show it so, and it may have failed without an event that tells.
+        `at_rest`: lists show it at rest, and it may have failed without an event.
         Raises MachineGone if Fly does not know the Machine: it never was, or ended two days ago.
         """
         ...
 
     async def metadata(self, app: str, machine_id: str) -> Mapping[str, str]:
-        """Its metadata, also after its end. Raises MachineGone."""
+        """Return its metadata, also after its end. Raises MachineGone."""
         ...
 
     async def set_metadata(self, app: str, machine_id: str, key: str, value: str) -> None:
@@ -152,7 +151,7 @@ class MachineWatcher(Protocol):
         ...
 
     async def destroy(self, app: str, machine_id: str) -> None:
-        """Kill and destroy it; one that is gone already is no error."""
+        """Kill and destroy it; a Machine that is gone already is not an error."""
         ...
 
 

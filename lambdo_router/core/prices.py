@@ -50,10 +50,9 @@ _NOTES: Final = frozenset({"sources", "currency"})
 
 def read_prices(path: str | None = None) -> Prices:
     """
-    The table that comes with this version, with the file at `path` laid over it.
+    Return the table of this version, overridden by the file at `path`.
 
-    Raises SettingsError, with all that is wrong, if the file cannot be read, or says something that
-    no price table does.
+    Raises SettingsError, with every problem, if the file cannot be read or is not a price table.
     """
     table = _object(resources.files("lambdo_router").joinpath("prices.json").read_text("utf-8"))
     if path is not None:
@@ -77,7 +76,7 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _problems(own: Mapping[str, object], table: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a table that is to be laid over another."""
+    """Return what is wrong with a table that overrides another."""
     problems = []
     for key, value in own.items():
         if key in _NOTES:

@@ -62,7 +62,7 @@ DEFAULT_SIZE = "shared-cpu-1x"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """All that the routes file says about a Machine. Frozen: it is part of the batch key."""
+    """What the routes file says about a Machine. Frozen, since it is part of the batch key."""
 
     name: str
     app: str
@@ -81,7 +81,7 @@ class Profile:
     batch_window: float = 0.0
     """Seconds a batch stays open at least; 0 launches as soon as a launch slot is free."""
     batch_bytes: int = 512 * 1024
-    """Bytes of events per batch, as they stand in /tmp/events.json."""
+    """Bytes of events per batch, as written to /tmp/events.json."""
     acknowledge: Literal["success", "launch"] = "launch"
     """When a message is done: its Machine has exited with 0, or Fly has accepted it."""
     timeout: float = 900.0
@@ -93,16 +93,16 @@ class Profile:
     machine: str = "{}"
     """JSON object merged into Fly's machine config. Text, so that a profile stays hashable."""
     more_apps: tuple[str, ...] = ()
-    """Further apps that its Machines may be created in: each takes a create a second of its own."""
+    """More apps that its Machines may be created in; each accepts a create a second."""
     veiled: "Profile | None" = field(default=None, compare=False, repr=False)
-    """The same with variables as they are written; None if there are none that may be secrets."""
+    """The same with variables as written; None if it has none that may be secrets."""
 
     @property
     def secrets(self) -> tuple[tuple[str, str], ...]:
         """
-        The texts that variables are part of, each with what is shown instead, the longest first.
+        Texts that contain variables, each with what is shown instead, the longest first.
 
-        Not those of three characters and less, which are no secrets, but parts of any word.
+        Texts of three characters or less are left out: they are parts of any word, not secrets.
         """
         if self.veiled is None:
             return ()
@@ -116,7 +116,7 @@ class Profile:
         return (self.app, *self.more_apps)
 
     def within(self, app: str) -> "Profile":
-        """The same profile in one of its apps, the others after it."""
+        """Return the same profile in one of its apps, followed by the others."""
         if app == self.app:
             return self
         others = tuple(other for other in self.apps if other != app)
@@ -124,13 +124,13 @@ class Profile:
         return replace(self, app=app, more_apps=others, veiled=veiled)
 
     @property
-    def told(self) -> "Profile":
+    def public(self) -> "Profile":
         """The profile as it may be shown to people."""
         return self.veiled or self
 
 
 def _texts_of(profile: Profile) -> Iterator[str]:
-    """The texts of a profile that may hold variables which are secrets."""
+    """Yield the texts of a profile that may hold variables which are secrets."""
     yield profile.image
     yield from profile.command or ()
     yield from (text for _, text in profile.env)
@@ -163,13 +163,13 @@ class Overrides:
     """As `Profile.veiled`."""
 
     @property
-    def told(self) -> "Overrides":
-        """The overrides as they may be shown to people, be it to the sender."""
+    def public(self) -> "Overrides":
+        """The overrides as they may be shown to anybody, including the sender."""
         return self.veiled or self
 
     def apply(self, profile: Profile, attributes: Mapping[str, Attribute]) -> Profile:
         """
-        The profile with the sender's wishes in it.
+        Return the profile with the sender's overrides.
 
         An attribute that the route lists no override for is not looked at. Raises OverrideDenied,
         with what is allowed, for a wish that is not allowed, is empty or does not parse, and for a
@@ -186,7 +186,7 @@ class Overrides:
         if not profile.image and "image" not in changes:
             raise OverrideDenied(
                 "the message has no attribute `image`, and the route's profile sets no image; "
-                f"allowed are: {', '.join(self.told.image)}"
+                f"allowed are: {', '.join(self.public.image)}"
             )
         if changes and profile.veiled is not None:
             changes["veiled"] = replace(profile.veiled, **changes)  # type: ignore[arg-type]
@@ -201,14 +201,14 @@ class Overrides:
             )
         if not any(image_matches(glob, reference) for glob in self.image):
             raise OverrideDenied(
-                f"attribute `image` is {_shown(wish)}; allowed are: {', '.join(self.told.image)}"
+                f"attribute `image` is {_shown(wish)}; allowed are: {', '.join(self.public.image)}"
             )
         return wish
 
     def _size(self, wish: str) -> str:
         if wish not in self.size or wish not in SIZES:
             raise OverrideDenied(
-                f"attribute `size` is {_shown(wish)}; allowed are: {', '.join(self.told.size)}"
+                f"attribute `size` is {_shown(wish)}; allowed are: {', '.join(self.public.size)}"
             )
         return wish
 
@@ -228,7 +228,7 @@ class Overrides:
             raise OverrideDenied(
                 f"attribute `command` is {_shown(wish)}; the program is empty or holds a NUL"
             )
-        told = self.told.command
+        told = self.public.command
         if (
             self.command is not True
             and told is not True
@@ -254,7 +254,7 @@ _LONGEST_REFERENCE = 512
 
 def normalise_image(reference: str) -> str | None:
     """
-    The reference in full, or None if it is none.
+    Return the full reference; None if it is not a reference.
 
     `nginx` -> `docker.io/library/nginx:latest`; `acme/x:1` -> `docker.io/acme/x:1`. The first part
     is a registry if it has a period or a colon or is `localhost`, as Docker reads it.
@@ -288,7 +288,7 @@ ANY_IMAGE = "*"
 
 def image_matches(glob: str, reference: str) -> bool:
     """
-    Whether a glob of `overrides.image` means this normalised reference.
+    Return whether a glob of `overrides.image` matches this normalised reference.
 
     A `*` stands for any text within the host, which goes to the first `/`, within repository and
     tag, or within the digest, and never leads from one of these to another: who names a host gets
@@ -300,7 +300,7 @@ def image_matches(glob: str, reference: str) -> bool:
 
 
 def _glob_parts(reference: str) -> tuple[str, str, str]:
-    """Host, repository with tag, and digest, each with what divides it from the one before."""
+    """Return host, repository with tag, and digest, each with the separator before it."""
     name, at, digest = reference.partition("@")
     host, slash, repository = name.partition("/")
     return host, slash + repository, at + digest
@@ -308,7 +308,7 @@ def _glob_parts(reference: str) -> tuple[str, str, str]:
 
 def _glob_matches(glob: str, text: str) -> bool:
     """
-    Whether the glob, in which `*` stands for any run of characters, means the whole text.
+    Return whether the glob, in which `*` stands for any run of characters, matches the text.
 
     Linear: the parts between the stars are found one after the other, never tried again.
     """
@@ -334,5 +334,5 @@ def _text(name: str, attribute: Attribute) -> str:
 
 
 def _shown(value: str) -> str:
-    """A sender's text, safe for a log line: quoted, escaped and short."""
+    """Return a sender's text quoted, escaped and shortened, safe for a log line."""
     return json.dumps(value if len(value) <= 100 else value[:100] + "...")  # noqa: PLR2004

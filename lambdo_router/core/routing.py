@@ -23,7 +23,7 @@ from lambdo_router.core.schemas import EventSchema
 
 Policy = Literal["reject", "leave", "drop"]
 Part = Literal["attributes", "body", "system"]
-"""What of a message a pattern looks at."""
+"""The part of a message that a pattern looks at."""
 Reason = Literal[
     "not_json", "unmatched", "schema_invalid", "override_denied", "too_large", "max_attempts"
 ]
@@ -37,11 +37,11 @@ class Queue:
     url: str | None = None
     lookup: str | None = None
     region: str | None = None
-    """The AWS region, where the address does not tell it; None: AWS_REGION."""
+    """The AWS region, if the address does not contain it; None: AWS_REGION."""
     role_arn: str | None = None
-    """The IAM role whose rights are used for this queue; None: the router's own."""
+    """The IAM role to assume for this queue; None: the router's own credentials."""
     endpoint: str | None = None
-    """Scheme and host of the SQS that has it; None: AWS_ENDPOINT_URL, else AWS itself."""
+    """Scheme and host of its SQS; None: AWS_ENDPOINT_URL, else AWS itself."""
     envelope: Literal["none", "sns"] = "none"
     visibility: float = 60.0
     """Seconds of a lease; renewed at half-life for everything held."""
@@ -51,24 +51,24 @@ class Queue:
     """Name, in the same file, of the queue that rejected messages are sent to."""
     on_unmatched: Policy = "leave"
     veiled: "Queue | None" = field(default=None, compare=False, repr=False)
-    """The same with variables as they are written; None if there are none that may be secrets."""
+    """The same with variables as written; None if it has none that may be secrets."""
 
     @property
-    def told(self) -> "Queue":
+    def public(self) -> "Queue":
         """The queue as it may be shown to people."""
         return self.veiled or self
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a route asks of a message; a part that is None asks nothing."""
+    """The patterns of a route; a part that is None matches everything."""
 
     attributes: Pattern | None = None
     body: Pattern | None = None
     system: Pattern | None = None
 
     def parts(self) -> dict[Part, Pattern]:
-        """The patterns by the part of a message that they look at."""
+        """Return the patterns by the part of a message that they look at."""
         parts: dict[Part, Pattern | None] = {
             "attributes": self.attributes,
             "body": self.body,
@@ -77,7 +77,7 @@ class Match:
         return {part: pattern for part, pattern in parts.items() if pattern is not None}
 
     def covers(self, other: "Match") -> bool:
-        """Whether certainly every message that `other` matches is matched by this."""
+        """Return whether every message that `other` matches is certainly matched by this."""
         return (
             covers(self.attributes, other.attributes)
             and covers(self.body, other.body)
@@ -101,10 +101,10 @@ class Route:
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
     """
-    All that a routes file says, compiled. Shared and never changed: a reload replaces it.
+    Everything a routes file says, compiled. Shared and immutable: a reload replaces it.
 
-    What takes long to find out about thousands of routes is found out here, where the table is
-    made: in a thread, and not on the event loop that swaps it.
+    Whatever takes long to compute for thousands of routes is computed here, where the table is
+    made: in a thread, and not on the event loop that swaps it in.
     """
 
     generation: str
@@ -112,9 +112,9 @@ class RoutingTable:
     queues: Mapping[str, Queue]
     routes: tuple[Route, ...]
     profiles: frozenset[Profile] = field(init=False, repr=False, compare=False)
-    """All different profiles of its routes."""
+    """The distinct profiles of its routes."""
     ways: frozenset[tuple[str, str, str]] = field(init=False, repr=False, compare=False)
-    """Every queue, route and app that a message can go by."""
+    """Every combination of queue, route and app that a message can take."""
     _by_queue: Mapping[str, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
     _by_profile: Mapping[Profile, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
     _profiles: Mapping[str, tuple[Profile, ...]] = field(init=False, repr=False, compare=False)
@@ -148,31 +148,32 @@ class RoutingTable:
             object.__setattr__(self, name, value)
 
     def routes_of(self, queue: str) -> tuple[Route, ...]:
-        """The routes that read this queue, in file order."""
+        """Return the routes that read this queue, in file order."""
         return self._by_queue.get(queue, ())
 
     def profiles_of(self, queue: str) -> tuple[Profile, ...]:
-        """The different profiles of these routes."""
+        """Return the distinct profiles of the routes that read this queue."""
         return self._profiles.get(queue, ())
 
     def sharers_of(self, queue: str) -> int:
         """
-        How many share what may wait of this queue: its profiles, and for each that senders may
-        override, what they make of it.
+        Return how many shares `max_waiting` of this queue has.
+
+        One for each of its profiles, and another for each profile that senders may override.
         """
         return self._sharers.get(queue, 0)
 
     def routes_with(self, profile: Profile) -> tuple[Route, ...]:
-        """The routes that launch this profile, which is one as `within` one of its apps."""
+        """Return the routes that launch this profile, given as `within` one of its apps."""
         return self._by_profile.get(profile, ())
 
     def index_of(self, queue: str) -> Index:
-        """An index of `routes_of` this queue, by their places there. KeyError for no queue."""
+        """Return an index of `routes_of` this queue by position. KeyError without such a queue."""
         return self._indexes[queue]
 
     def candidates(self, queue: str, reader_of: Callable[[str], EventReader]) -> Iterator[Route]:
         """
-        The routes of this queue that a message may match, in file order.
+        Yield the routes of this queue that a message may match, in file order.
 
         `reader_of` gives, for each part of a `match`, what the patterns there look at.
         """
@@ -181,7 +182,7 @@ class RoutingTable:
             yield routes[place]
 
     def sources(self) -> tuple[Queue, ...]:
-        """The queues that some route reads; the others are only written to."""
+        """Return the queues that a route reads; the others are only written to."""
         return tuple(queue for name, queue in self.queues.items() if self._by_queue[name])
 
 
@@ -201,14 +202,14 @@ def _by_profile(routes: Iterable[Route]) -> dict[Profile, tuple[Route, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """A route that a message did not take, and the first reason why."""
+    """A route that a message did not take, and the first reason."""
 
     route: str
     why: str
     part: Part | Literal[""] = ""
-    """Which pattern of the route's `match` was not met."""
+    """The pattern of the route's `match` that failed."""
     path: tuple[str | int, ...] = ()
-    """Keys and list indexes inside that pattern, as it is written, that lead to what was asked."""
+    """Keys and list indexes in that pattern, as written, of the condition that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The message does not become part of a batch; `policy` says what happens to it instead."""
+    """The message does not become part of a batch; `policy` decides what happens instead."""
 
     reason: Reason
     detail: str
@@ -240,7 +241,7 @@ def decide(
     table: RoutingTable, queue: Queue, message: Message, *, record: bool = False
 ) -> Decision:
     """
-    Where this message goes: the first route of its queue, in file order, that it matches.
+    Return where this message goes: the first route of its queue, in file order, that it matches.
 
     With `record` the decision also carries why each earlier route did not match.
     """
@@ -251,7 +252,7 @@ def decide(
     documents = _Documents(event, message)
     considered: list[Considered] = []
     routes = table.routes_of(queue.name)
-    # To say why routes did not match, those must be looked at that the index would pass over.
+    # `explain` needs a reason for every route, so it bypasses the index.
     for route in routes if record else table.candidates(queue.name, documents.of):
         if _matches(route.match, documents):
             return _admit(route, queue, event, tuple(considered))
@@ -261,7 +262,7 @@ def decide(
 
 
 class _Documents:
-    """What the patterns of routes look at in a message, each made when the first asks for it."""
+    """The documents of a message that patterns read, each made when it is first needed."""
 
     __slots__ = ("_event", "_message", "_readers")
 
@@ -271,7 +272,7 @@ class _Documents:
         self._readers: dict[str, EventReader] = {}
 
     def of(self, part: str) -> EventReader:
-        """The document that patterns of this part of a `match` read."""
+        """Return the document that patterns of this part of a `match` read."""
         reader = self._readers.get(part)
         if reader is None:
             reader = self._readers[part] = EventReader(self._document(part))
@@ -318,7 +319,7 @@ def _admit(
 
 
 def _possible(policy: Policy, queue: Queue) -> Policy:
-    """`reject` needs somewhere to send the message to; without it the redrive policy decides."""
+    """Replace `reject` by `leave` if the queue has nowhere to send rejected messages."""
     return "leave" if policy == "reject" and queue.reject_to is None else policy
 
 

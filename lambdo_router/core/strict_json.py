@@ -1,5 +1,5 @@
 """
-JSON as everybody may send it: RFC 8259 and nothing beside it.
+JSON as anyone may send it: RFC 8259 and nothing more.
 
 UTF-8 without a byte order mark, no lone surrogates (no other program could be sure to read them),
 at most `MAX_DEPTH` levels, and integers of at most `MAX_DIGITS` digits. Of two equal keys the last
@@ -23,26 +23,25 @@ from typing import Final, NoReturn
 MAX_DEPTH: Final = 128
 """Levels of objects and arrays in one document."""
 MAX_DIGITS: Final = 4300
-"""Of one integer: Python reads no more, here and in Machines, as the work grows by its square."""
+"""Digits of one integer: Python reads no more, here and in Machines."""
 
 
 @dataclass(frozen=True, slots=True)
 class WideNumber:
     """
-    A JSON number that no double stands for, kept as its text.
+    A JSON number that no double represents, kept as text.
 
-    That is: it has more digits than a double keeps (`0.1000000000000000001`), or lies beyond a
-    double's range (`1e400`). Two of them are equal when their texts are.
+    It has more digits than a double keeps (`0.1000000000000000001`), or is beyond a double's range
+    (`1e400`). Two are equal if their texts are.
     """
 
     text: str
 
     def decimal(self) -> Decimal:
         """
-        The same value as a Decimal, for a schema validator.
+        Return the same value as a Decimal, for a schema validator.
 
-        An exponent beyond Decimal's 18 digits is cut to a million: as large or as small as any
-        schema can tell.
+        An exponent beyond Decimal's 18 digits becomes a million, which no schema can distinguish.
         """
         try:
             return Decimal(self.text)
@@ -53,10 +52,10 @@ class WideNumber:
 
 def comparable(number: object) -> float | None:
     """
-    The double that stands for this number, or None.
+    Return the double that represents this number, or None.
 
     None for a number whose exact decimal value is not the shortest decimal of a double (2**53 + 1,
-    integers of 20 digits, 1e400), and for everything that is no number. True and False are none.
+    integers of 20 digits, 1e400), and for everything that is not a number, such as True.
     """
     if type(number) is float:
         return number if math.isfinite(number) else None
@@ -78,7 +77,7 @@ def parse_number(text: str) -> int | float | WideNumber:
     """
     Read one JSON number the way `parse_json` reads it inside a document.
 
-    Raises ValueError if the text is anything else, or too long; white space is something else.
+    Raises ValueError if the text is anything else, or too long; white space is not allowed.
     """
     if _JSON_NUMBER.fullmatch(text) is None:
         raise ValueError("no JSON number")
@@ -91,7 +90,7 @@ class _NeedsCare(ValueError):
 
 def _quick_float(text: str) -> float:
     number = float(text)
-    # Up to 15 digits a double and its decimal stand for each other, except close to its limits.
+    # Up to 15 digits a double represents its decimal exactly, except close to its limits.
     if len(text) <= 16 and 1e-290 < abs(number) < 1e290:  # noqa: PLR2004 (said above)
         return number
     if not _stands_for(number, text):
@@ -100,7 +99,7 @@ def _quick_float(text: str) -> float:
 
 
 def _stands_for(number: float, text: str) -> bool:
-    """Whether the double's shortest decimal is exactly what the text says."""
+    """Return whether the double's shortest decimal is exactly what the text says."""
     if number in (float("inf"), float("-inf")):
         return False
     if number == 0:
@@ -115,7 +114,7 @@ def _wide_float(text: str) -> float | WideNumber:
 
 
 class _TooLong(ValueError):
-    """The text of an integer that is longer than Python reads."""
+    """An integer that is longer than Python reads."""
 
 
 def _integer(text: str) -> int:
@@ -226,7 +225,7 @@ def _decode(text: str) -> object:
 
 def plain(value: object) -> object:
     """
-    What `parse_json` returned, with a Decimal in place of each WideNumber.
+    Return what `parse_json` returned, with a Decimal in place of each WideNumber.
 
     The value itself, at once, for an object that holds none (nearly all).
     """
@@ -254,5 +253,5 @@ _KINDS: Final[Mapping[type, str]] = {
 
 
 def kind_of(value: object) -> str:
-    """What `parse_json` returned, in words for people: `a JSON array`."""
+    """Return what `parse_json` returned, in words for people: `a JSON array`."""
     return _KINDS.get(type(value), "a JSON number")

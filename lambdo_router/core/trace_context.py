@@ -1,7 +1,7 @@
 """
-The trace that a message belongs to, as its sender wrote it down.
+The trace that a message belongs to, according to its sender.
 
-Two spellings reach us. W3C Trace Context in the message attributes `traceparent` and `tracestate`,
+There are two spellings: W3C Trace Context in the message attributes `traceparent` and `tracestate`,
 as OpenTelemetry's senders write them, and X-Ray's header in the system attribute `AWSTraceHeader`,
 as AWS's own services do. The first one wins. Whatever is malformed is as good as none: a trace is
 for people who look on, and no reason to refuse an event.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from lambdo_router.core.message import Attribute, Message
 
 LONGEST_STATE = 512
-"""Characters of a trace state that W3C asks everybody to hand on; longer ones are dropped."""
+"""Characters of a trace state that W3C asks to propagate; longer ones are dropped."""
 _LONGEST_HEADER = 1024
 _PARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})"
@@ -31,7 +31,7 @@ _SPAN = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """A place in a trace: what W3C's headers say, checked."""
+    """A place in a trace: W3C's headers, checked."""
 
     trace_id: str
     """32 hex digits, not all zero."""
@@ -48,9 +48,9 @@ class TraceContext:
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
     def environment(self) -> dict[str, str]:
-        """The variables by which a program is told."""
-        told = {"TRACEPARENT": self.parent}
-        return told | {"TRACESTATE": self.state} if self.state else told
+        """Return the environment variables that pass the context to a program."""
+        variables = {"TRACEPARENT": self.parent}
+        return variables | {"TRACESTATE": self.state} if self.state else variables
 
 
 def context_of(message: Message, attributes: Mapping[str, Attribute]) -> TraceContext | None:
@@ -63,13 +63,13 @@ def context_of(message: Message, attributes: Mapping[str, Attribute]) -> TraceCo
 
 
 def written_in(attributes: Mapping[str, Attribute]) -> TraceContext | None:
-    """The context in a sender's attributes, or None."""
+    """Return the context in a sender's attributes, or None."""
     parent = _text(attributes.get("traceparent"))
     return read_parent(parent, _text(attributes.get("tracestate"))) if parent else None
 
 
 def shared_by(contexts: Iterable[TraceContext | None]) -> TraceContext | None:
-    """The context that all of them are, or None."""
+    """Return the context that all of these are, or None."""
     distinct = set(contexts)
     return distinct.pop() if len(distinct) == 1 else None
 

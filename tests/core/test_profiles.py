@@ -174,9 +174,9 @@ def test_what_a_sender_chooses_is_shown_and_what_a_variable_holds_is_not() -> No
     )
 
     own = overrides.apply(secret, {"command": text('["mine"]')})
-    assert own.told.command == ("mine",)
-    assert (own.told.image, own.told.env) == ("${IMAGE}", (("A", "${A}"),))
-    assert own.within(own.app).told.image == "${IMAGE}"
+    assert own.public.command == ("mine",)
+    assert (own.public.image, own.public.env) == ("${IMAGE}", (("A", "${A}"),))
+    assert own.within(own.app).public.image == "${IMAGE}"
     assert secret.secrets == (("hidden:1", "${IMAGE}"), ("key1", "${KEY}"))
     with pytest.raises(OverrideDenied, match=r"allowed are: \$\{GLOB\}$"):
         overrides.apply(secret, {"image": text("x.io/other:1")})

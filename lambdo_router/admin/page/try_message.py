@@ -236,7 +236,7 @@ def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     decision = verdict.decision
     if verdict.outcome != "batched" or not isinstance(decision, Routed):
         return
-    profile, own = decision.profile.told, decision.route.profile.told
+    profile, own = decision.profile.public, decision.route.profile.public
     yield "profile", profile.name
     several = f"{', '.join(profile.apps)}: whichever is free first"
     yield "app", several if profile.more_apps else profile.app or "none"

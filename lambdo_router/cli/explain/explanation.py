@@ -54,7 +54,7 @@ def explain(
     if isinstance(decision, Routed):
         before, after = decision.route.profile, decision.profile
         if not show_values:
-            before, after = before.told, after.told
+            before, after = before.public, after.public
         overrides = list(_overrides(before, after))
         machine = None if batch is None else _machine(batch, after, loaded.generation)
         unknown = unresolved(loaded.origins(decision.route.name))

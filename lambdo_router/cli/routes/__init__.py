@@ -131,7 +131,7 @@ def _row(loaded: "LoadedRoutes", queue: str, route: "Route") -> tuple[str, ...]:
     from lambdo_router.config.explain.match_text import match_text
     from lambdo_router.config.explain.resolved import duration_text
 
-    profile, overrides = route.profile.told, route.overrides
+    profile, overrides = route.profile.public, route.overrides
     image, size = profile.image, profile.size
     if overrides.image:
         image = f"{image} or the sender's" if image else "the sender's"

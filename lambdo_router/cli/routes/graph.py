@@ -87,7 +87,7 @@ def _graph(
         nodes.append(_GraphNode(names[route.name], "route", (route.name, asked)))
         edges.append(_GraphEdge(names[route.name], profiles[route.profile]))
     for profile, node in profiles.items():
-        image = profile.told.image or "image chosen by the sender"
+        image = profile.public.image or "image chosen by the sender"
         nodes.append(_GraphNode(node, "profile", (profile.name, image, profile.size)))
     return nodes, edges
 

@@ -49,7 +49,7 @@ def routes_json(
         "queues": [
             {
                 "name": name,
-                "values": queue_values(queue if show_values else queue.told),
+                "values": queue_values(queue if show_values else queue.public),
                 "routes": [route.name for route in table.routes_of(name)],
             }
             for name, queue in table.queues.items()
@@ -83,7 +83,7 @@ def _route_json(
             if key.startswith("overrides.")
         },
         "profile": name if isinstance(name, str) else None,
-        "values": profile_values(route.profile if show_values else route.profile.told),
+        "values": profile_values(route.profile if show_values else route.profile.public),
     }
     if resolved:
         content["resolved"] = {

@@ -112,7 +112,7 @@ class _Side:
             return {}
         # A variable that is not set has no value, so what is written is compared.
         unset = unresolved(self._places.origins(route.name)) if self._depends_on_unset else {}
-        return profile_values(route.profile.told if shown else route.profile) | unset
+        return profile_values(route.profile.public if shown else route.profile) | unset
 
 
 def compare(before: LoadedRoutes, after: LoadedRoutes) -> Comparison:
@@ -128,7 +128,7 @@ def _queues(old: _Side, new: _Side) -> Iterator[Change]:
         if before != after:
             key_changes = _key_changes(
                 [{} if queue is None else queue_values(queue) for queue in (before, after)],
-                [{} if queue is None else queue_values(queue.told) for queue in (before, after)],
+                [{} if queue is None else queue_values(queue.public) for queue in (before, after)],
             )
             yield Change(_action(before, after), "queue", name, tuple(key_changes))
 

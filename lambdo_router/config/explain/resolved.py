@@ -5,7 +5,7 @@ A table holds seconds, bytes and compiled patterns; people wrote `2m`, `512kb` a
 that show or compare tables use the keys of the file, with a period before each name in a merged
 mapping (`env.LOG_LEVEL`, `machine.stop_config.timeout`, `match.body.object.size`).
 
-A variable may hold a secret. For people, use the `told` form of a queue or profile, in which
+A variable may hold a secret. For people, use the `public` form of a queue or profile, in which
 variables are as written.
 """
 
@@ -90,7 +90,7 @@ def route_values(route: Route, *, veiled: bool = True) -> Values:
             values |= dict(_leaves(f"match.{part}", pattern_json(pattern, veiled=veiled)))
     if route.schema is not None:
         values["on_invalid"] = route.on_invalid
-    return values | _override_values(route.overrides.told if veiled else route.overrides)
+    return values | _override_values(route.overrides.public if veiled else route.overrides)
 
 
 def pattern_json(pattern: Pattern, *, veiled: bool = True) -> dict[str, Any]:

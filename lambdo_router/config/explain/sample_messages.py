@@ -74,7 +74,7 @@ def _fate(loaded: LoadedRoutes, sample: Sample) -> Fate:
     name = None if route is None else route.name
     if verdict.outcome == "batched" and isinstance(decision, Routed):
         machine = _machine(decision.profile) | {"size": decision.profile.guest}
-        return Fate("batched", name, machine=machine, shown=_machine(decision.profile.told))
+        return Fate("batched", name, machine=machine, shown=_machine(decision.profile.public))
     to = queue.reject_to if verdict.outcome == "rejected" else None
     return Fate(verdict.outcome, name, verdict.refusal[0] or None, to)
 
