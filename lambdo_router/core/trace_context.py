@@ -55,7 +55,7 @@ class TraceContext:
 
 def context_of(message: Message, attributes: Mapping[str, Attribute]) -> TraceContext | None:
     """
-    The context that a message carries, or None.
+    Return the context that a message carries, or None.
 
     `attributes` are the event's: with an SNS envelope they are not those of the message.
     """
