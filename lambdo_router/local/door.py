@@ -18,7 +18,7 @@ from lambdo_router.admin.guard import Hosts
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """An ASGI app in front of another that refuses requests from foreign pages."""
+    """An ASGI app that refuses requests from foreign pages, and passes on all others."""
 
     app: ASGIApp
 

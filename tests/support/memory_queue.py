@@ -93,7 +93,7 @@ class MemoryQueue:
         self._changed.set()
 
     def fail(self, action: Action, *errors: QueueError, after_effect: bool = False) -> None:
-        """The next calls of `action` raise these; `after_effect`: when the work is done already."""
+        """Let the next calls of `action` raise these, `after_effect` only once the work is done."""
         self._failures[action].extend((error, after_effect) for error in errors)
 
     async def receive(self, limit: int, visibility: float) -> Sequence[Message]:

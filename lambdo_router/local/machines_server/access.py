@@ -16,12 +16,7 @@ from lambdo_router.local.machines_server.refusals import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """
-    The tokens that are accepted, each with its apps; None means all apps, as for an organization's
-    token.
-
-    `apps` are those that exist; None accepts every name.
-    """
+    """The accepted tokens, each with its apps, and the apps that exist; None means all apps."""
 
     tokens: Mapping[str, Collection[str] | None]
     apps: Collection[str] | None = None

@@ -32,10 +32,10 @@ class _Group:
 @dataclass(slots=True)
 class ReceiveOrder:
     """
-    Groups in the order in which they became visible, and each in the order of sending.
+    Groups in the order in which they became visible; on a standard queue each message is a group.
 
-    On a standard queue every message is a group of its own. A group is never searched for: when it
-    moves, its `placement` number grows, and entries with an older number are skipped.
+    A group is never searched for: when it moves, its `placement` number grows, and entries with an
+    older number are skipped.
     """
 
     fifo: bool

@@ -47,19 +47,6 @@ _STORED = frozenset(
     }
 )
 """Settable attributes that this server keeps and gives back, without acting on them."""
-_GIVEN = frozenset(
-    {
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesDelayed",
-        "ApproximateNumberOfMessagesNotVisible",
-        "CreatedTimestamp",
-        "FifoQueue",
-        "LastModifiedTimestamp",
-        "QueueArn",
-        "RedrivePolicy",
-    }
-)
-"""What GetQueueAttributes knows in addition."""
 _DEFAULTS: Mapping[str, str] = {
     **{name: str(default) for name, (_, _, default) in _NUMBERS.items()},
     "SqsManagedSseEnabled": "true",
@@ -88,11 +75,11 @@ def check_changes(existing: Mapping[str, str], changes: Mapping[str, str]) -> No
     _check(changes, {**existing, **changes})
 
 
-def check_attribute_names(names: Iterable[str]) -> None:
-    """Check the names given to GetQueueAttributes."""
-    known = {"All", *_GIVEN, *_STORED, *_NUMBERS, *_FIFO_WORDS}
+def check_attribute_names(names: Iterable[str], present: Iterable[str]) -> None:
+    """Check the names given to GetQueueAttributes for a queue with the `present` ones."""
+    settable = {"FifoQueue", "RedrivePolicy", *_STORED, *_NUMBERS, *_FIFO_WORDS}
     for name in names:
-        if name not in known:
+        if name not in {"All", *present, *settable}:
             raise _unknown(name)
 
 

@@ -87,7 +87,7 @@ class Sqs:
             "LastModifiedTimestamp": f"{queue.modified_at:.0f}",
             **queue.attributes,
         }
-        check_attribute_names(wanted)
+        check_attribute_names(wanted, known)
         if "All" in wanted:
             return known
         return {attribute: known[attribute] for attribute in wanted if attribute in known}
