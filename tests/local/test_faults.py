@@ -262,11 +262,3 @@ async def test_the_end_of_serving_cuts_requests_that_wait() -> None:
             await asking
         with pytest.raises(httpx.ConnectError):
             await client.post(url)
-
-
-@pytest.mark.real_time
-async def test_a_taken_port_is_an_error_that_says_so() -> None:
-    async with faulty() as (client, _):
-        with pytest.raises(OSError, match="in use"):
-            async with serve(Starlette(), port=client.base_url.port or 0):
-                pass

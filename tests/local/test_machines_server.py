@@ -1,5 +1,4 @@
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from scripted_runner import NEVER, ScriptedRunner
 
-from lambdo_router.admin.serving import serve
-from lambdo_router.local.faults import Cut, Delay, ErrorAnswer, FaultPlan, LoseAnswer, Throttle
+from lambdo_router.local.faults import Delay, ErrorAnswer, FaultPlan, Throttle
 from lambdo_router.local.machines_server import (
     AT_ONCE,
     SERVICE,
@@ -373,22 +371,6 @@ async def test_a_machine_that_was_killed_for_its_memory_says_0_of_itself() -> No
     assert (end["exit_code"], end["guest_exit_code"], end["oom_killed"]) == (137, 0, True)
 
 
-async def test_a_machine_that_never_runs_has_no_exit() -> None:
-    server = a_server()
-    server.mishaps.script("never_runs")
-    async with api(server) as client:
-        made = (await client.post(MACHINES, json=create_body())).json()
-        await asyncio.sleep(1.0)
-        events = checked(await client.get(f"{MACHINES}/{made['id']}/events"), "ListOfEvents")
-
-    assert [event["status"] for event in events] == [
-        "destroyed",
-        "destroying",
-        "created",
-        "pending",
-    ]
-
-
 async def test_a_machine_that_fails_stays_with_its_name_until_it_is_destroyed() -> None:
     server = a_server()
     server.mishaps.script("fails")
@@ -471,17 +453,6 @@ async def test_every_call_is_noted_as_it_arrives_also_those_that_are_lost_or_ref
     ]
 
 
-async def test_a_late_answer_is_408_although_the_machine_is_there() -> None:
-    server = a_server()
-    server.mishaps.script("late_answer")
-    async with api(server) as client:
-        response = await client.post(MACHINES, json=create_body())
-
-    checked(response, "ErrorResponse", 408)
-    assert [record.name for record in server.machines()] == ["job-1"]
-    assert [it.machine_id for it in server.mishaps.happened] == [server.machines()[0].id]
-
-
 async def test_lists_may_lag_or_be_empty() -> None:
     server = a_server(delays=SLOW)
     async with api(server) as client:
@@ -545,25 +516,6 @@ def test_actions(method: str, path: str, expected: str) -> None:
     assert action_of({"type": "http", "method": method, "path": path}) == expected
 
 
-async def test_hundreds_of_machines_come_and_go_and_the_ledger_knows_each() -> None:
-    runner = ScriptedRunner(outcome=lambda job: Exit(int(job.env["N"]) % 2))
-    server = a_server(runner)
-    async with api(server) as client:
-        for number in range(300):
-            content = base64.b64encode(f"[{number}]".encode()).decode()
-            body = create_body(
-                "same-name",
-                env={"N": str(number)},
-                files=[{"guest_path": "/tmp/events.json", "raw_value": content}],
-            )
-            assert (await client.post(MACHINES, json=body)).status_code == 200
-            await asyncio.sleep(0.001)
-
-    assert [(r.state, r.exit, r.files["/tmp/events.json"]) for r in server.machines()] == [
-        ("destroyed", Exit(number % 2), f"[{number}]".encode()) for number in range(300)
-    ]
-
-
 async def test_a_mistake_in_the_server_is_raised_when_it_ends() -> None:
     class Broken(ScriptedRunner):
         async def run(self, *_: object) -> Exit:
@@ -576,28 +528,6 @@ async def test_a_mistake_in_the_server_is_raised_when_it_ends() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await use()
-
-
-@pytest.mark.real_time
-async def test_connections_can_be_cut_before_and_after_the_effect() -> None:
-    server, plan = a_server(), FaultPlan()
-    plan.script(SERVICE, "create", Cut(), LoseAnswer(), LoseAnswer(halfway=True), Delay(0.0, 0.0))
-    made: list[int | type[Exception]] = []
-    async with (
-        server.running(),
-        serve(machines_app(server, plan)) as base_url,
-        httpx.AsyncClient(base_url=base_url, headers={"authorization": "FlyV1 good"}) as client,
-    ):
-        for number in range(4):
-            try:
-                answer = await client.post(MACHINES, json=create_body(f"job-{number}"))
-                made.append(answer.status_code)
-            except httpx.TransportError as error:
-                made.append(type(error))
-
-    assert made[3] == 200
-    assert all(kind in (httpx.ReadError, httpx.RemoteProtocolError) for kind in made[:3])
-    assert [record.name for record in server.machines()] == ["job-1", "job-2", "job-3"]
 
 
 T0 = 1_790_000_000.0
