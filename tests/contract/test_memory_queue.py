@@ -17,7 +17,6 @@ from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Attribute, Message
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.routing import Queue
-from lambdo_router.local.sqs_server import SqsError
 
 pytest_plugins = ["sqs_backends"]
 
@@ -77,40 +76,7 @@ async def test_a_message_that_is_shown_is_delivered_inside_its_lease() -> None:
     assert "not available" in (await queue.set_visibility({first.receipt: 60}))[first.receipt]
 
 
-async def test_it_is_empty_when_nothing_is_left_hidden_messages_included() -> None:
-    queue = MemoryQueue("q")
-    told = [queue.empty]
-    queue.put("{}")
-    (message,) = await queue.receive(10, 60.0)
-    told.append(queue.empty)
-    await queue.delete([message.receipt])
-    assert [*told, queue.empty] == [True, False, True]
-
-
-async def test_its_ledger_tells_what_happened_by_the_time_of_the_loop() -> None:
-    queue = MemoryQueue("q")
-    queue.put("{}")
-    await asyncio.sleep(2)
-    (message,) = await queue.receive(10, 60.0)
-    await asyncio.sleep(3)
-    await queue.delete([message.receipt])
-    told = [(entry.kind, entry.at, entry.message_id) for entry in queue.ledger.entries]
-    assert told == [("sent", 0.0, "q-1"), ("received", 2.0, "q-1"), ("deleted", 5.0, "q-1")]
-
-
-async def test_what_sqs_would_not_take_is_not_put() -> None:
-    with pytest.raises(SqsError, match="MessageBody"):
-        MemoryQueue("q").put("")
-
-
 # FIFO, on virtual time
-
-
-async def test_a_name_that_ends_in_fifo_makes_a_fifo_queue() -> None:
-    queue = MemoryQueue("q.fifo")
-    assert (queue.fifo, MemoryQueue("q").fifo) == (True, False)
-    with pytest.raises(SqsError, match="MessageGroupId"):
-        queue.put("{}")
 
 
 async def test_a_receive_wakes_when_a_group_may_go_on() -> None:
@@ -140,18 +106,6 @@ async def test_the_receive_after_one_that_failed_gets_what_that_one_took() -> No
     assert await queue.delete([message.receipt]) == {}
 
 
-async def test_what_others_got_of_a_receive_that_failed_is_theirs() -> None:
-    queue = MemoryQueue("q.fifo", wait_time=0.0)
-    queue.put("1", group="a")
-    queue.fail("receive", QueueUnavailable("lost"), after_effect=True)
-    with pytest.raises(QueueUnavailable):
-        await queue.receive(10, 5.0)
-    await asyncio.sleep(5)
-    queue._sqs.receive("q.fifo", 1, 60, time())
-    queue.put("2", group="b")
-    assert [message.body for message in await queue.receive(10, 60.0)] == ["2"]
-
-
 async def test_receives_at_the_same_time_get_different_groups() -> None:
     queue = MemoryQueue("q.fifo")
     receiving = [asyncio.create_task(queue.receive(1, 60.0)) for _ in range(2)]
@@ -160,12 +114,6 @@ async def test_receives_at_the_same_time_get_different_groups() -> None:
         queue.put(group, group=group)
     first, second = await asyncio.gather(*receiving)
     assert {message.body for message in (*first, *second)} == {"a", "b"}
-
-
-async def test_duplicates_are_put_once() -> None:
-    queue = MemoryQueue("q.fifo")
-    ids = [queue.put("{}", group="a", deduplication="id") for _ in range(2)]
-    assert [message.id for message in await queue.receive(10, 60.0)] == ids[:1] == ids[1:]
 
 
 Call = Callable[[MemoryQueue, str], Awaitable[object]]

@@ -143,11 +143,6 @@ def test_what_is_not_asked_for_is_not_told(backend: Backend) -> None:
     assert set(some["Attributes"]) == {"SentTimestamp"}
 
 
-def test_an_empty_queue_answers_without_messages(backend: Backend) -> None:
-    queue = backend.create()
-    assert "Messages" not in backend.client.receive_message(QueueUrl=queue)
-
-
 def test_a_receive_brings_no_more_than_asked_for(backend: Backend) -> None:
     queue = backend.create()
     for number in range(3):
@@ -507,11 +502,6 @@ def test_a_queue_that_does_not_exist_is_refused_by_every_call(
     backend: Backend, call: Callable[[Backend], object]
 ) -> None:
     assert refusal(lambda: call(backend)) == f"{LEGACY}NonExistentQueue"
-
-
-def test_boto3_knows_the_refusals_by_their_classes(backend: Backend) -> None:
-    with pytest.raises(backend.client.exceptions.QueueDoesNotExist):
-        backend.client.get_queue_url(QueueName="none")
 
 
 def test_the_host_of_a_queue_url_does_not_matter(backend: Backend) -> None:

@@ -248,15 +248,6 @@ def test_in_a_batch_only_what_is_visible_again_fails(backend: Backend) -> None:
     ]
 
 
-def test_deleting_twice_does_no_harm(backend: Backend) -> None:
-    queue = backend.create_fifo()
-    send(backend, queue, "a1")
-    receipt = receive_one(backend, queue)["ReceiptHandle"]
-    for _ in range(2):
-        delete(backend, queue, receipt)
-    assert counts(backend, queue) == ("0", "0")
-
-
 # Receives that are made again
 
 
@@ -399,12 +390,6 @@ def test_in_a_batch_only_the_message_that_is_not_taken_fails(backend: Backend) -
     assert [(e["Id"], e["Code"], e["SenderFault"]) for e in answer["Failed"]] == [
         ("bad", "InvalidParameterValue", True)
     ]
-
-
-def test_no_delay_is_no_delay(backend: Backend) -> None:
-    queue = backend.create_fifo()
-    send(backend, queue, "a1", DelaySeconds=0)
-    assert bodies(receive(backend, queue)) == ["a1"]
 
 
 def test_a_standard_queue_takes_a_group_as_a_label_and_no_deduplication(backend: Backend) -> None:
