@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 import click
-from rich.cells import cell_len
 
 from lambdo_router.config.diagnostics import escape
 
@@ -31,6 +30,8 @@ def is_coloured(stream: TextIO) -> bool:
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "") -> list[str]:
     """Return the rows as lines; each column is as wide as its widest cell."""
+    from rich.cells import cell_len  # slow to load, and most commands have no columns
+
     cells = [[escape(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     return [
