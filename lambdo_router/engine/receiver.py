@@ -152,6 +152,9 @@ class Receiver:
         else:
             self._received.append((routes, new))
             self._changed.set()
+            # Before there is another receive, these must count among what waits for their profiles.
+            while self._received:
+                await asyncio.sleep(0)
 
     async def _until_released(self) -> None:
         """Wait until a message is released; but not for long, since permits come with time."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from building import profile, route, table
-from scenario import Scenario, running, unavailable
+from scenario import Scenario, ScriptedLauncher, running, unavailable
 
 from lambdo_router.core import journal
 from lambdo_router.core.routing import Queue, RoutingTable
@@ -102,3 +102,14 @@ async def test_an_event_that_comes_alone_is_received_at_once() -> None:
 
     expected = [3.3 * number for number in range(1, 21)]
     assert scenario.when(journal.Received) == pytest.approx(expected, abs=0.002)
+
+
+async def test_no_more_is_received_than_the_machines_that_may_run_can_take() -> None:
+    bounded = table(route(profile=profile(batch_size=5, max_machines=2, acknowledge="success")))
+    launcher = ScriptedLauncher(runs_for=1000.0)
+    async with running(bounded, launcher, limits=FAST) as scenario:
+        scenario.put(*["{}"] * 120)
+        await asyncio.sleep(10)
+        held = scenario.router.held
+
+    assert held == 15
