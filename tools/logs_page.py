@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from lambdo_router.core.journal import FACTS, Fact, LogEvent, log_event
+from lambdo_router.core.journal import FACTS, Fact
+from lambdo_router.core.log_event import LogEvent, log_event
 
 _REPORT: Final = "Report it, with the line."
 

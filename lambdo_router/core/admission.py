@@ -5,18 +5,15 @@ Whether a message becomes part of a batch: what every consumer and every tool as
 it, for the commands and pages that show a decision without carrying it out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Final, Literal, assert_never
 
 from lambdo_router.core.batch import Batch, BatchKey, Entry
 from lambdo_router.core.machine import entry_of, fits
 from lambdo_router.core.message import Message
 from lambdo_router.core.routing import Decision, Queue, Refused, Routed, RoutingTable, decide
 from lambdo_router.core.settlement import (
-    Acknowledge,
-    Leave,
-    Reject,
-    Retry,
     Settlement,
     of_refusal,
     of_too_large,
@@ -24,6 +21,11 @@ from lambdo_router.core.settlement import (
 
 Outcome = Literal["batched", "rejected", "left", "dropped", "not_read"]
 """What becomes of a message; `not_read`: no route reads its queue, so the router never sees it."""
+_OUTCOMES: Final[Mapping[str, Outcome]] = {
+    "deleted": "dropped",  # without a launch, only because the routes file says so
+    "rejected": "rejected",
+    "left": "left",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +101,12 @@ class Verdict:
     @property
     def refusal(self) -> tuple[str, str]:
         """Reason and detail of a message that gets into no batch; both empty otherwise."""
-        match self.settlement:
-            case Reject(rejection=rejection):
-                return rejection.reason, rejection.detail
-            case Leave(reason=reason, detail=detail):
-                return reason, detail
-            case Acknowledge() if isinstance(self.decision, Refused):
-                return self.decision.reason, self.decision.detail
-            case _:
-                return "", ""
+        settlement = self.settlement
+        if settlement is None:
+            return "", ""
+        if isinstance(self.decision, Refused) and settlement.outcome == "deleted":
+            return self.decision.reason, self.decision.detail
+        return settlement.reason, settlement.detail
 
     @property
     def batch(self) -> Batch | None:
@@ -132,19 +131,7 @@ def judge(
     if isinstance(admission, Admitted):
         return Verdict(admission.decision, "batched", None, admission.key, admission.entry)
     _, settlement = routes.settle(message, admission, now)
-    outcome = _outcome(settlement)
+    outcome = _OUTCOMES[settlement.outcome]
     if isinstance(admission, TooLarge):
         return Verdict(admission.decision, outcome, settlement, admission.key, admission.entry)
     return Verdict(admission.decision, outcome, settlement)
-
-
-def _outcome(settlement: Settlement) -> Outcome:
-    match settlement:
-        case Reject():
-            return "rejected"
-        case Leave() | Retry():
-            return "left"
-        case Acknowledge():
-            return "dropped"
-        case unreachable:
-            assert_never(unreachable)

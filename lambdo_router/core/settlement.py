@@ -7,11 +7,12 @@ Pure: the time (unix seconds) and the jitter (0.0 to 1.0) are arguments.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.batch import BatchKey, Entry
 from lambdo_router.core.lease import LARGEST_MESSAGE, MOST_ATTRIBUTES, longest_hiding
+from lambdo_router.core.log_event import log_event
 from lambdo_router.core.machine import room_for_entries
 from lambdo_router.core.message import Attribute, Message
 from lambdo_router.core.routing import Queue, Reason, Refused
@@ -25,27 +26,80 @@ _MOST_DOUBLINGS = 7  # beyond SQS's 12 hours
 _LONGEST_DETAIL = 2_000
 
 
+_FIELDS = "queue route message=message_id held"
+"""What the log shows of every settlement: fields of the fact `Settled`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
     """Delete the message. `why` is `launched`, `succeeded` or `dropped`."""
 
+    outcome: ClassVar = "deleted"
+    operation: ClassVar = "delete"
+    detail: ClassVar = ""
+    log: ClassVar = log_event("message.deleted", "debug", f"{_FIELDS} why=settlement.why")
     why: str
+
+    @property
+    def reason(self) -> str:
+        """Why it is deleted."""
+        return self.why
+
+    @property
+    def summary(self) -> str:
+        """The rest of a sentence that begins with the outcome."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Hide the message for `delay` seconds; SQS then delivers it again."""
 
+    outcome: ClassVar = "retried"
+    operation: ClassVar = "change_visibility"
+    reason: ClassVar = "retried"
+    log: ClassVar = log_event(
+        "message.retried",
+        "debug",
+        f"{_FIELDS} delay=settlement.delay why=settlement.why",
+        "The message is hidden for `delay` seconds, then SQS delivers it again.",
+    )
     delay: float
     why: str
+
+    @property
+    def detail(self) -> str:
+        """Why it is retried."""
+        return self.why
+
+    @property
+    def summary(self) -> str:
+        """The rest of a sentence that begins with the outcome."""
+        return f"in {self.delay:.0f} s: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
     """Let the lease expire, and leave the message to the queue's redrive policy."""
 
+    outcome: ClassVar = "left"
+    operation: ClassVar = "leave"
+    log: ClassVar = log_event(
+        "message.left",
+        "warning",
+        f"{_FIELDS} reason=settlement.reason detail=settlement.detail",
+        "The message is left to its queue's redrive policy; without one SQS redelivers it "
+        "until it expires.",
+        "As for `message.rejected`. Give the queue a `reject_to`, or a redrive policy.",
+        folded_by="queue route reason",
+    )
     reason: str
     detail: str
+
+    @property
+    def summary(self) -> str:
+        """The rest of a sentence that begins with the outcome."""
+        return f"on the queue as {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +127,34 @@ class Rejection:
 class Reject:
     """Send the message to the queue `to` with its rejection, then delete it here."""
 
+    outcome: ClassVar = "rejected"
+    operation: ClassVar = "send_and_delete"
+    log: ClassVar = log_event(
+        "message.rejected",
+        "warning",
+        f"{_FIELDS} to=settlement.to reason=settlement.reason detail=settlement.detail",
+        "The message was moved to the reject queue `to`.",
+        "`lambdo-router rejected` lists such messages with their reasons, and sends them back "
+        "once the cause is fixed. `lambdo-router explain` shows why a message takes no route.",
+        folded_by="queue route reason",
+    )
     to: str
     rejection: Rejection
+
+    @property
+    def reason(self) -> str:
+        """Why it is rejected, in one word."""
+        return self.rejection.reason
+
+    @property
+    def detail(self) -> str:
+        """Why it is rejected, for people."""
+        return self.rejection.detail
+
+    @property
+    def summary(self) -> str:
+        """The rest of a sentence that begins with the outcome."""
+        return f"to {self.to} as {self.reason}"
 
 
 Settlement = Acknowledge | Retry | Leave | Reject

@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Final
 
 import lambdo_router
 from lambdo_router.config.samples import Ending, Expectation, Sample
 from lambdo_router.core import journal
 from lambdo_router.core.errors import LambdoError
 from lambdo_router.core.routing import Reason, Refused, RoutingTable
-from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry, Settlement
+from lambdo_router.core.settlement import Settlement
 from lambdo_router.local.runtimes import HANDLER, Runtime, runtime_for
 
 ROUTES_FILE: Final = "routes.example.yaml"
@@ -130,17 +130,18 @@ class Outcomes:
 
     def _settled(self, message_id: str, settlement: Settlement) -> None:
         ids = (message_id,)
-        match settlement:
-            case Acknowledge(why=why):
-                self._note(ids, settlement="dropped" if why == "dropped" else "deleted")
-            case Reject(rejection=it):
-                self._note(ids, settlement="rejected", reason=it.reason, detail=it.detail)
-            case Leave(reason=reason, detail=detail):
-                self._note(ids, settlement="left", reason=reason, detail=detail)
-            case Retry(why=why):
-                self._note(ids, settlement=None, detail=f"will be retried: {why}")
-            case unreachable:
-                assert_never(unreachable)
+        if settlement.outcome == "retried":
+            self._note(ids, settlement=None, detail=f"will be retried: {settlement.detail}")
+        elif settlement.outcome == "deleted":
+            dropped = settlement.reason == "dropped"
+            self._note(ids, settlement="dropped" if dropped else "deleted")
+        else:
+            self._note(
+                ids,
+                settlement=settlement.outcome,
+                reason=settlement.reason,
+                detail=settlement.detail,
+            )
 
     def _note(self, message_ids: Iterable[str], **changes: object) -> None:
         for message_id in message_ids:

@@ -13,6 +13,7 @@ from logs_page import EVENTS, FIELDS, OTHERS, SECTIONS, page
 
 import lambdo_router
 from lambdo_router.core import journal
+from lambdo_router.core.log_event import Level
 from lambdo_router.core.machine import batch_id_of
 from lambdo_router.telemetry.logs.lines import lines_of
 
@@ -150,7 +151,7 @@ def test_every_event_is_there_once_with_known_levels_and_a_text() -> None:
     events = [*OTHERS, *(event for kind in journal.FACTS for event in (kind.log, *kind.also))]
     assert max(Counter(event.name for event in events).values()) == 1
     for event in EVENTS.values():
-        assert {*event.levels} <= {*get_args(journal.Level)}
+        assert {*event.levels} <= {*get_args(Level)}
         assert event.means.endswith("."), event.name
         (_title,) = [
             title

@@ -16,7 +16,7 @@ from logged import log_of_its_own
 
 from lambdo_router.core import journal
 from lambdo_router.core.errors import QueueUnavailable
-from lambdo_router.core.journal import Level
+from lambdo_router.core.log_event import Level
 from lambdo_router.telemetry.logs import Logs, configure_logs
 
 WALL = 1_700_000_000.0

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import assert_never
 
 from rich.console import Console
 from rich.text import Text
@@ -26,7 +25,7 @@ from lambdo_router.config.diagnostics import counted, escape
 from lambdo_router.core import journal
 from lambdo_router.core.batch import Batch
 from lambdo_router.core.routing import Refused, Routed
-from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry, Settlement
+from lambdo_router.core.settlement import Settlement
 from lambdo_router.local.machines_server import MachineEvent, MachineRecord
 
 _GOOD, _BAD, _POOR, _QUIET, _NAMED = "green", "red", "yellow", "dim", "cyan"
@@ -214,19 +213,10 @@ def _router_lines(fact: journal.Fact) -> Iterator[_Line]:
 
 def _ending(settlement: Settlement) -> tuple[str, str, str]:
     """Return how a message was settled: a word, its colour, and details."""
-    match settlement:
-        case Acknowledge(why="dropped"):
-            return "dropped", _POOR, ""
-        case Acknowledge():
-            return "deleted", _GOOD, ""
-        case Reject(to=to, rejection=rejection):
-            return "rejected", _POOR, f" to {to} as {rejection.reason}"
-        case Leave(reason=reason):
-            return "left", _POOR, f" on the queue as {reason}"
-        case Retry(delay=delay, why=why):
-            return "retried", _POOR, f" in {delay:.0f} s: {why}"
-        case unreachable:
-            assert_never(unreachable)
+    if settlement.reason == "dropped":
+        return "dropped", _POOR, ""
+    colour = _GOOD if settlement.outcome == "deleted" else _POOR
+    return settlement.outcome, colour, f" {settlement.summary}".rstrip()
 
 
 def _shown(text: str) -> str:

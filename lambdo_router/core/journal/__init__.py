@@ -16,6 +16,8 @@ from lambdo_router.core.journal.messages import *  # noqa: F403
 from lambdo_router.core.journal.router import *  # noqa: F403
 
 FACTS: Final[tuple[type[Fact], ...]] = tuple(
-    it for it in tuple(globals().values()) if isinstance(it, type) and hasattr(it, "log")
+    it
+    for it in tuple(globals().values())
+    if isinstance(it, type) and issubclass(it, Fact) and hasattr(it, "log")
 )
 """Every kind of fact."""

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 from lambdo_router.core.batch import Batch
 from lambdo_router.core.errors import LaunchError
-from lambdo_router.core.journal.fact import Fact, Failure, Level, log_event
+from lambdo_router.core.journal.fact import Fact, Failure
+from lambdo_router.core.log_event import Level, log_event
 from lambdo_router.core.machine import Machine, batch_id_of, machine_name
 
 _BATCH = "queue route app batch=batch_id events"

@@ -4,7 +4,8 @@ import traceback
 from dataclasses import dataclass
 
 from lambdo_router.core.errors import QueueError, QueueRefused
-from lambdo_router.core.journal.fact import Fact, Failure, Level, LogEvent, log_event
+from lambdo_router.core.journal.fact import Fact, Failure
+from lambdo_router.core.log_event import Level, LogEvent, log_event
 from lambdo_router.core.message import Message
 from lambdo_router.core.routing import Decision, Routed
 from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry, Settlement
@@ -158,41 +159,12 @@ class MachineAdopted(Fact):
     machine_id: str
 
 
-_SETTLED = "queue route message=message_id held"
-
-
 @dataclass(frozen=True, slots=True)
 class Settled(Fact):
     """The message is done: `launched`, `succeeded`, or `dropped` as the routes file says."""
 
-    log = log_event("message.deleted", "debug", f"{_SETTLED} why=settlement.why")
-    also = (
-        log_event(
-            "message.retried",
-            "debug",
-            f"{_SETTLED} delay=settlement.delay why=settlement.why",
-            "The message is hidden for `delay` seconds, then SQS delivers it again.",
-        ),
-        log_event(
-            "message.rejected",
-            "warning",
-            f"{_SETTLED} to=settlement.to reason=settlement.rejection.reason "
-            "detail=settlement.rejection.detail",
-            "The message was moved to the reject queue `to`.",
-            "`lambdo-router rejected` lists such messages with their reasons, and sends them back "
-            "once the cause is fixed. `lambdo-router explain` shows why a message takes no route.",
-            folded_by="queue route reason",
-        ),
-        log_event(
-            "message.left",
-            "warning",
-            f"{_SETTLED} reason=settlement.reason detail=settlement.detail",
-            "The message is left to its queue's redrive policy; without one SQS redelivers it "
-            "until it expires.",
-            "As for `message.rejected`. Give the queue a `reject_to`, or a redrive policy.",
-            folded_by="queue route reason",
-        ),
-    )
+    log = Acknowledge.log
+    also = (Retry.log, Reject.log, Leave.log)
     queue: str
     message_id: str
     route: str | None
@@ -206,11 +178,9 @@ class Settled(Fact):
     @property
     def event(self) -> LogEvent:
         """Deleted, retried, rejected or left."""
-        kind = type(self.settlement)
-        return self.log if kind is Acknowledge else self.also[_SETTLEMENTS.index(kind)]
+        return self.settlement.log
 
 
-_SETTLEMENTS = (Retry, Reject, Leave)
 _MANY = "queue messages message_ids=named"
 
 

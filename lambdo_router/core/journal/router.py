@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lambdo_router.core.journal.fact import Fact, Level, log_event
+from lambdo_router.core.journal.fact import Fact
+from lambdo_router.core.log_event import Level, log_event
 from lambdo_router.core.routing import RoutingTable
 
 

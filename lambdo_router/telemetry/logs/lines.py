@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from lambdo_router.core.journal import Fact, Failure, InternalError, Level
+from lambdo_router.core.journal import Fact, Failure, InternalError
+from lambdo_router.core.log_event import Level
 
 
 class LogLine(NamedTuple):

@@ -19,6 +19,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from lambdo_router.core import journal
+from lambdo_router.core.log_event import Level
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.telemetry.logs.lines import lines_of
 from lambdo_router.telemetry.logs.output import Form, Printer, renderers
@@ -33,7 +34,7 @@ _LEVELS: Mapping[str, int] = {
 
 def configure_logs(
     form: Form,
-    level: journal.Level,
+    level: Level,
     monotonic: Callable[[], float] = time.monotonic,
     clock: Callable[[], float] = time.time,
 ) -> "Logs":
@@ -174,7 +175,7 @@ def _write(
     _log().log(_LEVELS[level], event, **fields, folding=(topic, pause), **more)
 
 
-def _level_of(number: int) -> journal.Level:
+def _level_of(number: int) -> Level:
     if number >= logging.ERROR:
         return "error"
     if number >= logging.WARNING:

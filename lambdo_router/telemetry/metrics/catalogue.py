@@ -110,6 +110,13 @@ LEFT: Final = _MESSAGES(
     "lambdo_messages_left_total{queue,route,reason}",
     "Messages left to their queue's redrive policy, which may move them to a dead-letter queue.",
 )
+SETTLED: Final = {
+    "deleted": (DELETED, 3),
+    "retried": (RETRIED, 2),
+    "rejected": (REJECTED, 3),
+    "left": (LEFT, 3),
+}
+"""The counter of each outcome of a message, and the number of its labels."""
 GIVEN_BACK: Final = _MESSAGES(
     "lambdo_messages_given_back_total{queue}",
     "Messages given back unused, because the router stopped or no longer reads the queue.",

@@ -14,9 +14,9 @@ from operator import attrgetter
 from typing import Any, cast
 
 from lambdo_router.core import journal
+from lambdo_router.core.log_event import read_all
 from lambdo_router.core.prices import Prices
 from lambdo_router.core.routing import Refused, RoutingTable
-from lambdo_router.core.settlement import Acknowledge, Reject, Retry
 from lambdo_router.telemetry.metrics import catalogue
 from lambdo_router.telemetry.metrics.costs import Costs
 from lambdo_router.telemetry.metrics.series import Labels, Names, Series
@@ -65,7 +65,7 @@ class Counting:
     def _count_of(self, definition: catalogue.Definition) -> _Count:
         """Return what counts a fact as the catalogue says."""
         # A test has every fact: all of these attributes are texts.
-        labels_of = cast("Callable[[object], Labels]", journal.read_all(*definition.labels))
+        labels_of = cast("Callable[[object], Labels]", read_all(*definition.labels))
         add, histogram, name = self.series.add, self.series.histogram, definition.value
         if name is None:
             return lambda fact, _: add(definition, labels_of(fact))
@@ -91,17 +91,12 @@ class Counting:
             self.series.add(catalogue.ROUTED, (fact.queue, fact.decision.route.name))
 
     def _settled(self, fact: journal.Settled, now: float) -> None:
-        settlement, way = fact.settlement, (fact.queue, fact.route or "")
-        if isinstance(settlement, Acknowledge):
-            self.series.add(catalogue.DELETED, (*way, settlement.why))
-            self._age(catalogue.SENT_TO_SETTLEMENT, (way[1], "deleted"), fact.sent_at, now)
-        elif isinstance(settlement, Retry):
-            self.series.add(catalogue.RETRIED, way)
-        elif isinstance(settlement, Reject):
-            self.series.add(catalogue.REJECTED, (*way, settlement.rejection.reason))
-            self._age(catalogue.SENT_TO_SETTLEMENT, (way[1], "rejected"), fact.sent_at, now)
-        else:
-            self.series.add(catalogue.LEFT, (*way, settlement.reason))
+        settlement, route = fact.settlement, fact.route or ""
+        counter, labels = catalogue.SETTLED[settlement.outcome]
+        self.series.add(counter, (fact.queue, route, settlement.reason)[:labels])
+        if settlement.outcome in ("deleted", "rejected"):
+            way = (route, settlement.outcome)
+            self._age(catalogue.SENT_TO_SETTLEMENT, way, fact.sent_at, now)
         self._costs.settled(fact.queue, settlement)
 
     def _polled(self, fact: journal.Polled, now: float) -> None:

@@ -30,7 +30,6 @@ from lambdo_router.telemetry.status.document import (
 from lambdo_router.telemetry.status.health import health_of
 from lambdo_router.telemetry.status.recent import RecentHistory
 from lambdo_router.telemetry.status.tracks import (
-    SETTLED,
     QueueTrack,
     RouteTrack,
     app_status,
@@ -152,7 +151,7 @@ class Overview:
         if isinstance(fact.settlement, Reject):
             self._sends.pop(fact.settlement.to, None)
         if fact.route is not None and (track := self._routes.get(fact.route)) is not None:
-            track.counts.add(SETTLED[type(fact.settlement)], now)
+            track.counts.add(fact.settlement.outcome, now)
 
     def _sign(self, route: str, now: float) -> RouteTrack | None:
         """Note that something happens with a route; return None for one of an earlier table."""

@@ -13,7 +13,7 @@ from lambdo_router.core import journal
 from lambdo_router.core.errors import LaunchError, LaunchRejected, QueueError, QueueRefused
 from lambdo_router.core.message import Message
 from lambdo_router.core.routing import Refused, Route
-from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry, Settlement
+from lambdo_router.core.settlement import Settlement
 from lambdo_router.core.snapshot import QueueSnapshot
 from lambdo_router.telemetry.status.counts import RollingCounts
 from lambdo_router.telemetry.status.document import (
@@ -35,8 +35,6 @@ _ANSWER = 60.0
 """Seconds that Fly may take to answer a retry: if it had failed, that would be known by then."""
 _TOKEN_CODES = frozenset({"bad_token", "forbidden"})
 _READ = ("open", "receive")
-SETTLED = {Acknowledge: "deleted", Retry: "retried", Reject: "rejected", Leave: "left"}
-"""The count of each settlement."""
 _QUEUE_COUNTS = ("received", "redelivered", "deleted", "retried", "rejected", "left")
 _ROUTE_COUNTS = (
     *("routed", "refused", "launches", "launch_failures", "succeeded", "failed"),
@@ -120,14 +118,12 @@ class QueueTrack:
             self.lag = max(0.0, now - sent_at)
 
     def _settled(self, settlement: Settlement, now: float) -> None:
-        self.counts.add(SETTLED[type(settlement)], now)
-        if isinstance(settlement, Acknowledge):
+        self.counts.add(settlement.outcome, now)
+        if settlement.outcome == "deleted":
             self._works("delete", now)
-        elif not isinstance(settlement, Retry):
-            of = settlement.rejection if isinstance(settlement, Reject) else settlement
-            # What `decide` refuses was counted then, with the reason that it gave.
-            if of.reason in ("too_large", "max_attempts"):
-                self.reasons[of.reason] += 1
+        # What `decide` refuses was counted then, with the reason that it gave.
+        elif settlement.reason in ("too_large", "max_attempts"):
+            self.reasons[settlement.reason] += 1
 
     def _works(self, what: str, now: float) -> None:
         if self.troubles.pop(what, None) is not None and what in _READ:

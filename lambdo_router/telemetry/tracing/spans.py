@@ -33,7 +33,6 @@ from opentelemetry.util.types import AttributeValue
 
 from lambdo_router.core import journal
 from lambdo_router.core.routing import Routed
-from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry
 from lambdo_router.core.trace_context import TraceContext, context_of, read_parent, written_in
 
 _Attributes = Mapping[str, AttributeValue]
@@ -187,17 +186,17 @@ class Spans:
             if message.run is not None:
                 message.run.end(now)
                 message.run, message.since = None, now
-            operation, outcome, error_type, why = _settlement(fact)
+            settlement = fact.settlement
             attributes = {
-                **_messaging(fact.queue, operation, "settle"),
+                **_messaging(fact.queue, settlement.operation, "settle"),
                 "messaging.message.id": fact.message_id,
-                "lambdo.settlement": outcome,
+                "lambdo.settlement": settlement.outcome,
             }
             name, since = f"settle {fact.queue}", message.since
             self._start(name, since, process, attributes, SpanKind.CLIENT).end(now)
-            if error_type:
-                _fail(process, error_type, why)
-            self._end_message(message, outcome)
+            if settlement.outcome != "deleted":
+                _fail(process, settlement.reason, settlement.detail)
+            self._end_message(message, settlement.outcome)
 
     def _given_back(self, fact: journal.GivenBack) -> None:
         for message in self._held(fact.queue, fact.message_ids):
@@ -408,19 +407,6 @@ def _of_batch(fact: journal.BatchClosed | journal.Launched) -> _Attributes:
         "lambdo.app": fact.app,
         "lambdo.batch.id": fact.batch_id,
     }
-
-
-def _settlement(fact: journal.Settled) -> tuple[str, str, str, str]:
-    """Return the call to SQS, the outcome, and the error with its text, if it is one."""
-    match fact.settlement:
-        case Acknowledge():
-            return "delete", "deleted", "", ""
-        case Retry(why=why):
-            return "change_visibility", "retried", "retried", why
-        case Leave(reason=reason, detail=detail):
-            return "leave", "left", reason, detail
-        case Reject(rejection=rejection):
-            return "send_and_delete", "rejected", rejection.reason, rejection.detail
 
 
 def _fail(span: Span, error_type: str, text: str) -> None:
