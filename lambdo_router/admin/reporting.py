@@ -17,7 +17,7 @@ from starlette.routing import Route
 from lambdo_router.admin.answers import bearer, failure
 from lambdo_router.core import journal
 from lambdo_router.core.strict_json import parse_json
-from lambdo_router.engine.failure_reports import FailureReports, ReportRefused
+from lambdo_router.engine.failure_reports import FailureReports, ReportError
 
 _LARGEST_REPORT: Final = 256 * 1024
 """Bytes; a thousand message ids take about 60 KiB."""
@@ -36,7 +36,7 @@ def report_route(reports: FailureReports, observe: journal.Observer) -> Route:
             reports.admit(batch_id, token)  # before anything of a stranger's body is kept
             failed = _failed(await _body(request))
             named = await reports.take(batch_id, token, failed)
-        except ReportRefused as refused:
+        except ReportError as refused:
             observe(journal.ReportRefused(shown_id, refused.status, str(refused)))
             return failure(refused.status, str(refused))
         observe(journal.ReportTaken(shown_id, named))
@@ -48,7 +48,7 @@ def report_route(reports: FailureReports, observe: journal.Observer) -> Route:
 def _token(request: Request) -> str:
     token = bearer(request)
     if token is None:
-        raise ReportRefused(401, "send the header `Authorization: Bearer $LAMBDO_REPORT_TOKEN`")
+        raise ReportError(401, "send the header `Authorization: Bearer $LAMBDO_REPORT_TOKEN`")
     return token
 
 
@@ -57,21 +57,21 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > _LARGEST_REPORT:
-            raise ReportRefused(413, f"a report has at most {_LARGEST_REPORT} bytes")
+            raise ReportError(413, f"a report has at most {_LARGEST_REPORT} bytes")
     return body
 
 
 def _failed(body: bytes) -> list[str]:
-    """Return the message ids of a report. Raises ReportRefused for any other format."""
+    """Return the message ids of a report. Raises ReportError for any other format."""
     try:
         report = parse_json(body)
     except ValueError as problem:
-        raise ReportRefused(400, f"the report is not JSON: {problem}") from problem
+        raise ReportError(400, f"the report is not JSON: {problem}") from problem
     items = report.get("batchItemFailures") if isinstance(report, dict) else None
     if not isinstance(items, list):
-        raise ReportRefused(400, 'write {"batchItemFailures": [{"itemIdentifier": "..."}]}')
+        raise ReportError(400, 'write {"batchItemFailures": [{"itemIdentifier": "..."}]}')
     failed = [item.get("itemIdentifier") if isinstance(item, dict) else None for item in items]
     named = [message_id for message_id in failed if isinstance(message_id, str) and message_id]
     if len(named) != len(items):
-        raise ReportRefused(400, "each of batchItemFailures needs an itemIdentifier, a message id")
+        raise ReportError(400, "each of batchItemFailures needs an itemIdentifier, a message id")
     return named

@@ -17,7 +17,7 @@ _FRESH = 5.0
 
 
 @dataclass(slots=True)
-class _Known:
+class _KnownMachine:
     profile: str
     deadline: float
     since: float
@@ -52,7 +52,7 @@ class AppMachines:
     """The Machines that run in one app."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _KnownMachine] = {}
         self._spent: set[str] = set()
 
     def __contains__(self, machine_id: str) -> bool:
@@ -60,12 +60,12 @@ class AppMachines:
 
     def launched(self, machine_id: str, profile: str, deadline: float, now: float) -> None:
         """Add a Machine that was launched, or taken over, here."""
-        self._known[machine_id] = _Known(profile, deadline, now, launched=True)
+        self._known[machine_id] = _KnownMachine(profile, deadline, now, launched=True)
         self._spent.discard(machine_id)
 
     def learned(self, machine_id: str, label: Label, now: float) -> None:
         """Add an unknown Machine by its label."""
-        known = _Known(label.profile, label.deadline, now, launched=False)
+        known = _KnownMachine(label.profile, label.deadline, now, launched=False)
         self._known.setdefault(machine_id, known)
 
     def ended(self, machine_id: str) -> None:

@@ -68,7 +68,7 @@ class Batch:
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenBatch:
     opened_at: float
     entries: dict[str, Entry] = field(default_factory=dict)
     raw_bytes: int = 0
@@ -89,7 +89,7 @@ class _Open:
 @dataclass(slots=True)
 class _Waiting:
     room: int
-    batches: deque[_Open] = field(default_factory=deque)
+    batches: deque[_OpenBatch] = field(default_factory=deque)
 
 
 class Batcher:
@@ -114,7 +114,7 @@ class Batcher:
         if not batches or batches[-1].full or not _has_room(key, waiting.room, batches[-1], entry):
             if batches:
                 batches[-1].full = True
-            batches.append(_Open(now))
+            batches.append(_OpenBatch(now))
         batches[-1].put(entry)
         batches[-1].full = len(batches[-1].entries) >= key.profile.batch_size
         self._key_of[entry.message.id] = key
@@ -175,7 +175,7 @@ class Batcher:
             del self._waiting[key]
 
 
-def _has_room(key: BatchKey, room: int, batch: _Open, entry: Entry) -> bool:
+def _has_room(key: BatchKey, room: int, batch: _OpenBatch, entry: Entry) -> bool:
     # One byte for the comma between events.
     raw = batch.raw_bytes + len(batch.entries) + entry.raw_bytes
     return raw <= key.profile.batch_bytes and batch.rendered_bytes + entry.rendered_bytes <= room

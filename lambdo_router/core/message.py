@@ -70,7 +70,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class Undecodable:
     """
     An attribute whose text is not of its declared type: it exists, but no condition holds for it.
 
@@ -168,7 +168,7 @@ def attribute_document(attributes: Mapping[str, Attribute]) -> dict[str, object]
 
     `Number` and `Number.*` are numbers, `String` and `String.*` strings, `String.Array` a list of
     strings, numbers, true, false and null; `Binary` and unknown types are left out. Text that is
-    not of its type is `Unreadable`.
+    not of its type is `Undecodable`.
     """
     document: dict[str, object] = {}
     for name, attribute in attributes.items():
@@ -181,7 +181,7 @@ def attribute_document(attributes: Mapping[str, Attribute]) -> dict[str, object]
             try:
                 document[name] = read(attribute.value)
             except ValueError:
-                document[name] = Unreadable(attribute.data_type)
+                document[name] = Undecodable(attribute.data_type)
     return document
 
 

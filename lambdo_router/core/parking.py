@@ -81,7 +81,7 @@ class Parked:
 
 
 @dataclass(slots=True)
-class _Known:
+class _ParkedGroup:
     parked: dict[str, Parked] = field(default_factory=dict)
     recalled: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Until when each message that was shown again is awaited, and its weight."""
@@ -91,7 +91,7 @@ class _Known:
 class ParkingLot:
     """The parked messages of one queue, by what they wait for."""
 
-    _groups: dict[Group, _Known] = field(default_factory=dict)
+    _groups: dict[Group, _ParkedGroup] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(len(group.parked) for group in self._groups.values())
@@ -102,7 +102,7 @@ class ParkingLot:
 
     def park(self, group: Group, messages: Iterable[Parked]) -> None:
         """Remember hidden messages, as far as there is room."""
-        known = self._groups.setdefault(group, _Known())
+        known = self._groups.setdefault(group, _ParkedGroup())
         for message in messages:
             known.recalled.pop(message.message_id, None)
             if len(self) < _REMEMBERED:

@@ -25,7 +25,7 @@ _LAUNCH_PATIENCE = 10.0
 _FORGET_EVERY = 60.0
 
 
-class ReportRefused(Exception):
+class ReportError(Exception):
     """A report is not accepted; `status` is the HTTP status, the text the reason."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -34,7 +34,7 @@ class ReportRefused(Exception):
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenReport:
     app: str
     token: str
     message_ids: frozenset[str]
@@ -58,7 +58,7 @@ class FailureReports:
         """The address of the router's own server, as Machines reach it."""
         self._watcher = watcher
         self._clock = clock
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _OpenReport] = {}
         self._forget_at = 0.0
 
     def open(
@@ -80,7 +80,7 @@ class FailureReports:
                 self.close(old)
         token = secrets.token_urlsafe(32)
         machine: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._open[batch_id] = _Open(app, token, frozenset(message_ids), deadline, machine)
+        self._open[batch_id] = _OpenReport(app, token, frozenset(message_ids), deadline, machine)
         return ReportAddress(f"{self.base_url}/reports/{batch_id}", token)
 
     def launched(self, batch_id: str, machine_id: str) -> None:
@@ -117,26 +117,26 @@ class FailureReports:
         batch = self._batch(batch_id, token)
         named = frozenset(failed)
         if strange := named - batch.message_ids:
-            raise ReportRefused(422, f"{len(strange)} of the messages are not of this batch")
+            raise ReportError(422, f"{len(strange)} of the messages are not of this batch")
         async with batch.writing:
             if batch.failed is not None and batch.failed != named:
-                raise ReportRefused(409, "the batch has reported already, and otherwise")
+                raise ReportError(409, "the batch has reported already, and otherwise")
             if batch.failed is None:
                 await self._record(batch, named)
                 batch.failed = named
         return len(named)
 
-    def _batch(self, batch_id: str, token: str) -> _Open:
+    def _batch(self, batch_id: str, token: str) -> _OpenReport:
         batch = self._open.get(batch_id)
         # The same answer for an unknown batch and a wrong token would hide a late report from its
         # runtime; a batch id is a digest and tells nobody anything.
         if batch is None:
-            raise ReportRefused(404, "no such batch is running under this router")
+            raise ReportError(404, "no such batch is running under this router")
         if not hmac.compare_digest(batch.token.encode(), token.encode()):
-            raise ReportRefused(401, "the token is not this batch's")
+            raise ReportError(401, "the token is not this batch's")
         return batch
 
-    async def _record(self, batch: _Open, failed: frozenset[str]) -> None:
+    async def _record(self, batch: _OpenReport, failed: frozenset[str]) -> None:
         if not failed:
             return
         joined = "".join(sorted(map(message_digest, failed)))
@@ -147,4 +147,4 @@ class FailureReports:
         except (LaunchError, TimeoutError, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and not batch.machine.cancelled():
                 raise
-            raise ReportRefused(503, "the report could not be recorded; exit with 1") from error
+            raise ReportError(503, "the report could not be recorded; exit with 1") from error

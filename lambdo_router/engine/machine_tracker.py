@@ -76,7 +76,7 @@ class Ended:
 
 
 @dataclass(slots=True)
-class _App:
+class _TrackedApp:
     name: str
     machines: AppMachines = field(default_factory=AppMachines)
     awaited: dict[str, asyncio.Future[Ended]] = field(default_factory=dict)
@@ -100,6 +100,9 @@ class _App:
         return self.machines.running(profile) + self.reserved.get(profile, 0)
 
 
+_Action = Callable[[_TrackedApp, str], Awaitable[None]]
+
+
 class MachineTracker:
     """The Machines of all apps; one for a router."""
 
@@ -115,7 +118,7 @@ class MachineTracker:
         self._observe = observe
         self._jitter = jitter
         self._clock = clock
-        self._apps: dict[str, _App] = {}
+        self._apps: dict[str, _TrackedApp] = {}
         self._overseen: frozenset[str] = frozenset()
         self._new_app = asyncio.Event()
         self._freed = asyncio.Event()
@@ -234,13 +237,13 @@ class MachineTracker:
             known.wake.set()
         return await asyncio.shield(future)
 
-    def _app(self, name: str) -> _App:
+    def _app(self, name: str) -> _TrackedApp:
         if name not in self._apps:
-            self._apps[name] = _App(name)
+            self._apps[name] = _TrackedApp(name)
             self._new_app.set()
         return self._apps[name]
 
-    async def _sweep_while_needed(self, app: _App) -> None:
+    async def _sweep_while_needed(self, app: _TrackedApp) -> None:
         failures = 0
         while True:
             try:
@@ -263,7 +266,7 @@ class MachineTracker:
                 pause = _WATCHING  # a Machine that was just launched ends no sooner
             await asyncio.sleep(pause)
 
-    async def _sweep(self, app: _App) -> None:
+    async def _sweep(self, app: _TrackedApp) -> None:
         living = await self._watcher.living(app.name)
         sweep = app.machines.swept(living, self._clock())
         await self._each(app, sweep.unknown, self._learn)
@@ -276,7 +279,10 @@ class MachineTracker:
         await self._each(app, sweep.lingering, self._remove)
 
     async def _each(
-        self, app: _App, ids: Iterable[str], act: Callable[[_App, str], Awaitable[None]]
+        self,
+        app: _TrackedApp,
+        ids: Iterable[str],
+        act: _Action,
     ) -> None:
         """Run `act` for each Machine, some at a time; the next sweep retries what fails."""
         todo = list(ids)
@@ -285,29 +291,27 @@ class MachineTracker:
                 for machine_id in todo[start : start + _AT_ONCE]:
                     looks.create_task(self._look(app, machine_id, act))
 
-    async def _look(
-        self, app: _App, machine_id: str, act: Callable[[_App, str], Awaitable[None]]
-    ) -> None:
+    async def _look(self, app: _TrackedApp, machine_id: str, act: _Action) -> None:
         try:
             await act(app, machine_id)
         except LaunchError as error:
             self._observe(journal.WatchFailed(app.name, machine_id, error, _WATCHING))
 
-    async def _learn(self, app: _App, machine_id: str) -> None:
+    async def _learn(self, app: _TrackedApp, machine_id: str) -> None:
         try:
             metadata = await self._watcher.metadata(app.name, machine_id)
         except MachineGone:
             return
         app.machines.learned(machine_id, read_label(metadata), self._clock())
 
-    async def _destroy(self, app: _App, machine_id: str) -> None:
+    async def _destroy(self, app: _TrackedApp, machine_id: str) -> None:
         app.overdue.add(machine_id)
         await self._watcher.destroy(app.name, machine_id)
         seen = app.machines.listed(machine_id)
         state, host = ("", "") if seen is None else (seen.state, seen.host)
         self._observe(journal.MachineOverdue(app.name, machine_id, state, host))
 
-    async def _ask(self, app: _App, machine_id: str) -> None:
+    async def _ask(self, app: _TrackedApp, machine_id: str) -> None:
         try:
             end = await self._watcher.end_of(app.name, machine_id)
         except MachineGone:
@@ -319,7 +323,7 @@ class MachineTracker:
         if end is not None:
             self._set_end(app, machine_id, end)
 
-    async def _clear(self, app: _App, machine_id: str) -> None:
+    async def _clear(self, app: _TrackedApp, machine_id: str) -> None:
         """
         End a Machine at rest, in which nothing runs and which nobody destroys.
 
@@ -332,10 +336,10 @@ class MachineTracker:
         self._set_end(app, machine_id, end)
         app.machines.spent(machine_id)
 
-    async def _remove(self, app: _App, machine_id: str) -> None:
+    async def _remove(self, app: _TrackedApp, machine_id: str) -> None:
         await self._watcher.destroy(app.name, machine_id)
 
-    def _set_end(self, app: _App, machine_id: str, end: MachineEnd) -> None:
+    def _set_end(self, app: _TrackedApp, machine_id: str, end: MachineEnd) -> None:
         """Set the end of a Machine for whoever awaits it."""
         ended = Ended(end, timed_out=machine_id in app.overdue)
         future = app.awaited.pop(machine_id, None)
@@ -343,7 +347,7 @@ class MachineTracker:
         if future is not None and not future.done():
             future.set_result(ended)
 
-    def _over(self, app: _App, machine_id: str) -> None:
+    def _over(self, app: _TrackedApp, machine_id: str) -> None:
         app.machines.ended(machine_id)
         app.overdue.discard(machine_id)
         app.gone_once.discard(machine_id)

@@ -81,7 +81,7 @@ class _Failure:
 
 
 @dataclass(slots=True)
-class _App:
+class _LookedUpApp:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     wanted: list[float] = field(default_factory=list)
     """How far back each waiting look-up must see: one list serves all of them."""
@@ -102,7 +102,7 @@ class PreviousLaunches:
     clock: Callable[[], float]
     """Returns unix seconds."""
     _served: dict[str, float] = field(default_factory=dict)
-    _apps: dict[str, _App] = field(default_factory=dict)
+    _apps: dict[str, _LookedUpApp] = field(default_factory=dict)
     _ends: OrderedDict[str, MachineEnd] = field(default_factory=OrderedDict)
     _seen_running: OrderedDict[str, float] = field(default_factory=OrderedDict)
     _failed: OrderedDict[str, str] = field(default_factory=OrderedDict)
@@ -131,7 +131,7 @@ class PreviousLaunches:
         No Machine is older than the message's first receive. `received_at` is the last receive, in
         the loop's time: an answer of Fly that was given after it is good enough.
         """
-        known = self._apps.setdefault(app, _App())
+        known = self._apps.setdefault(app, _LookedUpApp())
         first = message.first_received_at
         since = (self.clock() - LONGEST_VISIBILITY if first is None else first) - _SKEW
         asked_at = asyncio.get_running_loop().time()
@@ -150,7 +150,7 @@ class PreviousLaunches:
 
     async def label_of(self, app: str, machine_id: str) -> Label:
         """Return the label of one Machine. Raises LaunchError."""
-        labels = self._apps.setdefault(app, _App()).labels
+        labels = self._apps.setdefault(app, _LookedUpApp()).labels
         if machine_id not in labels:
             labels[machine_id] = read_label(await self.watcher.metadata(app, machine_id))
         return labels[machine_id]
@@ -167,7 +167,7 @@ class PreviousLaunches:
         return is_joined_in(self._failed[machine_id], message_digest(message_id))
 
     async def _list_for(
-        self, app: str, known: _App, since: float, received_at: float, asked_at: float
+        self, app: str, known: _LookedUpApp, since: float, received_at: float, asked_at: float
     ) -> _List:
         """Return a list that was requested after the receive, and goes back far enough."""
         listed = known.listed

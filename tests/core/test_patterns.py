@@ -3,7 +3,7 @@
 import pytest
 import reference_matcher
 
-from lambdo_router.core.message import Unreadable
+from lambdo_router.core.message import Undecodable
 from lambdo_router.core.patterns import PatternError, compile_pattern
 from lambdo_router.core.strict_json import parse_json
 
@@ -315,7 +315,7 @@ def test_an_event_that_is_no_object_is_an_error(event: object) -> None:
 
 
 def test_an_attribute_that_cannot_be_read_meets_no_condition() -> None:
-    event = {"tags": Unreadable("String.Array")}
+    event = {"tags": Undecodable("String.Array")}
     conditions: list[object] = [{"exists": True}, {"exists": False}, {"anything-but": "x"}, "x"]
 
     assert [compile_pattern({"tags": [c]}).matches(event) for c in conditions] == [False] * 4

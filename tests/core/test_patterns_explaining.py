@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambdo_router.core.message import Unreadable
+from lambdo_router.core.message import Undecodable
 from lambdo_router.core.patterns import compile_pattern
 from lambdo_router.core.strict_json import WideNumber
 
@@ -128,7 +128,7 @@ ABSENT = {"exists": False}
         ),
         pytest.param(
             {"tags": [{"exists": True}]},
-            {"tags": Unreadable("String.Array")},
+            {"tags": Undecodable("String.Array")},
             "tags: (text that is not a String.Array) is not a readable value",
             id="unreadable",
         ),

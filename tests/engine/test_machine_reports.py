@@ -14,7 +14,7 @@ from lambdo_router.admin import admin_app
 from lambdo_router.core.errors import LaunchUnavailable
 from lambdo_router.core.machine import ReportAddress
 from lambdo_router.core.machine_metadata import message_digest
-from lambdo_router.engine.failure_reports import FailureReports, ReportRefused
+from lambdo_router.engine.failure_reports import FailureReports, ReportError
 
 IDS = ["m1", "m2", "m3"]
 
@@ -68,7 +68,7 @@ async def test_an_empty_report_needs_no_record() -> None:
 async def test_a_report_that_fly_does_not_record_is_not_taken_and_may_be_repeated() -> None:
     reports, recorder, address = opened()
     recorder.failing = True
-    with pytest.raises(ReportRefused) as refused:
+    with pytest.raises(ReportError) as refused:
         await reports.take("b1", address.token, ["m1"])
     assert refused.value.status == 503
 
@@ -88,7 +88,7 @@ async def test_a_report_that_comes_before_flys_answer_waits_for_it() -> None:
 
 async def test_a_report_on_a_machine_that_fly_never_confirms_is_not_taken() -> None:
     reports, _, address = opened(launched=False)
-    with pytest.raises(ReportRefused) as refused:
+    with pytest.raises(ReportError) as refused:
         await reports.take("b1", address.token, ["m1"])
     assert refused.value.status == 503
 
@@ -106,7 +106,7 @@ async def test_what_is_not_taken(
     batch: str, token: str | None, failed: list[str], status: int
 ) -> None:
     reports, recorder, address = opened()
-    with pytest.raises(ReportRefused) as refused:
+    with pytest.raises(ReportError) as refused:
         await reports.take(batch, address.token if token is None else token, failed)
     assert refused.value.status == status
     assert recorder.written == []
@@ -117,7 +117,7 @@ async def test_the_token_of_one_batch_opens_no_other() -> None:
     other = reports.open("b2", "jobs", ["m9"], deadline=900.0)
     assert other is not None
     assert other.token != address.token
-    with pytest.raises(ReportRefused) as refused:
+    with pytest.raises(ReportError) as refused:
         await reports.take("b2", address.token, ["m9"])
     assert refused.value.status == 401
 
@@ -125,7 +125,7 @@ async def test_the_token_of_one_batch_opens_no_other() -> None:
 async def test_a_late_report_finds_nobody() -> None:
     reports, _, address = opened()
     reports.close("b1")
-    with pytest.raises(ReportRefused) as refused:
+    with pytest.raises(ReportError) as refused:
         await reports.take("b1", address.token, ["m1"])
     assert refused.value.status == 404
 
@@ -133,7 +133,7 @@ async def test_a_late_report_finds_nobody() -> None:
 async def test_a_second_report_that_differs_is_refused() -> None:
     reports, _, address = opened()
     await reports.take("b1", address.token, ["m1"])
-    with pytest.raises(ReportRefused) as refused:
+    with pytest.raises(ReportError) as refused:
         await reports.take("b1", address.token, ["m1", "m2"])
     assert refused.value.status == 409
     assert reports.close("b1") == {"m1"}
@@ -208,7 +208,7 @@ async def test_a_batch_that_nobody_closes_is_forgotten_some_time_after_its_deadl
 
     await asyncio.sleep(70)
     reports.open("b3", "jobs", ["m3"], deadline=1900.0)
-    with pytest.raises(ReportRefused) as refused:
+    with pytest.raises(ReportError) as refused:
         await reports.take("b1", address.token, ["m1"])
 
     assert refused.value.status == 404

@@ -27,7 +27,7 @@ from lambdo_router.core.errors import LaunchRejected, LaunchUnavailable
 from lambdo_router.core.machine_metadata import message_digest
 from lambdo_router.core.ports import MachineEnd
 from lambdo_router.core.routing import Queue, RoutingTable
-from lambdo_router.engine.failure_reports import ReportRefused
+from lambdo_router.engine.failure_reports import ReportError
 from lambdo_router.engine.router import Limits
 
 LOST = LaunchUnavailable("no answer", code="connection", ambiguous=True)
@@ -141,7 +141,7 @@ class World:
         env = json.loads(alive[-1].request.body)["config"]["env"]
         ids = [i for i in self.sent if message_digest(i) in alive[-1].metadata["lambdo_messages"]]
         token = env.get("LAMBDO_REPORT_TOKEN", "")
-        with suppress(ReportRefused):  # it may be for a router that is gone
+        with suppress(ReportError):  # it may be for a router that is gone
             await self.scenario.reports.take(env["LAMBDO_BATCH_ID"], token, ids[:1])
 
     async def settle_all(self) -> None:

@@ -4,7 +4,7 @@ import json
 
 from hypothesis import strategies as st
 
-from lambdo_router.core.message import Unreadable
+from lambdo_router.core.message import Undecodable
 from lambdo_router.core.patterns.compiling import compile_sub_rules
 from lambdo_router.core.patterns.operators import Condition
 from lambdo_router.core.strict_json import parse_json
@@ -157,4 +157,4 @@ def all_values() -> list[object]:
     texts += ["10.0.0.2", "10.1.0.0", "010.0.0.1", "::2", "0:0::1", "ssx", "xss", "SSx", "ss"]
     texts += ["\ue000", "x\ue000", "\ue000y", "1x", "x1", "i", "k", "s", "S"]
     numbers = [*NUMBERS, "1.25", "1.5", "1.9", "3", "-1", "5", "1e401", "0.5"]
-    return [*texts, *map(parse_json, numbers), None, True, False, Unreadable("Number")]
+    return [*texts, *map(parse_json, numbers), None, True, False, Undecodable("Number")]

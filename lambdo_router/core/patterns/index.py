@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from lambdo_router.core.message import Unreadable
+from lambdo_router.core.message import Undecodable
 from lambdo_router.core.patterns.compiling import Clause
 from lambdo_router.core.patterns.operators.addresses import parse_address
 from lambdo_router.core.patterns.operators.condition import Key
@@ -224,7 +224,7 @@ class _Lookup:
                 self._find_address(value, found)
         elif value is None or value is True or value is False:
             self._find("literal", value, found)
-        elif type(value) is Unreadable:
+        elif type(value) is Undecodable:
             return  # no condition holds for it
         elif "number" in self._filed:
             double = comparable(value)

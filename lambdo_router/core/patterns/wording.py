@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from lambdo_router.core.message import Unreadable
+from lambdo_router.core.message import Undecodable
 from lambdo_router.core.strict_json import WideNumber
 
 _LONGEST: Final = 60
@@ -28,7 +28,7 @@ def shown(value: object) -> str:
             text = cut(digits)
         case bool() | int() | float() | None:
             text = cut(_scalar(value))
-        case Unreadable(data_type):
+        case Undecodable(data_type):
             text = f"(text that is not a {cut(data_type)})"
         case _:
             text = f"a value of type {type(value).__name__}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lambdo_router.core.message import Unreadable
+from lambdo_router.core.message import Undecodable
 from lambdo_router.core.patterns.operators.affixes import Prefix, Suffix
 from lambdo_router.core.patterns.operators.any_of import AnyOf
 from lambdo_router.core.patterns.operators.condition import (
@@ -69,7 +69,7 @@ class AnythingBut(Operator):
         return f"not {' | '.join(brief_value(item, _FORMS) for item in items)}"
 
     def holds(self, value: object) -> bool:
-        return not self.excluded.holds(value) and type(value) is not Unreadable
+        return not self.excluded.holds(value) and type(value) is not Undecodable
 
     @property
     def claim(self) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lambdo_router.core.message import Unreadable
+from lambdo_router.core.message import Undecodable
 from lambdo_router.core.patterns.operators.condition import UNLIKELY, Condition, Operator, Where
 
 
@@ -32,7 +32,7 @@ class Exists(Operator):
         return "present" if argument else "absent"
 
     def holds(self, value: object) -> bool:
-        return self.wanted and type(value) is not Unreadable
+        return self.wanted and type(value) is not Undecodable
 
     @property
     def met_by_absence(self) -> bool:
