@@ -173,5 +173,5 @@ def test_a_comparison_that_is_only_a_text_is_warned_of(match: str, texts: list[s
     found = compiled(f"{QUEUES}{DEFAULTS}profiles: {{p: {{}}}}\n{routes}").diagnostics
 
     assert [d.message for d in found if d.code == "comparison-as-text"] == [
-        f'the text "{text}" compares nothing, it stands for this very text' for text in texts
+        f'the text "{text}" is not a comparison; it matches exactly this text' for text in texts
     ]

@@ -283,7 +283,7 @@ def test_references_that_lead_somewhere(root: object, others: dict[str, object])
     assert found.problems("x") == ('the event: "x" is not of type "integer"',)
 
 
-FETCH = "is not fetched; put the file beside the schema, and name that"
+FETCH = "is not fetched; put the file beside the schema and refer to that"
 OUTSIDE = "is outside the folder of the schema, and may not be read"
 
 
@@ -327,12 +327,12 @@ OUTSIDE = "is outside the folder of the schema, and may not be read"
         ),
         pytest.param(
             {"$ref": "a b.json"},
-            "# `a b.json` is no URI reference; write a space as %20",
+            "# `a b.json` is not a URI reference; write a space as %20",
             id="space",
         ),
         pytest.param(
             {"$ref": "http://["},
-            "# `http://[` is no URI reference: Invalid IPv6 URL",
+            "# `http://[` is not a URI reference: Invalid IPv6 URL",
             id="nonsense",
         ),
         pytest.param(
@@ -467,7 +467,7 @@ def test_schemas_that_lead_back_to_themselves_come_to_an_end(root: object) -> No
         ),
         pytest.param(
             b'{"a": {"b": 1, "b": 2}}',
-            "order.json: the key `b` is there twice in one object",
+            "order.json: the key `b` occurs twice in one object",
             id="duplicate-key",
         ),
     ],
@@ -527,11 +527,11 @@ TYPES = "allowed are: array, boolean, integer, null, number, object, string"
     [
         pytest.param(
             {"type": "objct"},
-            f"#/type: no type is called `objct`; did you mean `object`? {TYPES}",
+            f"#/type: there is no type `objct`; did you mean `object`? {TYPES}",
             id="type",
         ),
         pytest.param(
-            {"type": ["xyz", "null"]}, f"#/type: no type is called `xyz`; {TYPES}", id="types"
+            {"type": ["xyz", "null"]}, f"#/type: there is no type `xyz`; {TYPES}", id="types"
         ),
         pytest.param(
             {"properties": {"a/b~": 3}},
@@ -564,7 +564,7 @@ def test_what_the_draft_does_not_allow(root: object, expected: str) -> None:
 
 def test_the_files_that_are_referred_to_are_checked_as_well() -> None:
     [problem] = refused({"$ref": "a.json"}, a={"$defs": {"x": {"type": "nul"}}})
-    found = "no type is called `nul`; did you mean `null`?"
+    found = "there is no type `nul`; did you mean `null`?"
     assert problem == f"schema-invalid: a.json#/$defs/x/type: {found} {TYPES}"
 
 
@@ -669,7 +669,7 @@ def test_a_keyword_that_a_validator_would_pass_over_is_a_warning(
     found = compiled(root).warnings
     assert [problem.code for problem in found] == ["schema-unknown-keyword"] * len(expected)
     assert [str(problem) for problem in found] == [
-        f"order.json#{where}: `{where.split('/')[-1]}` means nothing{why}"
+        f"order.json#{where}: `{where.split('/')[-1]}` has no effect{why}"
         for where, why in expected
     ]
 
@@ -683,7 +683,7 @@ def test_a_keyword_that_a_validator_would_pass_over_is_a_warning(
 )
 def test_a_format_that_is_not_known_is_a_warning(name: str, hint: str) -> None:
     [problem] = compiled({"format": name}).warnings
-    text = f"order.json#/format: no format is called `{name}`, so it is not checked; {hint}"
+    text = f"order.json#/format: there is no format `{name}`, so it is not checked; {hint}"
     assert (problem.code, str(problem)) == ("schema-unknown-format", text)
 
 

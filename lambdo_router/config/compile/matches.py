@@ -23,12 +23,12 @@ SYSTEM_ATTRIBUTES = (
     "SentTimestamp",
     "SequenceNumber",
 )
-_TEXTS = frozenset(SYSTEM_ATTRIBUTES) - SYSTEM_NUMBERS
 """The attributes that SQS itself gives to messages."""
+_TEXTS = frozenset(SYSTEM_ATTRIBUTES) - SYSTEM_NUMBERS
 
 
 def read_match(section: Section) -> Match:
-    """The route's patterns; what is wrong with them is noted in the draft."""
+    """Return the route's patterns; problems with them are added to the draft."""
     match = section.draft.section(*section.at("match"))
     _check_flat(match)
     _check_system(match)
@@ -54,13 +54,13 @@ def _pattern(match: Section, part: str) -> Pattern | None:
 
 
 def _report(draft: Draft, at: Path, pattern: dict[str, object], error: PatternError) -> None:
-    """Note what is wrong with each field of the pattern; or with all of it, if each is right."""
+    """Add the problem of each field; or that of the whole pattern, if each field is valid."""
     errors = [inner for field in pattern.items() if (inner := _error_of(*field)) is not None]
     for problem in errors or [error]:
         path, text = (*at, *problem.path), str(problem)
         if _has_variable(draft.written(path)):
-            # The text may quote what the variable stands for, and that may be a secret.
-            text = "what the variable stands for makes no pattern"
+            # The text may quote the value of the variable, which may be a secret.
+            text = "with the value of the variable this is not a valid pattern"
         draft.problem(path, "bad-pattern", text, on="key" if problem.of_key else "value")
 
 
@@ -85,14 +85,14 @@ def _has_variable(value: object) -> bool:
 
 
 def _check_flat(match: Section) -> None:
-    """Attributes hold plain values: a pattern that looks inside one could never match."""
+    """Refuse patterns that look inside an attribute, which is a plain value."""
     attributes = match.value.get("attributes")
     for name, value in attributes.items() if isinstance(attributes, dict) else ():
         if isinstance(value, dict) and _error_of(name, value) is None:
             match.draft.problem(
                 match.at("attributes", name),
                 "nested-attribute",
-                f"the attribute `{name}` has no fields to look into",
+                f"the attribute `{name}` has no fields",
                 hint="write a value, or a list of values and tests such as [{prefix: img-}]",
             )
 
@@ -120,13 +120,13 @@ def _check_system(match: Section) -> None:
 
 
 def _warn_of_comparisons(match: Section) -> None:
-    """A field's `[">", 5]` is met by a `>` and by a 5, and its `"> 5"` by this very text."""
+    """Warn of `[">", 5]`, which matches a `>` and a 5, and of `"> 5"`, which matches that text."""
     for part, pattern in match.value.items():
         for at in _like_comparisons(pattern, match.at(part)):
             match.draft.problem(
                 at,
                 "comparison-as-text",
-                f"{match.draft.shown(at)} compares nothing, it stands for this very text",
+                f"{match.draft.shown(at)} is not a comparison; it matches exactly this text",
                 severity="warning",
                 hint='write [{numeric: [">", 5]}] to compare numbers',
             )

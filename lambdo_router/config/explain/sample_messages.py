@@ -1,6 +1,6 @@
-"""Which sample messages go another way by another routes file."""
+"""Which sample messages another routes file would route differently."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lambdo_router.config.explain.resolved import Values, profile_values
@@ -12,30 +12,30 @@ from lambdo_router.core.profile import Profile
 from lambdo_router.core.routing import Routed
 
 _SYSTEM = {"ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000"}
-"""What SQS says of a message that was sent at the beginning of 2026 and not received before."""
+"""SQS's attributes of a message sent at the beginning of 2026 and received for the first time."""
 
-_TOLD = frozenset({"app", "region", "image", "size", "command"})
+_MACHINE_KEYS = frozenset({"app", "region", "image", "size", "command"})
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of a message."""
+    """What happens to a message under a routes file."""
 
     outcome: str
-    """`batched`, `rejected`, `left`, `dropped`, `not_read`; `no_queue`: its queue is not there."""
+    """`batched`, `rejected`, `left`, `dropped`, `not_read`; `no_queue`: there is no such queue."""
     route: str | None = None
     reason: str | None = None
     to: str | None = None
     """The queue that a rejected message is moved to."""
     machine: Values = field(default_factory=dict)
-    """What Machine a message in a batch is for: app, region, image, guest and command."""
+    """The Machine of a message in a batch: app, region, image, guest and command."""
     shown: Values = field(default_factory=dict, compare=False)
-    """The same, fit to be shown."""
+    """The same, with variables as written, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rerouted:
-    """A message that does not fare as before."""
+    """A message that would be routed differently."""
 
     file: str
     old: Fate
@@ -43,7 +43,7 @@ class Rerouted:
 
     @property
     def keys(self) -> list[str]:
-        """Where the Machine is made from something else."""
+        """What is different about the Machine."""
         old, new = self.old.machine, self.new.machine
         if not old or not new:
             return []
@@ -51,17 +51,9 @@ class Rerouted:
 
 
 def rerouted(old: LoadedRoutes, new: LoadedRoutes, samples: Sequence[Sample]) -> list[Rerouted]:
-    """The messages that fare in another way, in the order of the samples."""
-    return list(_rerouted(old, new, samples))
-
-
-def _rerouted(
-    old: LoadedRoutes, new: LoadedRoutes, samples: Sequence[Sample]
-) -> Iterator[Rerouted]:
-    for sample in samples:
-        before, after = _fate(old, sample), _fate(new, sample)
-        if before != after:
-            yield Rerouted(sample.name, before, after)
+    """Return the messages that would be routed differently, in the order of the samples."""
+    fates = [Rerouted(sample.name, _fate(old, sample), _fate(new, sample)) for sample in samples]
+    return [message for message in fates if message.old != message.new]
 
 
 def _fate(loaded: LoadedRoutes, sample: Sample) -> Fate:
@@ -80,5 +72,5 @@ def _fate(loaded: LoadedRoutes, sample: Sample) -> Fate:
 
 
 def _machine(profile: Profile) -> Values:
-    """What runs, and where. What else a profile says is told with the profile."""
-    return {key: value for key, value in profile_values(profile).items() if key in _TOLD}
+    """Return what runs, and where; other changes are reported with the profile itself."""
+    return {key: value for key, value in profile_values(profile).items() if key in _MACHINE_KEYS}

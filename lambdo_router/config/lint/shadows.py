@@ -1,10 +1,10 @@
 """
-Routes that no message gets to, because earlier routes of the queue take all that they match.
+Routes that no message reaches, because earlier routes of the queue take all that they match.
 
-A route is put in question by an example: a message that it matches. Only earlier routes that match
-the example too can take all messages of the route, and an index finds those without asking all the
-others. Whether one does is then a matter of containment, and certain. Where no single route takes
-all, several may take them together: then every alternative of the route has its taker.
+For each route, an example is made that it matches. Only earlier routes that match the example too
+can take all messages of the route, and an index finds those without trying all the others.
+Containment then proves whether one does. If no single route takes all, several may do so together:
+then each alternative of the route has its taker.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,21 +25,21 @@ from lambdo_router.core.patterns.operators import AnyOf
 from lambdo_router.core.routing import Match
 
 _MOST_ALTERNATIVES: Final = 50
-"""Alternatives of a route for which takers are looked for one by one."""
+"""Alternatives of a route for which takers are searched one by one."""
 _MOST_ALIKE: Final = 50
-"""Routes that an index may always find together; if there are more, they are compared directly."""
+"""Routes that an index may always find together; more than that are compared directly."""
 _MOST_COMPARED: Final = 100_000
-"""Such comparisons for one queue, so that it does not take time without end."""
+"""Direct comparisons for one queue, which bounds the time."""
 
 _Needs = frozenset[tuple[str, str]]
 """Parts of messages, and paths in them."""
 _Asked = Mapping[str, Sequence[SubRule]]
-"""What is asked of each part of a message; a part of which nothing is asked is not there."""
+"""What is asked of each part of a message; parts without a pattern are missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """A route that gets no message of a queue, by its place among the routes of the queue."""
+    """A route that gets no message of a queue, by its index among the routes of the queue."""
 
     place: int
     takers: tuple[int, ...]
@@ -48,10 +48,10 @@ class Shadow:
 
 def find_shadows(matches: Sequence[Match | None], index: Index) -> Iterator[Shadow]:
     """
-    The routes of one queue that get none of its messages, given what each asks, in their order.
+    Yield the routes of one queue that get none of its messages, in order.
 
-    None stands for a route of which that is not known. `index` is made of the parts of all these,
-    with nothing for a route that is not known.
+    `matches` has None for a route whose match is not known. `index` has an entry for each of them,
+    empty if the match is not known.
     """
     search = _Search(matches, index)
     catch_all: int | None = None
@@ -67,7 +67,7 @@ def find_shadows(matches: Sequence[Match | None], index: Index) -> Iterator[Shad
 
 
 class _Search:
-    """Looks for the takers of routes among those before them."""
+    """A search for the earlier routes that take the messages of a route."""
 
     def __init__(self, matches: Sequence[Match | None], index: Index) -> None:
         self._parts: list[Mapping[str, Pattern]] = [
@@ -79,18 +79,18 @@ class _Search:
             alike.update(always)
         self._index = index
         self._indexed: Sequence[int] = range(len(matches))
-        """The places of those in the index."""
+        """The routes in the index."""
         if alike:
             self._indexed = [place for place in self._indexed if place not in alike]
             self._index = Index(self._parts[place].items() for place in self._indexed)
         self._others: dict[_Needs, list[int]] = {}
-        """The places of those that are alike, by what all their alternatives ask for."""
+        """The routes compared directly, by what all their alternatives ask for."""
         for place in sorted(alike):
             self._others.setdefault(_needs(_asked(self._parts[place])), []).append(place)
         self._left = _MOST_COMPARED
 
     def takers(self, place: int) -> tuple[int, ...]:
-        """Earlier places that take all that the one at this place matches; nothing if unknown."""
+        """Return earlier routes that certainly take all that this one matches; empty if unknown."""
         asked = _asked(self._parts[place])
         taker = self._taker(asked, place)
         if taker is not None:
@@ -141,7 +141,7 @@ def _asked(parts: Mapping[str, Pattern]) -> _Asked:
 
 
 def _needs(asked: _Asked) -> _Needs:
-    """What is asked whichever alternative it is: who takes it all can ask nothing elsewhere."""
+    """Return what every alternative asks for; a taker of them all asks nothing elsewhere."""
     return frozenset(
         (part, path)
         for part, sub_rules in asked.items()
@@ -150,7 +150,7 @@ def _needs(asked: _Asked) -> _Needs:
 
 
 def _alternatives(asked: _Asked) -> list[_Asked]:
-    """What is asked as alternatives of which one has to be met; none if there would be too many."""
+    """Return the alternatives, one of which a message must meet; empty if there are too many."""
     combinations = 1
     for sub_rules in asked.values():
         combinations *= len(sub_rules)
@@ -166,7 +166,7 @@ def _alternatives(asked: _Asked) -> list[_Asked]:
 
 
 def _split(sub_rule: SubRule, most: int) -> list[SubRule]:
-    """The sub-rule once for each value of its clauses, as far as these are at most so many."""
+    """Return the sub-rule once for each value of its clauses, split into at most `most`."""
     rules: list[SubRule] = [()]
     for clause in sub_rule:
         choices = [clause]

@@ -297,7 +297,7 @@ class Search:
         return known
 
     def _flat(self, array: _Array, want: int, none: int, either: int) -> bool:
-        """The same as `_element` for the elements without arrays."""
+        """Return `_element` for the elements without arrays."""
         for present, satisfied in array.flat:
             if not self._spend():
                 return False

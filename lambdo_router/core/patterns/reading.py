@@ -218,7 +218,7 @@ class EventReader:
     __slots__ = ("_found", "event")
 
     def __init__(self, event: Mapping[str, object]) -> None:
-        """Raises ValueError if the event is not an object."""
+        """Wrap an event. Raises ValueError if it is not an object."""
         if not isinstance(event, Mapping):
             raise ValueError(f"an event is an object, not a {type(event).__name__}")  # noqa: TRY004 (as for malformed JSON)
         self.event = event if isinstance(event, dict) else dict(event)

@@ -1,11 +1,10 @@
 """
-The JSON Schemas of events: compiled once, then asked what is wrong with an event.
+The JSON Schemas of events: compiled once, then used to check each event.
 
-Anybody who may send can choose an event, so a check must stay quick and quiet whatever it is given.
-jsonschema-rs runs patterns on an engine whose time is linear in the text, and a schema with a
-pattern that only a backtracking engine can run is refused. An event that fits costs microseconds.
-Of one that does not fit the first few problems are told, unless it is so large that looking for
-them would take long.
+A sender chooses the event, so a check must stay fast and its messages short whatever it is given.
+jsonschema-rs runs regular expressions on an engine whose time is linear in the text, and a schema
+with one that needs a backtracking engine is refused. A valid event costs microseconds. For an
+invalid one the first few problems are reported, unless it is so large that finding them takes long.
 """
 
 import json
@@ -17,11 +16,10 @@ from typing import Any, NoReturn
 
 from lambdo_router.core.schemas.keywords import short
 from lambdo_router.core.schemas.sources import (
-    Pattern,
     SchemaError,
     SchemaProblem,
+    SchemaRegex,
     SchemaSources,
-    read_sources,
 )
 from lambdo_router.core.strict_json import plain
 
@@ -37,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class EventSchema:
-    """A compiled schema. Two are equal when their files say the same."""
+    """A compiled schema. Two are equal when the contents of their files are."""
 
     digest: str
     _validator: Any = field(compare=False, repr=False)
@@ -47,22 +45,22 @@ class EventSchema:
 
     def problems(self, value: object) -> tuple[str, ...]:
         """
-        What is wrong with an event, as `parse_json` reads it; empty if it fits the schema.
+        Return what is wrong with an event, as `parse_json` reads it; empty if it is valid.
 
-        At most `MAX_PROBLEMS` sentences, each with the path of the value first, then how many more
-        there are. They quote no more than a few dozen characters of the event, on one line.
+        That is at most `MAX_PROBLEMS` sentences, each beginning with the path of the value, then
+        the number of others. They quote only a few dozen characters of the event, on one line.
         """
         value = plain(value)
         if self._validator.is_valid(value):
             return ()
-        return tuple(_told(self._errors(value), value)) or (_MISFIT,)
+        return tuple(_sentences(self._errors(value), value)) or (_NO_DETAIL,)
 
     def _errors(self, value: object) -> list[Any]:
-        """jsonschema-rs's errors, as many as can be had quickly."""
+        """Return as many errors of jsonschema-rs as can be found quickly."""
         from jsonschema_rs import ValidationError
 
-        # jsonschema-rs makes all errors before the first can be seen, also those of every
-        # alternative; and while it makes them it looks at a value as often as schemas apply to it.
+        # jsonschema-rs makes all errors, also those of every alternative, before it yields the
+        # first, and looks at a value as often as schemas apply to it.
         if self._is_explosive:
             return []
         if _is_small(value, min(_SMALL_COUNT, _MOST_ERRORS // self._visits)):
@@ -78,7 +76,7 @@ class EventSchema:
 
 @dataclass(frozen=True, slots=True)
 class CompiledSchema:
-    """A schema ready for use, the files it was made from, and what seems odd in them."""
+    """A schema ready for use, the files it was made from, and warnings about them."""
 
     schema: EventSchema
     inputs: tuple[Path, ...]
@@ -91,7 +89,7 @@ def compile_schema(path: Path, read: Callable[[Path], bytes]) -> CompiledSchema:
 
     `read` raises OSError for a file that cannot be read. Raises SchemaError with every problem.
     """
-    sources = read_sources(path, read)
+    sources = SchemaSources(path, read)
     problems = list(_pattern_problems(sources.patterns))
     if not problems:
         try:
@@ -108,14 +106,14 @@ def compile_schema(path: Path, read: Callable[[Path], bytes]) -> CompiledSchema:
         sources.is_explosive,
         sources.visits,
     )
-    return CompiledSchema(schema, sources.inputs, sources.warnings)
+    return CompiledSchema(schema, tuple(sources.inputs), tuple(sources.warnings))
 
 
 def quick_check(schema: dict[str, Any]) -> Callable[[object], bool]:
     """
-    Whether a value surely fits a schema of our own, without a reference in it: in microseconds.
+    Return a check of values against a schema of our own that has no references.
 
-    False is no verdict: a value that cannot be judged quickly gets it too.
+    It takes microseconds. True is certain; False may also mean that the check was not possible.
     """
     import jsonschema_rs
 
@@ -132,23 +130,23 @@ def quick_check(schema: dict[str, Any]) -> Callable[[object], bool]:
 
 MAX_PROBLEMS = 5
 _MASK = "\0"
-_MISFIT = "the event: does not fit the schema; to find out where would take too long"
+_NO_DETAIL = "the event: does not fit the schema; finding out where would take too long"
 _LONGEST_MESSAGE = 300
 _LONGEST_PATH = 200
 _LONGEST_KEY = 60
 _SMALL_COUNT = 500
-"""Values in an event of which every error can be had quickly."""
+"""Values in an event for which every error can be found quickly."""
 _MOST_ERRORS = 20_000
-"""As many as every look at every value of an event can make in half a second."""
+"""As many as half a second is enough for, if every check of every value fails."""
 _SMALL_PRODUCT = 50_000_000
-"""And its values times the characters of its texts and keys: each error may repeat them all."""
+"""Values times characters of texts and keys, since each error may repeat them all."""
 
 
 def _validator(sources: SchemaSources) -> Any:  # noqa: ANN401 - jsonschema_rs, imported where used
     import jsonschema_rs
 
-    # Objects and booleans, as read_sources has made sure.
-    root: Any = sources.root
+    # Objects and booleans, as the check against the metaschema has made sure.
+    root: Any = sources.root.value
     resources: Any = sources.resources
 
     def refuse(uri: str) -> NoReturn:
@@ -156,7 +154,7 @@ def _validator(sources: SchemaSources) -> Any:  # noqa: ANN401 - jsonschema_rs, 
 
     return jsonschema_rs.Draft202012Validator(
         root,
-        base_uri=sources.uri,
+        base_uri=sources.root.uri,
         registry=jsonschema_rs.Registry(resources, retriever=refuse),
         retriever=refuse,
         validate_formats=True,
@@ -165,7 +163,7 @@ def _validator(sources: SchemaSources) -> Any:  # noqa: ANN401 - jsonschema_rs, 
     )
 
 
-def _pattern_problems(patterns: Sequence[Pattern]) -> Iterator[SchemaProblem]:
+def _pattern_problems(patterns: Sequence[SchemaRegex]) -> Iterator[SchemaProblem]:
     import jsonschema_rs
 
     def compiles(text: str, engine: Any) -> bool:  # noqa: ANN401 - either engine's options
@@ -178,7 +176,7 @@ def _pattern_problems(patterns: Sequence[Pattern]) -> Iterator[SchemaProblem]:
     for pattern in patterns:
         if compiles(pattern.text, jsonschema_rs.RegexOptions()):
             continue
-        message = f"`{short(pattern.text)}` is no regular expression"
+        message = f"`{short(pattern.text)}` is not a regular expression"
         code = "schema-pattern"
         if compiles(pattern.text, jsonschema_rs.FancyRegexOptions()):
             code = "schema-pattern-not-linear"
@@ -208,7 +206,7 @@ def _is_small(value: object, most: int) -> bool:
     return count * text <= _SMALL_PRODUCT
 
 
-def _told(errors: Sequence[Any], event: object) -> Iterator[str]:
+def _sentences(errors: Sequence[Any], event: object) -> Iterator[str]:
     yield from (_sentence(error, event) for error in errors[:MAX_PROBLEMS])
     if len(errors) > MAX_PROBLEMS:
         yield f"and {len(errors) - MAX_PROBLEMS} more"
@@ -221,7 +219,7 @@ def _sentence(error: Any, event: object) -> str:  # noqa: ANN401 - jsonschema_rs
 def _reason(error: Any, event: object) -> str:  # noqa: ANN401 - jsonschema_rs, see above
     alternatives = getattr(error.kind, "context", None)
     if error.kind.name == "falseSchema":
-        # Of a property that is one too many, jsonschema-rs names only the object.
+        # For an additional property, jsonschema-rs names only the object.
         extra = error.schema_path[-1:] == ["additionalProperties"]
         return "has a property, and none is allowed" if extra else "is not allowed"
     if alternatives and all(alternatives):
@@ -242,13 +240,13 @@ def _path(error: Any) -> str:  # noqa: ANN401 - jsonschema_rs, see above
 
 
 def _distance(errors: Sequence[Any], path: list[str | int]) -> tuple[bool, int]:
-    """How far a value is from an alternative: a value of another type is not meant for it."""
+    """Return how far a value is from an alternative; one of another type is the farthest."""
     other = any(e.kind.name == "type" and e.instance_path == path for e in errors)
     return other, len(errors)
 
 
 def _shown(event: object, path: Sequence[str | int]) -> str:
-    """The value at `path`: in short if it is a scalar, else only what it is."""
+    """Return the value at `path`, cut; of an object or array only the type."""
     value: Any = event
     try:
         for step in path:
@@ -280,7 +278,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 
 
 def _escape(text: str) -> str:
-    """What a terminal or a log would act upon is written out."""
+    """Escape what a terminal or a log would act upon."""
     if text.isprintable():
         return text
     return "".join(

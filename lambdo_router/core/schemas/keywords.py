@@ -1,9 +1,8 @@
 """
-What Draft 2020-12 knows, and what an author probably meant instead.
+The keywords of Draft 2020-12, and what an author probably meant instead of an unknown one.
 
-A validator passes over a keyword or a format that it does not know, so that `requird` asks for
-nothing. Here they are said to be odd. What the draft's own metaschema says about a schema is put
-into words here too.
+A validator ignores a keyword or a format that it does not know, so `requird` has no effect. Here
+they become warnings. Violations of the draft's own metaschema are put into words here too.
 """
 
 import difflib
@@ -56,7 +55,7 @@ _LONGEST_MESSAGE = 300
 
 
 def subschemas(schema: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """The subschemas right below, each with its JSON pointer from this schema."""
+    """Yield the subschemas directly below, each with its JSON pointer from this schema."""
     for keyword, value in schema.items():
         if keyword in _SUBSCHEMA:
             yield f"/{keyword}", value
@@ -67,7 +66,7 @@ def subschemas(schema: Mapping[str, object]) -> Iterator[tuple[str, object]]:
 
 
 def patterns(schema: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """The regular expressions right in this schema, each with its JSON pointer from it."""
+    """Yield the regular expressions of this schema itself, each with its JSON pointer."""
     pattern, properties = schema.get("pattern"), schema.get("patternProperties")
     if isinstance(pattern, str):
         yield "/pattern", pattern
@@ -76,7 +75,7 @@ def patterns(schema: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def repeats(schema: Mapping[str, object]) -> bool:
-    """Whether more than one subschema, or this one and another, may look at the same value."""
+    """Return whether several subschemas, or this one and another, may look at one value."""
     lists = [schema.get(keyword) for keyword in ("allOf", "anyOf", "oneOf", "dependentSchemas")]
     same = sum(len(value) for value in lists if isinstance(value, list | dict))
     same += len(schema.keys() & {"$dynamicRef", "$ref", "else", "if", "not", "then"})
@@ -89,7 +88,7 @@ def repeats(schema: Mapping[str, object]) -> bool:
 
 
 def oddities(schema: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
-    """What a validator would pass over: JSON pointer from this schema, code and message."""
+    """Yield what a validator would ignore: JSON pointer, code and message."""
     for keyword in schema:
         if keyword in _KEYWORDS or keyword.startswith("x-"):
             continue
@@ -98,18 +97,18 @@ def oddities(schema: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
         else:
             meant = did_you_mean(keyword, _KEYWORDS)
             why = f"; {meant or 'begin a keyword of your own with x-'}"
-        message = f"`{short(keyword)}` means nothing{why}"
+        message = f"`{short(keyword)}` has no effect{why}"
         yield f"/{_token(keyword)}", "schema-unknown-keyword", message
     name = schema.get("format")
     if isinstance(name, str) and name not in FORMATS:
         allowed = f"allowed are: {', '.join(sorted(FORMATS))}"
-        message = f"no format is called `{short(name)}`, so it is not checked"
+        message = f"there is no format `{short(name)}`, so it is not checked"
         meant = did_you_mean(name, FORMATS)
         yield "/format", "schema-unknown-format", f"{message}; {meant or allowed}"
 
 
 def against_metaschema(schema: object) -> Iterator[tuple[str, str]]:
-    """What Draft 2020-12 itself does not allow: JSON pointer and message."""
+    """Yield what Draft 2020-12 itself does not allow: JSON pointer and message."""
     from jsonschema import Draft202012Validator
 
     seen = set()
@@ -122,7 +121,7 @@ def against_metaschema(schema: object) -> Iterator[tuple[str, str]]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A likely word as a question; empty if there is none."""
+    """Return a question with the word probably meant; empty if there is none."""
     near = difflib.get_close_matches(word, sorted(known), n=1)
     return f"did you mean `{near[0]}`?" if near else ""
 
@@ -140,7 +139,7 @@ def _sentence(error: Any) -> str:  # noqa: ANN401 - jsonschema's own class, impo
             wrong = [word for word in words if word not in _TYPES]
             if wrong and isinstance(wrong[0], str):
                 meant = did_you_mean(wrong[0], _TYPES)
-                message = f"no type is called `{short(wrong[0])}`; {meant} allowed are: "
+                message = f"there is no type `{short(wrong[0])}`; {meant} allowed are: "
                 return message.replace("  ", " ") + ", ".join(_TYPES)
         case "items", list():
             return "a list of schemas is called prefixItems in Draft 2020-12; items takes one"

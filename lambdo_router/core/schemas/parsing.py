@@ -1,8 +1,4 @@
-"""
-The JSON of schema files.
-
-It is read strictly: what a schema says twice, or vaguely, would otherwise go unnoticed.
-"""
+"""The JSON of schema files, read strictly, so that duplicate keys do not go unnoticed."""
 
 import json
 import math
@@ -17,7 +13,7 @@ MAX_DEPTH = 64
 
 
 class NotJson(ValueError):
-    """`where` is `line:column`, or empty where that is not known; `code` as in SchemaProblem."""
+    """A file that is not strict JSON. `where` is `line:column` or empty."""
 
     def __init__(self, where: str, code: str, message: str) -> None:
         super().__init__(message)
@@ -27,9 +23,9 @@ class NotJson(ValueError):
 
 def parse(content: bytes) -> object:
     """
-    Read one schema file: dicts with str keys, lists, str, int, finite float, bool and None.
+    Return the value in a schema file. Its floats are finite.
 
-    Raises NotJson for a file that is too large or too deep, and for all that is not strict JSON.
+    Raises NotJson, also for a file that is too large or too deep.
     """
     if len(content) > MAX_BYTES:
         raise NotJson("", "schema-too-large", f"the file is over {MAX_BYTES // 1024} KiB")
@@ -75,7 +71,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made: dict[str, object] = {}
     for key, value in pairs:
         if key in made:
-            raise ValueError(f"the key `{short(key)}` is there twice in one object")
+            raise ValueError(f"the key `{short(key)}` occurs twice in one object")
         made[key] = value
     return made
 

@@ -1,9 +1,9 @@
 """
-A JSON Schema as it lies on disk: a file, and the files that it refers to.
+A JSON Schema on disk: a file, and the files that it refers to.
 
 Nothing is ever fetched: a `$ref` leads to a place in the file itself or to another file in the
-folder of the schema or below. All that a schema says is looked at, also the branches that no event
-may ever reach, so that a mistake is found by its author and not by an event.
+folder of the schema or below. All branches of a schema are checked, also those that no event may
+ever reach, so that its author finds a mistake before an event does.
 """
 
 import hashlib
@@ -36,9 +36,9 @@ MAX_FILES = 100
 @dataclass(frozen=True, slots=True)
 class SchemaProblem:
     """
-    What is wrong, or odd, in a schema file.
+    An error or a warning about a schema file.
 
-    `where` is `line:column` (from 1) in a file that is no JSON, a JSON pointer (`#/properties/a`)
+    `where` is `line:column` (from 1) in a file that is not JSON, a JSON pointer (`#/properties/a`)
     in a schema, and empty if the file as a whole is meant.
     """
 
@@ -53,7 +53,7 @@ class SchemaProblem:
 
 
 class SchemaError(ValueError):
-    """A schema that cannot be used: every problem of it, and the files read or looked for."""
+    """A schema that cannot be used: all its problems, and the files read or looked for."""
 
     def __init__(self, problems: Sequence[SchemaProblem], inputs: Sequence[Path]) -> None:
         self.problems: tuple[SchemaProblem, ...] = tuple(problems)
@@ -61,49 +61,12 @@ class SchemaError(ValueError):
         super().__init__("; ".join(str(problem) for problem in self.problems))
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class SchemaRegex(NamedTuple):
     """A regular expression somewhere in a schema."""
 
     text: str
     file: Path
     where: str
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaSources:
-    """A schema and everything that it refers to, read, and checked but for its patterns."""
-
-    root: object
-    uri: str
-    resources: tuple[tuple[str, object], ...]
-    """All that a reference can name as a whole, by URI."""
-    inputs: tuple[Path, ...]
-    digest: str
-    """Of the contents, and of the names by which they refer to each other."""
-    patterns: tuple[Pattern, ...]
-    has_alternatives: bool
-    """Whether `anyOf` or `oneOf` is used anywhere."""
-    is_explosive: bool
-    """Whether it applies itself to a value more than once: what an event nested n deep takes to
-    look through may double with each level."""
-    visits: int
-    """How often it may look at one value at most."""
-    warnings: tuple[SchemaProblem, ...]
-
-
-def read_sources(path: Path, read: Callable[[Path], bytes]) -> SchemaSources:
-    """
-    Read the schema at `path`, and the files that it refers to, each once with `read`.
-
-    `read` raises OSError for a file that cannot be read. Raises SchemaError with every problem.
-    """
-    reading = _Reading(path, read)
-    reading.run()
-    visits = 0 if reading.problems else reading.visits()
-    if reading.problems:
-        raise SchemaError(reading.problems, reading.inputs)
-    return reading.result(visits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +79,8 @@ class _File:
     value: object
 
 
-class _Place(NamedTuple):
-    """Where a subschema stands, and what the references in it start from."""
+class _Position(NamedTuple):
+    """Where a subschema stands, and the URI that its references are relative to."""
 
     file: _File
     pointer: str
@@ -125,7 +88,7 @@ class _Place(NamedTuple):
 
 
 class _Reference(NamedTuple):
-    place: _Place
+    position: _Position
     written: str
     schema: int
     """The `id()` of the schema that it is written in."""
@@ -134,18 +97,27 @@ class _Reference(NamedTuple):
     @property
     def uri(self) -> str:
         """What it names, in full, with its fragment."""
-        # urljoin knows no urn:, and these leave the base as it is anyway.
+        # urljoin does not know urn:, and these do not change the base anyway.
         within = not self.written or self.written.startswith("#")
-        base = self.place.base
+        base = self.position.base
         return base + self.written if within else urljoin(base, self.written)
 
 
-class _Reading:
-    """Reads files, walks through their subschemas, and follows references to more of both."""
+class SchemaSources:
+    """A schema and everything that it refers to: read, and checked but for its patterns."""
 
     def __init__(self, path: Path, read: Callable[[Path], bytes]) -> None:
-        self.problems: list[SchemaProblem] = []
+        """
+        Read the schema at `path`, and the files that it refers to, each once with `read`.
+
+        `read` raises OSError for a file that cannot be read. Raises SchemaError with every problem.
+        """
         self.inputs: list[Path] = []
+        self.patterns: list[SchemaRegex] = []
+        self.warnings: list[SchemaProblem] = []
+        self.has_alternatives = False
+        """Whether `anyOf` or `oneOf` is used anywhere."""
+        self._problems: list[SchemaProblem] = []
         self._root = path
         self._read = read
         self._files: dict[str, _File | None] = {}
@@ -155,20 +127,51 @@ class _Reading:
         self._references: deque[_Reference] = deque()
         self._walked: set[int] = set()
         self._malformed = False
-        self._patterns: list[Pattern] = []
-        self._warnings: list[SchemaProblem] = []
-        self._has_alternatives = False
         self._repeats = False
         self._applies: defaultdict[int, list[int]] = defaultdict(list)
         """Which schemas a schema applies to a value, or to what is in it; schemas by `id()`."""
         self._leads_to: defaultdict[int, list[list[object]]] = defaultdict(list)
         """For each reference of a schema, the schemas that it may mean; by the schema's `id()`."""
         self._dynamic: defaultdict[str, list[object]] = defaultdict(list)
-        """The schemas that have a `$dynamicAnchor`: which of them is meant depends on the way."""
-        self._places: dict[int, _Place] = {}
+        """Schemas by `$dynamicAnchor`: which of them a reference means depends on its caller."""
+        self._positions: dict[int, _Position] = {}
+        self._load(path.name, path, None)
+        self._follow_references()
+        self.visits = 0 if self._problems else self._count_visits()
+        """How often the schema may look at one value at most."""
+        if self._problems:
+            raise SchemaError(self._problems, self.inputs)
 
-    def run(self) -> None:
-        self._load(self._root.name, self._root, None)
+    @property
+    def root(self) -> _File:
+        """The file of the schema itself."""
+        return next(file for file in self._files.values() if file)
+
+    @property
+    def resources(self) -> list[tuple[str, object]]:
+        """All that a reference can name as a whole, by URI."""
+        return [(uri, value) for uri, (_, value) in self._named.items()]
+
+    @property
+    def digest(self) -> str:
+        """A digest of the contents, and of the names by which they refer to each other."""
+        root, *others = (file for file in self._files.values() if file)
+        digest = hashlib.sha256(root.content)
+        for file in sorted(others, key=lambda file: file.name):
+            content = hashlib.sha256(file.content).hexdigest()
+            digest.update(f"\0{file.name}\0{content}".encode())
+        return digest.hexdigest()
+
+    @property
+    def is_explosive(self) -> bool:
+        """
+        Whether it applies itself to a value more than once.
+
+        The time for an event may then double with each level of nesting.
+        """
+        return self._repeats and self._is_recursive()
+
+    def _follow_references(self) -> None:
         found: list[_Reference] = []
         while self._references:
             while self._references:
@@ -182,39 +185,18 @@ class _Reading:
                 self._resolve(registry, reference)
             found.clear()
 
-    def visits(self) -> int:
-        """How often the schema may look at one value; that it is too often is a problem."""
-        root = next(file.value for file in self._files.values() if file)
-        visits = count_visits(root, self._leads_to)
+    def _count_visits(self) -> int:
+        visits = count_visits(self.root.value, self._leads_to)
         if not isinstance(visits, TooManyVisits):
             return visits
-        place = self._places[id(visits.schema)]
-        told = f"{visits.visits:,}" if visits.visits < _MANY else f"over {_MANY:,}"
+        count = f"{visits.visits:,}" if visits.visits < _MANY else f"over {_MANY:,}"
         message = (
-            f"this may look at one value of an event {told} times, at most {MOST_VISITS} are "
+            f"this may look at one value of an event {count} times, at most {MOST_VISITS} are "
             "allowed; let fewer subschemas and references apply to the same value"
         )
-        self._problem(place.file.path, place.pointer, "schema-too-costly", message)
+        at = self._positions[id(visits.schema)]
+        self._problem(at.file.path, at.pointer, "schema-too-costly", message)
         return 0
-
-    def result(self, visits: int) -> SchemaSources:
-        root, *others = (file for file in self._files.values() if file)
-        digest = hashlib.sha256(root.content)
-        for file in sorted(others, key=lambda file: file.name):
-            content = hashlib.sha256(file.content).hexdigest()
-            digest.update(f"\0{file.name}\0{content}".encode())
-        return SchemaSources(
-            root=root.value,
-            uri=root.uri,
-            resources=tuple((uri, value) for uri, (_, value) in self._named.items()),
-            inputs=tuple(self.inputs),
-            digest=digest.hexdigest(),
-            patterns=tuple(self._patterns),
-            has_alternatives=self._has_alternatives,
-            is_explosive=self._repeats and self._is_recursive(),
-            visits=visits,
-            warnings=tuple(self._warnings),
-        )
 
     def _is_recursive(self) -> bool:
         try:
@@ -223,8 +205,8 @@ class _Reading:
             return True
         return False
 
-    def _load(self, name: str, path: Path, at: _Place | None) -> None:
-        """Read one file, to which the schema at `at` refers, and walk through it."""
+    def _load(self, name: str, path: Path, at: _Position | None) -> None:
+        """Read one file, to which the schema at `at` refers, and check it."""
         self._files[name] = None
         self.inputs.append(path)
         try:
@@ -251,7 +233,7 @@ class _Reading:
         self._named[uri] = (file, value)
         if self._is_of_this_draft(file):
             self._check(file)
-            self._walk(_Place(file, "#", uri), value)
+            self._walk(_Position(file, "#", uri), value)
 
     def _is_of_this_draft(self, file: _File) -> bool:
         draft = file.value.get("$schema", DRAFT) if isinstance(file.value, dict) else DRAFT
@@ -271,71 +253,73 @@ class _Reading:
             self._malformed = True
             self._problem(file.path, "", "schema-too-deep", "the schema is nested too deep")
 
-    def _walk(self, place: _Place, schema: object) -> None:
-        waiting = [(place, schema)]
+    def _walk(self, position: _Position, schema: object) -> None:
+        waiting = [(position, schema)]
         while waiting:
-            place, schema = waiting.pop()
+            position, schema = waiting.pop()
             if not isinstance(schema, dict) or id(schema) in self._walked:
                 continue
             self._walked.add(id(schema))
-            place = self._rebased(place, schema)
-            self._places[id(schema)] = place
-            self._look_at(place, schema)
+            position = self._rebased(position, schema)
+            self._positions[id(schema)] = position
+            self._look_at(position, schema)
             below = list(subschemas(schema))
             for pointer, inner in reversed(below):
-                waiting.append((place._replace(pointer=place.pointer + pointer), inner))
+                waiting.append((position._replace(pointer=position.pointer + pointer), inner))
                 if not pointer.startswith(("/$defs/", "/definitions/")):
                     self._applies[id(schema)].append(id(inner))
 
-    def _rebased(self, place: _Place, schema: dict[str, object]) -> _Place:
-        """The place with what an `$id` of the schema makes of it."""
+    def _rebased(self, position: _Position, schema: dict[str, object]) -> _Position:
+        """Return the position with the base URI that an `$id` of the schema sets."""
         written = schema.get("$id")
         if not isinstance(written, str):
-            return place
+            return position
         try:
-            base, _ = urldefrag(urljoin(place.base, written))
+            base, _ = urldefrag(urljoin(position.base, written))
         except ValueError as error:
             self._malformed = True
-            self._problem(place.file.path, place.pointer, "schema-invalid", f"`$id`: {error}")
-            return place
-        if self._named.setdefault(base, (place.file, schema))[1] is not schema:
+            self._problem(position.file.path, position.pointer, "schema-invalid", f"`$id`: {error}")
+            return position
+        if self._named.setdefault(base, (position.file, schema))[1] is not schema:
             message = f"the `$id` {short(written)} is taken already"
-            self._problem(place.file.path, place.pointer, "schema-duplicate-id", message)
-        return place._replace(base=base)
+            self._problem(position.file.path, position.pointer, "schema-duplicate-id", message)
+        return position._replace(base=base)
 
-    def _look_at(self, place: _Place, schema: dict[str, object]) -> None:
-        file, pointer, _ = place
+    def _look_at(self, position: _Position, schema: dict[str, object]) -> None:
+        file, pointer, _ = position
         for keyword in ("$ref", "$dynamicRef"):
             written = schema.get(keyword)
             if isinstance(written, str):
                 dynamic = keyword == "$dynamicRef"
-                self._references.append(_Reference(place, written, id(schema), dynamic))
+                self._references.append(_Reference(position, written, id(schema), dynamic))
         if isinstance(anchor := schema.get("$dynamicAnchor"), str):
             self._dynamic[anchor].append(schema)
         for below, text in patterns(schema):
-            self._patterns.append(Pattern(text, file.path, pointer + below))
+            self.patterns.append(SchemaRegex(text, file.path, pointer + below))
         for below, code, message in oddities(schema):
-            self._warnings.append(SchemaProblem(file.path, pointer + below, code, message))
-        self._has_alternatives |= "anyOf" in schema or "oneOf" in schema
+            self.warnings.append(SchemaProblem(file.path, pointer + below, code, message))
+        self.has_alternatives |= "anyOf" in schema or "oneOf" in schema
         self._repeats |= repeats(schema)
 
     def _find_file(self, reference: _Reference) -> bool:
-        """Read the file that it leads to, unless that is done; False if there is none to be had."""
-        written, place = reference.written, reference.place
+        """Read the file that it leads to, if that is new. Return whether there is one."""
+        written, position = reference.written, reference.position
         if _URI_REFERENCE.fullmatch(written) is None:
-            self._refuse(reference, "is no URI reference; write a space as %20")
+            self._refuse(reference, "is not a URI reference; write a space as %20")
             return False
         try:
             uri, parts = urldefrag(reference.uri)[0], urlsplit(written)
         except ValueError as error:
-            self._refuse(reference, f"is no URI reference: {error}")
+            self._refuse(reference, f"is not a URI reference: {error}")
             return False
         if uri in self._named:
             return True
         if parts.scheme or parts.netloc:
-            self._refuse(reference, "is not fetched; put the file beside the schema, and name that")
+            self._refuse(
+                reference, "is not fetched; put the file beside the schema and refer to that"
+            )
             return False
-        folder = posixpath.dirname(place.file.name)
+        folder = posixpath.dirname(position.file.name)
         name = posixpath.normpath(posixpath.join(folder, unquote(parts.path)))
         if name == ".." or name.startswith(("/", "../")) or parts.query:
             self._refuse(reference, "is outside the folder of the schema, and may not be read")
@@ -344,7 +328,7 @@ class _Reading:
             self._refuse(reference, f"is one file too many; a schema has at most {MAX_FILES}")
             self._files[name] = None
         if name not in self._files:
-            self._load(name, self._root.parent / name, place)
+            self._load(name, self._root.parent / name, position)
         file = self._files[name]
         if file is not None:
             self._named.setdefault(uri, (file, file.value))
@@ -366,7 +350,7 @@ class _Reading:
         from referencing.exceptions import Unresolvable
 
         try:
-            resolver = registry.resolver(reference.place.base)
+            resolver = registry.resolver(reference.position.base)
             schema = resolver.lookup(reference.written).contents
         except (Unresolvable, LookupError, TypeError, ValueError, AttributeError):
             self._refuse(reference, "leads nowhere")
@@ -377,18 +361,18 @@ class _Reading:
         self._applies[reference.schema].append(id(schema))
         uri, fragment = urldefrag(reference.uri)
         file, _ = self._named[uri]
-        self._walk(_Place(file, f"#{fragment}", uri), schema)
+        self._walk(_Position(file, f"#{fragment}", uri), schema)
         others = self._dynamic[fragment] if reference.dynamic else []
         by_way = any(other is schema for other in others)
         self._leads_to[reference.schema].append(others if by_way else [schema])
 
     def _refuse(self, reference: _Reference, why: str) -> None:
-        place = reference.place
+        position = reference.position
         message = f"the reference `{short(reference.written)}` {why}"
-        self._problem(place.file.path, place.pointer, "schema-ref", message)
+        self._problem(position.file.path, position.pointer, "schema-ref", message)
 
     def _problem(self, file: Path, where: str, code: str, message: str) -> None:
-        self.problems.append(SchemaProblem(file, where, code, message))
+        self._problems.append(SchemaProblem(file, where, code, message))
 
 
 _MANY = 1_000_000

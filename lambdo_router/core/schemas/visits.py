@@ -1,14 +1,14 @@
 """
-How often a schema may look at one and the same value of an event.
+How often a schema may look at the same value of an event.
 
 Two references to one schema look at a value twice, and thirty such steps in a row a billion times,
-although the schema has but a few lines. So paths are counted before an event is checked: through
-references, through what several subschemas say of one value, and through what `unevaluated...`
-makes the validator look at once more.
+although the schema has only a few lines. So paths are counted before any event is checked: through
+references, through several subschemas of one value, and through `unevaluated...`, which makes the
+validator look once more.
 
-Counted is what there may be at most: all alternatives are tried, and what each says of some value
-is taken for the same value. Where a schema leads back to itself, the validator remembers what it
-found, so that the depth of an event multiplies nothing; two rounds are counted.
+The count is an upper bound: all alternatives are tried, and always for the same value. If a schema
+leads back to itself, the validator remembers what it found, so the depth of an event multiplies
+nothing; two rounds are counted.
 """
 
 import sys
@@ -30,10 +30,9 @@ def count_visits(
     root: object, leads_to: Mapping[int, Sequence[Sequence[object]]]
 ) -> int | TooManyVisits:
     """
-    How often `root` may look at one value.
+    Return how often `root` may look at one value.
 
-    `leads_to` has, by the `id()` of a schema, for each reference in it the schemas that this may
-    mean.
+    `leads_to` has, by the `id()` of a schema, the schemas that each reference in it may mean.
     """
     if not isinstance(root, dict):
         return 1
@@ -48,12 +47,12 @@ def count_visits(
 
 
 class _Visits(NamedTuple):
-    """Of the value that a schema is asked about, and at most of any one value within it."""
+    """Visits of the value a schema applies to, and at most of any one value within it."""
 
     here: int = 0
     below: int = 0
     again: bool = False
-    """Whether `unevaluated...` beside it asks it again, to learn what it has looked at."""
+    """Whether `unevaluated...` beside it evaluates it again."""
 
     @property
     def most(self) -> int:
@@ -61,17 +60,17 @@ class _Visits(NamedTuple):
 
 
 _UNDECIDED = ("anyOf", "contains", "if", "oneOf")
-"""What these have looked at depends on what fits."""
+"""Which values these evaluate depends on what is valid."""
 _UNEVALUATED = ("unevaluatedItems", "unevaluatedProperties")
 
 
 class _Parts(NamedTuple):
-    """The subschemas of a schema, by the value that they look at."""
+    """The subschemas of a schema, by the value that they apply to."""
 
     same: list[Sequence[object]]
-    """Those of the schema's own value; of each group, one applies."""
+    """Groups for the schema's own value; one schema of each applies."""
     within: list[list[Sequence[object]]]
-    """Of each kind of value within: all those groups apply to it, and of each group one schema."""
+    """For each kind of value within, the groups that apply to it."""
 
     def schemas(self) -> Iterator[dict[str, object]]:
         for groups in (self.same, *self.within):
@@ -82,7 +81,7 @@ class _Parts(NamedTuple):
 def _in_order(
     root: dict[str, object], leads_to: Mapping[int, Sequence[Sequence[object]]]
 ) -> tuple[list[dict[str, object]], set[int]]:
-    """All schemas, each after those that it applies; and those that lead back to themselves."""
+    """Return all schemas, each after those it applies, and those that lead to themselves."""
     order: list[dict[str, object]] = []
     back: set[int] = set()
     entered, left = {id(root)}, set[int]()
@@ -108,7 +107,7 @@ def _counted(
     leads_to: Mapping[int, Sequence[Sequence[object]]],
     back: Mapping[int, _Visits],
 ) -> dict[int, _Visits]:
-    """The visits of each schema; those in `back` count as it says where they are not known yet."""
+    """Return the visits of each schema; `back` has those of schemas that are not known yet."""
     found: dict[int, _Visits] = {}
 
     def of(group: Sequence[object]) -> _Visits:
