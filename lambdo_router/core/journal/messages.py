@@ -2,13 +2,14 @@
 
 import traceback
 from dataclasses import dataclass
+from typing import get_args
 
 from lambdo_router.core.errors import QueueError, QueueRefused
 from lambdo_router.core.journal.fact import Fact, Failure
 from lambdo_router.core.log_event import Level, LogEvent, log_event
 from lambdo_router.core.message import Message
 from lambdo_router.core.routing import Decision, Routed
-from lambdo_router.core.settlement import Acknowledge, Leave, Reject, Retry, Settlement
+from lambdo_router.core.settlement import Acknowledge, Settlement
 
 
 class _OfMessages(Fact):
@@ -164,7 +165,7 @@ class Settled(Fact):
     """The message is done: `launched`, `succeeded`, or `dropped` as the routes file says."""
 
     log = Acknowledge.log
-    also = (Retry.log, Reject.log, Leave.log)
+    also = tuple(outcome.log for outcome in get_args(Settlement) if outcome is not Acknowledge)
     queue: str
     message_id: str
     route: str | None
