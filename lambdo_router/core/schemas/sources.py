@@ -79,7 +79,7 @@ class _File:
     value: object
 
 
-class _Position(NamedTuple):
+class _SchemaPosition(NamedTuple):
     """Where a subschema stands, and the URI that its references are relative to."""
 
     file: _File
@@ -88,7 +88,7 @@ class _Position(NamedTuple):
 
 
 class _Reference(NamedTuple):
-    position: _Position
+    position: _SchemaPosition
     written: str
     schema: int
     """The `id()` of the schema that it is written in."""
@@ -134,7 +134,7 @@ class SchemaSources:
         """For each reference of a schema, the schemas that it may mean; by the schema's `id()`."""
         self._dynamic: defaultdict[str, list[object]] = defaultdict(list)
         """Schemas by `$dynamicAnchor`: which of them a reference means depends on its caller."""
-        self._positions: dict[int, _Position] = {}
+        self._positions: dict[int, _SchemaPosition] = {}
         self._load(path.name, path, None)
         self._follow_references()
         self.visits = 0 if self._problems else self._count_visits()
@@ -205,7 +205,7 @@ class SchemaSources:
             return True
         return False
 
-    def _load(self, name: str, path: Path, at: _Position | None) -> None:
+    def _load(self, name: str, path: Path, at: _SchemaPosition | None) -> None:
         """Read one file, to which the schema at `at` refers, and check it."""
         self._files[name] = None
         self.inputs.append(path)
@@ -233,7 +233,7 @@ class SchemaSources:
         self._named[uri] = (file, value)
         if self._is_of_this_draft(file):
             self._check(file)
-            self._walk(_Position(file, "#", uri), value)
+            self._walk(_SchemaPosition(file, "#", uri), value)
 
     def _is_of_this_draft(self, file: _File) -> bool:
         draft = file.value.get("$schema", DRAFT) if isinstance(file.value, dict) else DRAFT
@@ -253,7 +253,7 @@ class SchemaSources:
             self._malformed = True
             self._problem(file.path, "", "schema-too-deep", "the schema is nested too deep")
 
-    def _walk(self, position: _Position, schema: object) -> None:
+    def _walk(self, position: _SchemaPosition, schema: object) -> None:
         waiting = [(position, schema)]
         while waiting:
             position, schema = waiting.pop()
@@ -269,7 +269,7 @@ class SchemaSources:
                 if not pointer.startswith(("/$defs/", "/definitions/")):
                     self._applies[id(schema)].append(id(inner))
 
-    def _rebased(self, position: _Position, schema: dict[str, object]) -> _Position:
+    def _rebased(self, position: _SchemaPosition, schema: dict[str, object]) -> _SchemaPosition:
         """Return the position with the base URI that an `$id` of the schema sets."""
         written = schema.get("$id")
         if not isinstance(written, str):
@@ -285,7 +285,7 @@ class SchemaSources:
             self._problem(position.file.path, position.pointer, "schema-duplicate-id", message)
         return position._replace(base=base)
 
-    def _look_at(self, position: _Position, schema: dict[str, object]) -> None:
+    def _look_at(self, position: _SchemaPosition, schema: dict[str, object]) -> None:
         file, pointer, _ = position
         for keyword in ("$ref", "$dynamicRef"):
             written = schema.get(keyword)
@@ -361,7 +361,7 @@ class SchemaSources:
         self._applies[reference.schema].append(id(schema))
         uri, fragment = urldefrag(reference.uri)
         file, _ = self._named[uri]
-        self._walk(_Position(file, f"#{fragment}", uri), schema)
+        self._walk(_SchemaPosition(file, f"#{fragment}", uri), schema)
         others = self._dynamic[fragment] if reference.dynamic else []
         by_way = any(other is schema for other in others)
         self._leads_to[reference.schema].append(others if by_way else [schema])
