@@ -30,7 +30,8 @@ from lambdo_router.core.patterns import (
     example_of,
     impossible,
 )
-from lambdo_router.core.patterns.operators import AnyOf, disjoint
+from lambdo_router.core.patterns.operators import AnyOf, disjoint, read_condition
+from lambdo_router.core.patterns.operators.condition import TextCondition
 from lambdo_router.core.strict_json import WideNumber, parse_json
 
 
@@ -199,6 +200,27 @@ def test_no_two_conditions_are_said_to_be_what_they_are_not() -> None:
             assert not held[id(one)] & held[id(other)], (one, other)
         assert disjoint(one, other) == disjoint(other, one)
     assert known > 2 * len(conditions)
+
+
+class _AtLeastThree(TextCondition):
+    """A condition that describes itself neither by holes nor by a range."""
+
+    text = ""
+    claim = "have three characters"
+
+    def holds(self, value: object) -> bool:
+        return isinstance(value, str) and len(value) >= 3
+
+    def example(self) -> str:
+        return "abc"
+
+
+def test_nothing_is_claimed_of_a_condition_that_does_not_describe_itself() -> None:
+    prefix = read_condition({"prefix": "ab"}, ())
+
+    assert not _AtLeastThree().contains(prefix)
+    assert not prefix.contains(_AtLeastThree())
+    assert not disjoint(prefix, _AtLeastThree())
 
 
 # Patterns, on events

@@ -171,7 +171,10 @@ class TextCondition(Condition):
     def includes(self, other: Condition) -> bool:
         if Condition.includes(self, other):
             return True
-        return other.holes is not None and HOLE not in self.text and self.holds(other.holes)
+        # Only a condition with holes itself treats a hole like every text in its place.
+        if self.holes is None or other.holes is None or HOLE in self.text:
+            return False
+        return self.holds(other.holes)
 
 
 class Operator(Condition):
