@@ -117,7 +117,7 @@ def _documents(path: Path) -> "Iterator[Document]":
 
 
 def _included(document: "Document", folder: Path) -> list[Path]:
-    from lambdo_router.config.read.globs import expand, refusal
+    from lambdo_router.config.read.files import expand, refusal
 
     value = document.value
     written = value.get("include") if isinstance(value, dict) else None

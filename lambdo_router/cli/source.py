@@ -18,7 +18,7 @@ import click
 from lambdo_router.cli.output.printing import print_diagnostics, print_warning
 from lambdo_router.config.compile.original import original_table
 from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes, load_routes
-from lambdo_router.config.read.mirror import Mirror
+from lambdo_router.config.read.files import Mirror
 from lambdo_router.core import journal
 from lambdo_router.core.errors import SettingsError
 from lambdo_router.core.routing import RoutingTable

@@ -14,7 +14,7 @@ from lambdo_router.cli.output.printing import print_diagnostics, print_result
 from lambdo_router.cli.output.reports import FileReport, Report
 from lambdo_router.config.diagnostics import Diagnostic, counted, escape
 from lambdo_router.config.load import Examined
-from lambdo_router.config.read.globs import is_glob
+from lambdo_router.config.read.files import is_glob
 
 _FINE, _FOUND, _MISSING, _UNREADABLE = range(4)
 """Exit codes."""

@@ -1,9 +1,9 @@
 """
 What is wrong with a configuration, and where.
 
-Checks collect `Diagnostic` values, so that one run reports every problem of a file; whoever needs
-a good configuration raises them together as one `ConfigError`. A diagnostic points at a file, a
-line and a column as an editor counts them, and prints as `file:line:col: message [code]`.
+Checks collect `Diagnostic` values, so that one run reports every problem of a file. Who needs a
+valid configuration raises them together as one `ConfigError`. A diagnostic points at a file, line
+and column as editors count them, and prints as `file:line:col: message [code]`.
 """
 
 import difflib
@@ -22,8 +22,33 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a file: line and column from 1, columns in code points."""
+
+    file: str
+    line: int
+    column: int
+    end_column: int | None = None
+    """The column after the last character on the same line; None if unknown."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def diagnose(
+        self, code: str, message: str, severity: Severity = "error", hint: str = ""
+    ) -> "Diagnostic":
+        """Return a diagnostic at this place."""
+        at = (self.file, self.line, self.column)
+        return Diagnostic(*at, code, message, severity, self.end_column, hint)
+
+    def related(self, message: str) -> "Related":
+        """Return this place as one related to a problem elsewhere."""
+        return Related(self.file, self.line, self.column, message)
+
+
+@dataclass(frozen=True, slots=True)
 class Related:
-    """Another place that has to do with a problem, such as the first of two routes of one name."""
+    """Another place that a problem is about, such as the first of two routes of one name."""
 
     file: str
     line: int
@@ -36,25 +61,23 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """
-    One problem at one place. Diagnostics sort by file, line and column.
-
-    `line` and `column` count from 1, columns in code points. `end_column` is the column after the
-    last character meant; None where that is not known. It is in line `end_line`, or in `line` where
-    that is None. `code` is stable, kebab-case, and explained in codes.py. `hint` says what to do,
-    and is printed after the message; `related` places are printed below it.
-    """
+    """One problem at one place, from 1, columns in code points. Sorts by file, line and column."""
 
     file: str
     line: int
     column: int
     code: str
+    """Stable, kebab-case, and explained in codes.py."""
     message: str
     severity: Severity = "error"
     end_column: int | None = None
+    """The column after the last character, in `end_line`; None if unknown."""
     hint: str = ""
+    """What to do. Printed after the message."""
     end_line: int | None = None
+    """None stands for `line`."""
     related: tuple[Related, ...] = ()
+    """Printed below the message."""
 
     def __str__(self) -> str:
         kind = "warning: " if self.severity == "warning" else ""
@@ -72,14 +95,7 @@ class Diagnostic:
 
 
 class ConfigError(LambdoError):
-    """
-    A configuration that cannot be used: all of its problems, in order.
-
-    `inputs` are the files that were read or looked for, so that a watcher knows what to watch
-    until the configuration is mended. `sources` are the lines of files by their names in the
-    diagnostics, as far as they were kept: of one that came from elsewhere nobody can read them
-    again.
-    """
+    """A configuration that cannot be used, with all of its problems."""
 
     def __init__(
         self,
@@ -87,6 +103,13 @@ class ConfigError(LambdoError):
         inputs: Iterable[Path] = (),
         sources: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
+        """
+        Sort the problems.
+
+        `inputs` are the files that were read or looked for, to be watched until they are fixed.
+        `sources` are lines of files by their names in the diagnostics, as far as they were kept:
+        a file that was fetched from elsewhere cannot be read again.
+        """
         self.diagnostics: tuple[Diagnostic, ...] = tuple(sorted(diagnostics))
         self.inputs: tuple[Path, ...] = tuple(inputs)
         self.sources: Mapping[str, Sequence[str]] = sources
@@ -94,7 +117,7 @@ class ConfigError(LambdoError):
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether there is a file, and nothing of it could be read: a folder, or missing rights."""
+        """Whether the file exists and cannot be read: a folder, or missing permissions."""
         return any(one.code in _UNREADABLE for one in self.diagnostics)
 
 
@@ -107,12 +130,11 @@ def render(
     others: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:
     """
-    The diagnostic's text, then its source line with a caret under the place.
+    Return the diagnostic's text, then its source line with a caret under the place.
 
-    Without the line when the file has none of that number. Carets are right for wide characters
-    and tabs; what a terminal would act upon is escaped; of a long line the part around the caret
-    is shown. Related places follow in the same way; the lines of other files are in `others`, by
-    their names.
+    Carets are right for wide characters and tabs; what a terminal would act upon is escaped; of a
+    long line the part around the caret is shown. Related places follow in the same way; the lines
+    of other files are in `others`, by name.
     """
     return "\n".join(line for part in parts(diagnostic, source_lines, others) for line in part)
 
@@ -120,10 +142,10 @@ def render(
 def parts(
     diagnostic: Diagnostic, source_lines: Sequence[str], others: Mapping[str, Sequence[str]]
 ) -> Iterator[list[str]]:
-    """What `render` is made of: a text, often with source line and caret, for each place."""
+    """Yield the lines that `render` joins, for each place: its text, source line and caret."""
     end = diagnostic.end_column
     if diagnostic.end_line is not None and diagnostic.end_line > diagnostic.line:
-        end = _TO_THE_END
+        end = sys.maxsize
     excerpt = _excerpt(source_lines, diagnostic.line, diagnostic.column, end)
     yield [str(diagnostic), *excerpt]
     for related in diagnostic.related:
@@ -132,22 +154,18 @@ def parts(
         yield [str(related), *_excerpt(lines, related.line, related.column, None)]
 
 
-_TO_THE_END = sys.maxsize
-"""A column behind every line."""
-
-
 def _excerpt(lines: Sequence[str], line: int, column: int, end_column: int | None) -> list[str]:
-    """The line and its carets; nothing if there is no such line."""
+    """Return the line and its carets; nothing if there is no such line."""
     if not 1 <= line <= len(lines):
         return []
     source = lines[line - 1]
     start = min(column - 1, len(source))
-    first, last, before, after = _window(source, start)
+    first, last = _window(source, start)
     end = start + 1 if end_column is None else end_column - 1
     end = min(max(end, start + 1), last)
-    lead = before + "".join(map(_cell, source[first:start]))
+    lead = ("..." if first else "") + "".join(map(_cell, source[first:start]))
     marked = "".join(map(_cell, source[start:end]))
-    tail = "".join(map(_cell, source[end:last])) + after
+    tail = "".join(map(_cell, source[end:last])) + ("..." if last < len(source) else "")
     gutter = str(line)
     carets = "^" + "~" * (_width(marked) - 1)
     return [
@@ -157,7 +175,7 @@ def _excerpt(lines: Sequence[str], line: int, column: int, end_column: int | Non
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """What to say after an unknown word: a likely one if there is, then everything allowed."""
+    """Return a hint for an unknown word: a likely one if there is one, then what is allowed."""
     names = sorted(known, key=_by_number)
     if not names:
         return "none is defined"
@@ -168,20 +186,18 @@ def closest(word: str, known: Iterable[str]) -> str:
     # Of several that are equally near, the first of those listed.
     likely = max((n for n in names if n in near), key=lambda n: _likeness(n, word), default=None)
     same = [n for n in near if _DIGITS.sub("", n) == _DIGITS.sub("", word)]
-    if likely is None or len(same) > 1:  # nobody knows which of several numbers was meant
+    if likely is None or len(same) > 1:  # which of several numbers was meant is unknown
         return allowed
     return f"did you mean `{likely}`? {allowed}"
 
 
 _MOST_NAMES = 40
+_DIGITS = re.compile(r"([0-9]{1,9})")
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:
-    """Sorts `performance-2x` before `performance-10x`."""
+    """Sort `performance-2x` before `performance-10x`."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in _DIGITS.split(name)]
-
-
-_DIGITS = re.compile(r"([0-9]{1,9})")
 
 
 def _likeness(one: str, other: str) -> float:
@@ -189,36 +205,31 @@ def _likeness(one: str, other: str) -> float:
 
 
 def escape(text: str) -> str:
-    """The text with everything written out that a terminal would not show as a character."""
+    """Write out everything that a terminal would not show as a character."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
 
 
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
-
-
-_TAB = "    "
 _SHOWN_FROM_START, _SHOWN_AROUND = 120, 40
 """Code points of a long line that are shown: of its beginning, or on each side of the caret."""
 
 
-def _window(source: str, start: int) -> tuple[int, int, str, str]:
-    """The part of a line to show around `start`: from, to, and what stands for the rest."""
+def _window(source: str, start: int) -> tuple[int, int]:
+    """Return the part of a line to show around `start`."""
     if start < _SHOWN_FROM_START - _SHOWN_AROUND:
-        first, last = 0, min(len(source), _SHOWN_FROM_START)
-    else:
-        first, last = start - _SHOWN_AROUND, min(len(source), start + _SHOWN_AROUND)
-    return first, last, "..." if first else "", "..." if last < len(source) else ""
+        return 0, min(len(source), _SHOWN_FROM_START)
+    return start - _SHOWN_AROUND, min(len(source), start + _SHOWN_AROUND)
 
 
 def _cell(character: str) -> str:
-    return _TAB if character == "\t" else escape(character)
+    return "    " if character == "\t" else escape(character)
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal."""
+    """Return how many columns of a terminal the text takes."""
     return sum(map(_columns, text))
 
 
@@ -229,5 +240,5 @@ def _columns(character: str) -> int:
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 route`, `2 routes`."""
+    """Return `1 route`, `2 routes`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

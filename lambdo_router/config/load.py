@@ -1,35 +1,35 @@
 """
 From a routes file to a routing table, or to everything that is wrong with it.
 
-`examine_routes` never fails: it reads, checks and compiles, and says what it found. `load_routes`
-is for whoever needs a table and can do nothing without one. Both read every file once, and the
-generation is the digest of exactly what was read: the file, those that it includes, the schemas,
-and the values that the environment gave.
+`examine_routes` never fails: it reads, checks, compiles, and returns what it found. `load_routes`
+is for callers that need a table. Both read every file once, and the generation is the digest of
+exactly what was read: the file, those that it includes, the schemas, and the values that the
+environment gave.
 """
 
 import gc
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from lambdo_router.config.compile import Compiled, compile_parts
+from lambdo_router.config.compile import Compiled, compile_routes
 from lambdo_router.config.compile.profiles import Fallbacks
-from lambdo_router.config.diagnostics import ConfigError, Diagnostic
+from lambdo_router.config.diagnostics import ConfigError, Diagnostic, Place
 from lambdo_router.config.lint.suppress import without_ignored
-from lambdo_router.config.read.include import RoutesFiles, read_routes_files
-from lambdo_router.config.read.mirror import Mirror
-from lambdo_router.config.read.places import Origin, Place, Places
+from lambdo_router.config.read.files import Mirror
+from lambdo_router.config.read.include import RoutesFiles
+from lambdo_router.config.read.places import Origin, Places
 from lambdo_router.config.read.schema_files import SchemaFiles
 from lambdo_router.core.routing import RoutingTable
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedRoutes:
-    """A table that is fit to be run."""
+    """A table that can be run."""
 
     table: RoutingTable
     warnings: tuple[Diagnostic, ...]
@@ -45,34 +45,34 @@ class LoadedRoutes:
         return self.table.generation
 
     def place_of(self, route: str, *path: str | int) -> Place:
-        """Where this part of a route's entry is written; more at `Places.place_of`."""
+        """Return where this part of a route's entry is written; see `Places.place_of`."""
         return self.places.place_of(route, *path)
 
     def origins(self, route: str) -> Mapping[str, Origin]:
-        """Where each value of the route's profile comes from; more at `Places.origins`."""
+        """Return where each value of the route's profile comes from; see `Places.origins`."""
         return self.places.origins(route)
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What a look at a routes file has shown."""
+    """What is known of a routes file."""
 
     readable: bool
-    """False if there is no such file, or it cannot be read."""
+    """False if the file does not exist or cannot be read."""
     diagnostics: tuple[Diagnostic, ...]
     """Errors and warnings, by position."""
     inputs: tuple[Path, ...]
     """Every file that was read or looked for."""
     checked: tuple[str, ...] = ()
-    """What was gone through: yaml, variables, shape, meaning, patterns, schemas."""
+    """What was checked: yaml, variables, shape, meaning, patterns, schemas."""
     compiled: Compiled | None = None
-    """What the file means, as far as it is sound; None if it could not be understood as YAML."""
+    """What the file means, as far as it is valid; None if it is not YAML."""
     generation: str = ""
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
     @property
     def places(self) -> Places | None:
-        """Where everything is written, as far as the file is sound; None if it is no YAML."""
+        """Where everything is written, as far as the file is valid; None if it is not YAML."""
         return None if self.compiled is None else self.compiled.places
 
     @property
@@ -97,36 +97,17 @@ def load_routes(
     mirror: Mirror | None = None,
 ) -> LoadedRoutes:
     """
-    The routing table of the file at `path`, and of those that it includes.
+    Return the routing table of the file at `path`, and of those that it includes.
 
     Variables come from `env`; with `missing="warning"` those that are not set stay in the table as
     they are written, and a profile may be without an app. `default_app` and `default_region` are
-    for profiles that name none. With `content`, that is what the file holds: for one that comes
-    from elsewhere than the disk. With `mirror`, which `path` is in, it was fetched with all that
-    it refers to. Raises ConfigError, with every problem and the inputs that were looked at, if
-    there is an error.
+    for profiles that name none. `content` is used instead of reading `path`. With `mirror`, which
+    contains `path`, the files were fetched from elsewhere. Raises ConfigError, with every problem
+    and the inputs, if there is an error.
     """
-    examined = examine_routes(
-        path,
-        env,
-        missing=missing,
-        default_app=default_app,
-        default_region=default_region,
-        content=content,
-        mirror=mirror,
-    )
-    return sound(examined)
-
-
-def sound(examined: Examined) -> LoadedRoutes:
-    """What was found, if there is no error in it. Raises ConfigError."""
-    if examined.compiled is None or examined.errors:
-        raise ConfigError(examined.diagnostics, examined.inputs, examined.sources)
-    compiled = examined.compiled
-    table = RoutingTable(examined.generation, compiled.queues, compiled.routes)
-    return LoadedRoutes(
-        table, examined.warnings, examined.inputs, compiled.places, examined.sources
-    )
+    fallbacks = Fallbacks(default_app, default_region, app_required=missing == "error")
+    with _collector_paused():
+        return sound(_examine(path, env, missing, fallbacks, content, mirror))
 
 
 def examine_routes(
@@ -139,51 +120,65 @@ def examine_routes(
     content: bytes | None = None,
     mirror: Mirror | None = None,
 ) -> Examined:
-    """Everything that can be known of the file at `path`; arguments as for `load_routes`."""
+    """Return everything that is known of the file at `path`; arguments as for `load_routes`."""
+    fallbacks = Fallbacks(default_app, default_region, app_required=missing == "error")
     with _collector_paused():
-        defaults = (default_app, default_region)
-        return _examined(path, env, missing, defaults, content, mirror)
+        return _examine(path, env, missing, fallbacks, content, mirror)
 
 
-def _examined(
+def sound(examined: Examined) -> LoadedRoutes:
+    """Return the table of a file without errors. Raises ConfigError."""
+    compiled = examined.compiled
+    if compiled is None or examined.errors:
+        raise ConfigError(examined.diagnostics, examined.inputs, examined.sources)
+    table = RoutingTable(examined.generation, compiled.queues, compiled.routes)
+    return LoadedRoutes(
+        table, examined.warnings, examined.inputs, compiled.places, examined.sources
+    )
+
+
+def _examine(
     path: Path,
     env: Mapping[str, str],
     missing: Literal["error", "warning"],
-    defaults: tuple[str, str | None],
+    fallbacks: Fallbacks,
     content: bytes | None,
     mirror: Mirror | None,
 ) -> Examined:
-    default_app, default_region = defaults
-    files = read_routes_files(path, env, missing=missing, content=content, mirror=mirror)
-    if not files.parts:
+    files = RoutesFiles(env, missing, mirror)
+    files.read(path, content)
+    inputs, sources = tuple(files.inputs), files.sources
+    if not files.documents:
         checked = ("yaml",) if files.readable else ()
-        found = tuple(sorted(files.problems))
-        return Examined(files.readable, found, tuple(files.inputs), checked, sources=files.sources)
+        problems = tuple(sorted(files.problems))
+        return Examined(files.readable, problems, inputs, checked, sources=sources)
     schemas = SchemaFiles(path.parent, mirror)
-    fallbacks = Fallbacks(default_app, default_region, app_required=missing == "error")
-    compiled = compile_parts(files.parts, schemas.compile, fallbacks, complete=files.complete)
-    fallback_values = {"app": default_app, "region": default_region}
-    used = {name: text for part in files.parts for name, text in part.document.used.items()}
+    compiled = compile_routes(files.documents, schemas.compile, fallbacks, complete=files.complete)
+    # Where YAML itself was refused, other problems are consequences.
+    others = {d for d in compiled.diagnostics if (d.file, d.line, d.column) not in files.refused}
     return Examined(
         readable=True,
-        diagnostics=without_ignored(_merged(files, compiled.diagnostics), files.sources),
-        inputs=(*files.inputs, *schemas.contents),
-        checked=_checked(schemas),
+        diagnostics=without_ignored(others.union(files.problems), sources),
+        inputs=(*inputs, *schemas.contents),
+        checked=(*_CHECKED, *(["schemas"] if schemas.contents else [])),
         compiled=compiled,
-        generation=_generation(files.contents, schemas.contents, used, fallback_values),
-        sources=files.sources,
+        generation=_generation(files, schemas, fallbacks),
+        sources=sources,
     )
+
+
+_CHECKED = ("yaml", "variables", "shape", "meaning", "patterns")
 
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """
-    For a while, leave garbage lying.
+    Pause garbage collection.
 
     A large file becomes a million objects that all stay, and the collector of cycles would go over
-    them again and again: a third of the time. Nor does it go over them afterwards, which would hold
-    up a running router by 0.16 s at 1,000 routes. They are still freed when nobody refers to them
-    any more: a table has no cycles.
+    them again and again: a third of the time. Nor does it go over them afterwards, which would
+    stop a running router for 0.16 s at 1,000 routes. They are still freed when nothing refers to
+    them any more: a table has no cycles.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -195,30 +190,12 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _merged(files: RoutesFiles, others: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """All by position; where YAML itself was refused, what follows from that is not said too."""
-    kept = [
-        other for other in others if (other.file, other.line, other.column) not in files.refused
-    ]
-    return tuple(sorted({*files.problems, *kept}))
-
-
-def _checked(schemas: SchemaFiles) -> tuple[str, ...]:
-    always = ("yaml", "variables", "shape", "meaning", "patterns")
-    return (*always, "schemas") if schemas.contents else always
-
-
-def _generation(
-    contents: Sequence[bytes],
-    schemas: Mapping[Path, bytes | None],
-    variables: Mapping[str, str],
-    fallbacks: Mapping[str, str | None],
-) -> str:
+def _generation(files: RoutesFiles, schemas: SchemaFiles, fallbacks: Fallbacks) -> str:
     parts = [
-        [hashlib.sha256(content).hexdigest() for content in contents],
-        [hashlib.sha256(schema or b"").hexdigest() for schema in schemas.values()],
-        dict(variables),
-        dict(fallbacks),
+        [hashlib.sha256(content).hexdigest() for content in files.contents],
+        [hashlib.sha256(schema or b"").hexdigest() for schema in schemas.contents.values()],
+        {name: text for document in files.documents for name, text in document.used.items()},
+        {"app": fallbacks.app, "region": fallbacks.region},
     ]
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdo_router.config.diagnostics import closest, escape
+from lambdo_router.config.read.document import in_words
 from lambdo_router.config.read.files import read_regular
-from lambdo_router.config.read.shape import found
 from lambdo_router.core.errors import LambdoError
 from lambdo_router.core.lease import MOST_ATTRIBUTES
 from lambdo_router.core.message import Attribute
@@ -83,7 +83,7 @@ def problems_of(path: Path, problems: list[str]) -> SampleError:
 def message_of(fields: object, problems: list[str]) -> WrittenMessage:
     """The message; what is wrong with it is added to `problems`, and then it is not to be used."""
     if not isinstance(fields, dict):
-        problems.append(f"is {found(fields)}; a message file is a JSON object")
+        problems.append(f"is {in_words(fields)}; a message file is a JSON object")
         return WrittenMessage("", "", {})
     problems.extend(unknown_keys(fields, MESSAGE_KEYS, ""))
     queue = fields.get("queue")
@@ -186,7 +186,7 @@ def _body(fields: dict[str, Any], problems: list[str]) -> str:
 def _attributes(written: object, problems: list[str]) -> dict[str, Attribute]:
     if not isinstance(written, dict):
         problems.append(
-            f"`attributes` is {found(written)}; it must be an object from name to value"
+            f"`attributes` is {in_words(written)}; it must be an object from name to value"
         )
         return {}
     attributes: dict[str, Attribute] = {}
@@ -198,7 +198,7 @@ def _attributes(written: object, problems: list[str]) -> dict[str, Attribute]:
                 pass
             case _:
                 problems.append(
-                    f"`attributes.{name}` is {found(value)}; write text, or "
+                    f"`attributes.{name}` is {in_words(value)}; write text, or "
                     '{"type": "Number", "value": "5"}'
                 )
                 continue

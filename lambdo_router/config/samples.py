@@ -28,8 +28,8 @@ from lambdo_router.config.messages import (
     read_fields,
     unknown_keys,
 )
+from lambdo_router.config.read.document import in_words
 from lambdo_router.config.read.files import link_out
-from lambdo_router.config.read.shape import found
 from lambdo_router.core.message import Attribute
 from lambdo_router.core.routing import Reason
 
@@ -109,7 +109,7 @@ def read_sample(path: Path) -> Sample:
 def _expectation(written: object, problems: list[str]) -> Expectation:
     nothing = Expectation("deleted")
     if not isinstance(written, dict):
-        problems.append(f"`expect` is {found(written)}; it must be an object with a `settlement`")
+        problems.append(f"`expect` is {in_words(written)}; write an object with a `settlement`")
         return nothing
     before = len(problems)
     problems.extend(unknown_keys(written, _EXPECT_KEYS, "expect."))
@@ -131,4 +131,4 @@ def _expectation(written: object, problems: list[str]) -> Expectation:
 def _one_of(value: object, allowed: tuple[str, ...], key: str, problems: list[str]) -> None:
     if value not in allowed:
         hint = closest(value if isinstance(value, str) else "", allowed)
-        problems.append(f"`expect.{key}` is {found(value)}; {hint}")
+        problems.append(f"`expect.{key}` is {in_words(value)}; {hint}")

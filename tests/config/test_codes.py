@@ -11,7 +11,7 @@ from lambdo_router.config.codes import ONLINE, Explanation, catalogue, explained
 from lambdo_router.config.load import examine_routes, load_routes
 from lambdo_router.config.read.yaml_loader import read_document
 from lambdo_router.config.route_tests import (
-    TestsFile,
+    NOUN,
     check_names,
     no_routes,
     routes_of,
@@ -163,8 +163,7 @@ def codes_of_tests(example: str, folder: Path) -> set[str]:
     routes = folder / "routes.yaml"
     queues = "queues:\n  orders: {name: orders, reject_to: rejected}\n  rejected: {name: r}\n"
     routes.write_text("".join({**BASE, "queues": queues}.values()), "utf-8")
-    document = read_document(example, str(folder / "routes.test.yaml"))
-    file = TestsFile(folder / "routes.test.yaml", document, document)
+    file = read_document(example, str(folder / "routes.test.yaml"), noun=NOUN)
     if routes_of(file) is None:
         return {no_routes(file).code}
     tests, problems = read_tests_file(file, {})

@@ -140,7 +140,7 @@ def test_what_is_refused_and_where(text: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param("a: 1\n\na: 3", "the key `a` is there already, in line 1", id="duplicate"),
+        pytest.param("a: 1\n\na: 3", "the key `a` is already used in line 1", id="duplicate"),
         pytest.param("404: x", "the key `404` is not text; write it in quotes", id="key"),
         pytest.param("a: *x", "aliases like `*x` are not allowed; write the value out", id="alias"),
         pytest.param(

@@ -1,7 +1,4 @@
-from pathlib import Path
-
-from lambdo_router.config.read.draft import Draft, Section, Written, known, without
-from lambdo_router.config.read.parts import Part
+from lambdo_router.config.read.draft import Draft, Node, Section, known, without
 from lambdo_router.config.read.units import parse_duration
 from lambdo_router.config.read.variables import substitute
 from lambdo_router.config.read.yaml_loader import read_document
@@ -20,7 +17,10 @@ routes:
 def draft_of(text: str, **env: str) -> Draft:
     written = read_document(text, "routes.yaml")
     document, _ = substitute(written, env, missing="warning")
-    return Draft([Part(Path("routes.yaml"), written, document)])
+    return Draft([document])
+
+
+DRAFT = draft_of(TEXT)
 
 
 def queue(draft: Draft, name: str = "a") -> Section:
@@ -30,9 +30,9 @@ def queue(draft: Draft, name: str = "a") -> Section:
 def test_a_value_is_known_or_only_written_or_absent() -> None:
     section = queue(draft_of(TEXT))
 
-    assert section.text("name") == Written("orders", ("queues", "a", "name"))
-    assert section.text("visibility") == Written(None, ("queues", "a", "visibility"))
-    assert section.number("max_waiting") == Written(None, ("queues", "a", "max_waiting"))
+    assert section.text("name") == Node(DRAFT, ("queues", "a", "name"), "orders")
+    assert section.text("visibility") == Node(DRAFT, ("queues", "a", "visibility"), None)
+    assert section.number("max_waiting") == Node(DRAFT, ("queues", "a", "max_waiting"), None)
     assert section.text("reject_to") is None
 
 
@@ -57,11 +57,11 @@ def test_broken_entries_are_cut_out_and_their_names_kept() -> None:
 def test_a_text_is_parsed_and_its_mistake_quotes_what_the_author_wrote() -> None:
     good, bad = draft_of(TEXT, V="5m"), draft_of(TEXT, V="9999999999m")
 
-    assert queue(good).parsed("visibility", parse_duration) == Written(
-        300.0, ("queues", "a", "visibility")
+    assert queue(good).parsed("visibility", parse_duration) == Node(
+        DRAFT, ("queues", "a", "visibility"), 300.0
     )
-    assert queue(bad).parsed("visibility", parse_duration) == Written(
-        None, ("queues", "a", "visibility")
+    assert queue(bad).parsed("visibility", parse_duration) == Node(
+        DRAFT, ("queues", "a", "visibility"), None
     )
     assert [str(problem) for problem in bad.problems if problem.code == "bad-format"] == [
         (

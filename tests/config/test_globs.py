@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdo_router.config.read.globs import expand, is_glob, refusal
+from lambdo_router.config.read.files import expand, is_glob, refusal
 
 
 @pytest.fixture
@@ -97,10 +97,10 @@ def test_a_glob_is_told_by_its_characters(text: str) -> None:
         pytest.param("c:/a.yaml", "write a path relative to this file, with `/`", id="drive"),
         pytest.param("a\\*.yaml", "write a path relative to this file, with `/`", id="backslash"),
         pytest.param(
-            "../a.yaml", "what is included lies in the folder of this file, or below", id="above"
+            "../a.yaml", "included files must be in the folder of this file or below", id="above"
         ),
         pytest.param(
-            "a/../../b.yaml", "what is included lies in the folder of this file, or below", id="out"
+            "a/../../b.yaml", "included files must be in the folder of this file or below", id="out"
         ),
         pytest.param(
             "**/*.yaml",

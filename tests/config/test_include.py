@@ -167,9 +167,9 @@ def test_a_name_that_is_defined_twice_is_told_with_both_places(folder: Path) -> 
         (d.message, [(place.file, place.line, place.column) for place in d.related])
         for d in examined.diagnostics
     ] == [
-        (f"queue `orders` is defined already, in line 4 of {root}", [(root, 4, 10)]),
-        (f"profile `worker` is defined already, in line 6 of {root}", [(root, 6, 12)]),
-        (f"a route in line 8 of {root} is called `first` already", [(root, 8, 12)]),
+        (f"queue `orders` is already defined in line 4 of {root}", [(root, 4, 10)]),
+        (f"profile `worker` is already defined in line 6 of {root}", [(root, 6, 12)]),
+        (f"a route in line 8 of {root} is already called `first`", [(root, 8, 12)]),
     ]
 
 

@@ -186,13 +186,13 @@ def test_what_is_no_regular_file_is_neither_read_nor_waited_for(folder: Path) ->
     assert [(it.code, it.message) for it in examine_routes(path, {}).diagnostics] == [
         (
             "include-not-readable",
-            "`pipe.yaml` cannot be included: the file cannot be read: this is no regular file",
+            "`pipe.yaml` cannot be included: the file cannot be read: this is not a regular file",
         ),
-        ("schema-not-readable", "pipe.json: this is no regular file"),
+        ("schema-not-readable", "pipe.json: this is not a regular file"),
     ]
     [problem] = examine_routes(folder / "pipe.yaml", {}).diagnostics
-    assert problem.message == "the file cannot be read: this is no regular file"
-    with pytest.raises(OSError, match="no regular file"):
+    assert problem.message == "the file cannot be read: this is not a regular file"
+    with pytest.raises(OSError, match="not a regular file"):
         read_regular(Path("/dev/zero"), 10)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
 
 import pytest
 from building import message, route, table
@@ -11,11 +10,10 @@ from hypothesis import strategies as st
 from pattern_strategies import ARRAY_EVENTS, CHOICES, EVENTS, PATHS, PATTERNS, json_object
 from routes_files import DEFAULTS, QUEUES, compiled, told
 
-from lambdo_router.config.compile import compile_parts
+from lambdo_router.config.compile import compile_routes
 from lambdo_router.config.compile.profiles import Fallbacks
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.lint.shadows import Shadow, find_shadows
-from lambdo_router.config.read.parts import Part
 from lambdo_router.config.read.schema_files import SchemaFiles
 from lambdo_router.config.read.yaml_loader import parse_document
 from lambdo_router.core.patterns import Index, Pattern, PatternError, compile_pattern
@@ -275,9 +273,8 @@ routes:
     document, refused = parse_document(text, "routes.yaml")
     assert document is not None
     assert [problem.code for problem in refused] == ["key-not-text"]
-    part = Part(Path("routes.yaml"), document, document)
 
-    assert told(compile_parts([part], SchemaFiles().compile, Fallbacks())) == []
+    assert told(compile_routes([document], SchemaFiles().compile, Fallbacks())) == []
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,9 @@ def test_the_generation_changes_with_what_the_table_is_made_from() -> None:
 @pytest.mark.parametrize(
     ("url", "app", "said"),
     [
-        pytest.param("orders", "acme", "LAMBDO_SQS_QUEUE_URL is no address of a queue", id="url"),
+        pytest.param(
+            "orders", "acme", "LAMBDO_SQS_QUEUE_URL is not the address of a queue", id="url"
+        ),
         pytest.param(f"{URL}.fifo", "acme", "LAMBDO_SQS_QUEUE_URL names a FIFO queue", id="fifo"),
         pytest.param(URL, "", "no Fly app is named; set LAMBDO_FLY_APP", id="app"),
     ],

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from lambdo_router.config.diagnostics import Place
 from lambdo_router.config.load import LoadedRoutes, examine_routes, load_routes
-from lambdo_router.config.read.places import Origin, Place
+from lambdo_router.config.read.places import Origin
 
 ROOT = """\
 version: 1

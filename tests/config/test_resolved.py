@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 from building import profile, route
 
+from lambdo_router.config.diagnostics import Place
 from lambdo_router.config.explain.resolved import (
     duration_text,
     profile_values,
@@ -12,7 +13,7 @@ from lambdo_router.config.explain.resolved import (
     route_values,
     unresolved,
 )
-from lambdo_router.config.read.places import Origin, Place
+from lambdo_router.config.read.places import Origin
 from lambdo_router.config.read.units import parse_duration
 from lambdo_router.core.patterns import compile_pattern
 from lambdo_router.core.profile import Overrides, Profile

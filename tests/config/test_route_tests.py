@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lambdo_router.config.diagnostics import Place
 from lambdo_router.config.load import load_routes
-from lambdo_router.config.read.parts import Part
-from lambdo_router.config.read.places import Place
+from lambdo_router.config.read.document import Document
 from lambdo_router.config.read.shape import ROUTES_SCHEMA, schema_text
 from lambdo_router.config.read.yaml_loader import read_document
 from lambdo_router.config.route_tests import (
+    NOUN,
     TESTS_SCHEMA,
     RouteTest,
-    TestsFile,
     check_names,
     no_routes,
     routes_of,
@@ -35,9 +35,8 @@ TESTS: dict[str, Any] = json.loads(schema_text(TESTS_SCHEMA))
 ROUTES: dict[str, Any] = json.loads(schema_text(ROUTES_SCHEMA))
 
 
-def file_of(text: str, path: Path = Path("x.test.yaml")) -> TestsFile:
-    document = read_document(dedent(text), str(path))
-    return TestsFile(path, document, document)
+def file_of(text: str, path: Path = Path("x.test.yaml")) -> Document:
+    return read_document(dedent(text), str(path), noun=NOUN)
 
 
 def read(text: str, **env: str) -> TestsAndProblems:
@@ -242,8 +241,7 @@ def test_tests_of_a_routes_file_are_read_as_they_are_written() -> None:
         'tests: [{name: a, message: {queue: q, body: {x: "${HOME}"}}, expect: {route: r}}]\n',
         "routes.yaml",
     )
-    part = Part(Path("routes.yaml"), document, document)
-    [test], problems = read_tests_section(part, {"HOME": "x"})
+    [test], problems = read_tests_section(document, {"HOME": "x"})
 
     assert problems == ()
     assert test.message.body == '{"x":"${HOME}"}'
@@ -253,7 +251,7 @@ def test_tests_of_a_routes_file_are_read_as_they_are_written() -> None:
 def test_a_routes_file_without_tests_has_none() -> None:
     document = read_document("version: 1\n", "routes.yaml")
 
-    assert read_tests_section(Part(Path("routes.yaml"), document, document), {}) == ((), ())
+    assert read_tests_section(document, {}) == ((), ())
 
 
 def test_names_are_checked_against_the_routes() -> None:

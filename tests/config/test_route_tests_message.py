@@ -6,8 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from lambdo_router.config.read.parts import Part
-from lambdo_router.config.read.shape import value_at
+from lambdo_router.config.read.document import value_at
 from lambdo_router.config.read.yaml_loader import read_document
 from lambdo_router.config.route_tests.reading import TestReader
 from lambdo_router.core.message import Attribute, Message, read_event
@@ -15,8 +14,8 @@ from lambdo_router.core.message import Attribute, Message, read_event
 
 def received(text: str, folder: Path = Path()) -> tuple[tuple[str, Message] | None, list[str]]:
     """The message that is written as `text`, and what is said about it."""
-    document = read_document(f"message: {dedent(text)}\n", "x.test.yaml")
-    reader = TestReader(Part(folder / "x.test.yaml", document, document), {})
+    document = read_document(f"message: {dedent(text)}\n", "x.test.yaml", folder / "x.test.yaml")
+    reader = TestReader(document, {})
     written = value_at(document.value, ("message",))
     assert isinstance(written, dict)
     return reader.message(written, ("message",)), list(map(str, reader.problems))

@@ -128,7 +128,7 @@ _GOOD = {"queue": "q", "body": {}}
         ),
         pytest.param(
             {**_GOOD, "expect": "deleted"},
-            ['`expect` is the text "deleted"; it must be an object with a `settlement`'],
+            ['`expect` is the text "deleted"; write an object with a `settlement`'],
             id="expect-text",
         ),
         pytest.param(

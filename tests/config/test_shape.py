@@ -12,15 +12,14 @@ from lambdo_router.config.compile.machine_config import _OWNED
 from lambdo_router.config.compile.matches import SYSTEM_ATTRIBUTES
 from lambdo_router.config.load import examine_routes
 from lambdo_router.config.read.document import Path as DocumentPath
-from lambdo_router.config.read.parts import Part
 from lambdo_router.config.read.shape import (
     MACHINE_CONFIG_SCHEMA,
     ROUTES_SCHEMA,
     _quick_check,
     _validator,
-    misfits,
     misspelt,
     schema_text,
+    violations,
 )
 from lambdo_router.config.read.yaml_loader import parse_document, read_document
 from lambdo_router.core.profile import SIZES
@@ -163,10 +162,9 @@ def test_what_the_quick_check_passes_has_no_misfits(value: Any, schema: str) -> 
 
 def found(text: str) -> list[tuple[DocumentPath, str, str]]:
     document = read_document(text, "routes.yaml")
-    part = Part(Path("routes.yaml"), document, document)
     return sorted(
         (misfit.path, misfit.code, f"{misfit.message}; {misfit.hint}")
-        for misfit in misfits(document.value, ROUTES_SCHEMA, part)
+        for misfit in violations(document.value, ROUTES_SCHEMA, document)
     )
 
 
@@ -250,7 +248,7 @@ def test_a_file_of_the_right_shape_has_no_misfits() -> None:
                 "wrong-type",
                 (
                     '`batch_size` must be a whole number, not the text "${N}"; '
-                    "a variable always gives text; write the value itself"
+                    "a variable is always text; write the value itself"
                 ),
             ),
             id="a-variable-is-no-number",
@@ -296,7 +294,7 @@ def test_one_mistake_is_one_sentence(text: str, misfit: tuple[DocumentPath, str,
 
 def test_a_misspelt_key_is_not_missing_too() -> None:
     document = read_document(RIGHT.replace("profile:", "profle:").replace("name: r,", ""), "f")
-    found = list(misfits(document.value, ROUTES_SCHEMA, Part(Path("f"), document, document)))
+    found = list(violations(document.value, ROUTES_SCHEMA, document))
 
     assert misspelt(found) == {("routes", 0, "profile")}
 

@@ -50,7 +50,7 @@ def told(text: str) -> list[str]:
         ),
         pytest.param("a: {b: c", "1:4 this `{` is never closed; write its `}`", id="never-closed"),
         pytest.param("a: {b: [", "1:8 this `[` is never closed; write its `]`", id="never-begun"),
-        pytest.param("a: [b]]\n", "1:7 nothing is open that this `]` could close", id="too-many"),
+        pytest.param("a: [b]]\n", "1:7 there is nothing open for this `]` to close", id="too-many"),
         pytest.param("a: %b", "1:4 text cannot begin with `%`; quote it", id="percent"),
         pytest.param(
             "a: [{wildcard: *.png}]", "1:16 text cannot begin with `*`; quote it", id="star"
@@ -58,42 +58,42 @@ def told(text: str) -> list[str]:
         pytest.param("a: &", "1:4 text cannot begin with `&`; quote it", id="ampersand"),
         pytest.param(
             "a: |x",
-            "1:4 a `|` or `>` begins a text of several lines; to write one of them, quote it",
+            "1:4 a `|` or `>` begins a text of several lines; quote it if it is part of the text",
             id="bar",
         ),
         pytest.param("a: b: c", "1:5 a second `: ` in the same value; quote the value", id="colon"),
         pytest.param(
             "r:\n  a: 1\n    b: 2\n",
-            "3:6 `b` cannot be a key here; line it up with the keys that it belongs to, or see "
+            "3:6 `b` cannot be a key here; align it with the keys that it belongs to, or check "
             "whether the line above it lacks a `: `",
             id="too-far-in",
         ),
         pytest.param(
             "d:\n  app acme\n  region: iad\n",
-            "3:9 `region` cannot be a key here; line it up with the keys that it belongs to, or "
-            "see whether the line above it lacks a `: `",
+            "3:9 `region` cannot be a key here; align it with the keys that it belongs to, or "
+            "check whether the line above it lacks a `: `",
             id="no-colon-above",
         ),
         pytest.param(
             "d:\n  x: 1\n  app acme\n  y: 1\n",
-            "3:3 this is no `key: value`; a `: ` is missing",
+            "3:3 this is not a `key: value`; a `: ` is missing",
             id="no-colon",
         ),
         pytest.param(
             "r:\n  - a: 1\n   b: 2\n",
-            "3:4 the indentation of this line fits nothing above it; line it up with what it "
+            "3:4 the indentation of this line fits nothing above it; align it with what it "
             "belongs to, or begin an item of the list of line 2 with `- `",
             id="between-item-and-key",
         ),
         pytest.param(
             "r:\n    a: 1\n  b: 2\n",
-            "3:3 the indentation of this line fits nothing above it; line it up with what it "
+            "3:3 the indentation of this line fits nothing above it; align it with what it "
             "belongs to",
             id="between-keys",
         ),
         pytest.param(
             "r:\n  a: 1\n  - b: 2\n",
-            "3:3 an item of a list among keys; its `-` stands below those of the other items",
+            "3:3 an item of a list among keys; align its `-` with those of the other items",
             id="item-among-keys",
         ),
         pytest.param(
@@ -111,7 +111,7 @@ def told(text: str) -> list[str]:
         pytest.param("a: b\n\tc: d\n", "2:1 a tab cannot indent or separate; use spaces", id="tab"),
         pytest.param(
             "a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> theirs\n",
-            "2:1 git has left two versions to choose from, marked from line 2 on",
+            "2:1 git left a merge conflict here, marked from line 2 on",
             id="conflict",
         ),
     ],

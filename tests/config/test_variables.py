@@ -21,7 +21,7 @@ def filled(text: str, env: Mapping[str, str] = ENV) -> object:
 
 
 def of(value: object) -> Document:
-    return Document("routes.yaml", value, [])
+    return Document("routes.yaml", value, value, [])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from lambdo_router.config.diagnostics import ConfigError
 from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes
-from lambdo_router.config.read.mirror import Mirror
+from lambdo_router.config.read.files import Mirror
 from lambdo_router.config.watch import LoadFailed, Reloaded
 from lambdo_router.service.remote_routes import snapshot
 from lambdo_router.service.remote_routes.address import Address, read_address
@@ -195,7 +195,7 @@ async def test_where_files_cannot_be_listed_a_glob_is_an_error_at_its_place(tmp_
 
     assert [str(each).partition("; ")[0] for each in refused.value.diagnostics] == [
         f"https://h.example/a/routes.yaml:2:{column}: `include` has the text "
-        f'"{text}", and nobody says which files there are'
+        f'"{text}", and the files there cannot be listed'
         for column, text in ((11, "routes.d/*.yaml"), (28, "teams/*/routes.yaml"))
     ]
     assert "planted" not in str(refused.value)

@@ -5,9 +5,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Literal
 
-from lambdo_router.config.compile import Compiled, compile_parts
+from lambdo_router.config.compile import Compiled, compile_routes
 from lambdo_router.config.compile.profiles import Fallbacks
-from lambdo_router.config.read.parts import Part
 from lambdo_router.config.read.schema_files import SchemaFiles
 from lambdo_router.config.read.variables import substitute
 from lambdo_router.config.read.yaml_loader import read_document
@@ -23,10 +22,9 @@ def compiled(
     folder: Path = Path(),
 ) -> Compiled:
     """What the compiler makes of this text; variables come from `env`."""
-    written = read_document(dedent(text), "routes.yaml")
+    written = read_document(dedent(text), "routes.yaml", folder / "routes.yaml")
     document, _ = substitute(written, env or {}, missing=missing)
-    part = Part(folder / "routes.yaml", written, document)
-    return compile_parts([part], SchemaFiles().compile, fallbacks or Fallbacks())
+    return compile_routes([document], SchemaFiles().compile, fallbacks or Fallbacks())
 
 
 def told(result: Compiled) -> list[str]:

@@ -14,11 +14,11 @@ from pathlib import Path
 import click
 
 from lambdo_router.config.diagnostics import Diagnostic
-from lambdo_router.config.read.files import link_out
-from lambdo_router.config.read.globs import is_glob
+from lambdo_router.config.read.document import Document
+from lambdo_router.config.read.files import is_glob, link_out
 from lambdo_router.config.read.include import Unreadable, read_bytes
 from lambdo_router.config.read.yaml_loader import parse_document, source_lines
-from lambdo_router.config.route_tests import ENDINGS, ROUTES, TestsFile, no_routes, routes_of
+from lambdo_router.config.route_tests import ENDINGS, NOUN, ROUTES, no_routes, routes_of
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class SuiteFiles:
     routes: Path
     inside: bool = False
     """Whether to run the tests in the routes file itself."""
-    files: list[TestsFile] = field(default_factory=list)
+    files: list[Document] = field(default_factory=list)
 
 
 def find_tests(arguments: Sequence[str]) -> "FoundTests":
@@ -63,7 +63,7 @@ class FoundTests:
         self.sources: dict[str, Sequence[str]] = {}
         """The lines of each test file, by its name in diagnostics."""
         self._suites: dict[str, SuiteFiles] = {}
-        self._read: dict[str, tuple[TestsFile | None, list[Diagnostic]]] = {}
+        self._read: dict[str, tuple[Document | None, list[Diagnostic]]] = {}
 
     @property
     def suites(self) -> list[SuiteFiles]:
@@ -108,14 +108,14 @@ class FoundTests:
     def _suite(self, routes: Path) -> SuiteFiles:
         return self._suites.setdefault(os.path.realpath(routes), SuiteFiles(routes))
 
-    def _parsed(self, path: Path) -> tuple[TestsFile | None, list[Diagnostic]]:
+    def _parsed(self, path: Path) -> tuple[Document | None, list[Diagnostic]]:
         """Read a file, once; return it (None if it is not YAML) and its problems."""
         key = os.path.realpath(path)
         if key not in self._read:
             self._read[key] = self._parse(path)
         return self._read[key]
 
-    def _parse(self, path: Path) -> tuple[TestsFile | None, list[Diagnostic]]:
+    def _parse(self, path: Path) -> tuple[Document | None, list[Diagnostic]]:
         name = str(path)
         self.sources[name] = ()
         if (link := link_out(path.parent, path)) is not None:
@@ -126,8 +126,7 @@ class FoundTests:
         except Unreadable as error:
             return None, [Diagnostic(name, 1, 1, error.code, str(error))]
         self.sources[name] = source_lines(content)
-        document, problems = parse_document(content, name)
-        return None if document is None else TestsFile(path, document, document), problems
+        return parse_document(content, name, path, NOUN)
 
 
 def _beside(folder: Path) -> Iterator[Path]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from lambdo_router.config.diagnostics import Place
 from lambdo_router.config.load import LoadedRoutes
-from lambdo_router.config.read.places import Place
 from lambdo_router.config.route_tests import RouteTest
 from lambdo_router.config.route_tests.coverage import held
 from lambdo_router.core.admission import Verdict

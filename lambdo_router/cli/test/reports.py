@@ -10,8 +10,7 @@ import click
 from lambdo_router.cli.output.layout import is_coloured
 from lambdo_router.cli.output.reports import Report, repository_path
 from lambdo_router.cli.test.suite import Mismatch, RouteTestResult, SuiteResult
-from lambdo_router.config.diagnostics import Diagnostic, counted, escape, parts
-from lambdo_router.config.read.places import Place
+from lambdo_router.config.diagnostics import Diagnostic, Place, counted, escape, parts
 from lambdo_router.config.route_tests import RouteTest
 from lambdo_router.config.route_tests.coverage import RouteCoverage, percent
 

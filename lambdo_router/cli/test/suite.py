@@ -13,9 +13,8 @@ from typing import Any, Final
 
 from lambdo_router.cli.test.files import SuiteFiles
 from lambdo_router.cli.test.notes import Note, routing_notes, unset_variables
-from lambdo_router.config.diagnostics import Diagnostic, Related
+from lambdo_router.config.diagnostics import Diagnostic, Place, Related
 from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes, sound
-from lambdo_router.config.read.places import Place
 from lambdo_router.config.route_tests import RouteTest, check_names
 from lambdo_router.config.route_tests.coverage import Coverage, RouteCoverage
 from lambdo_router.config.route_tests.reading import (
@@ -102,7 +101,7 @@ class Suite:
         if not self.examined.errors:
             problems |= set(self._checked())
         self.problems = tuple(sorted(problems))
-        self._sources = {file.document.file: file.document.lines for file in files.files}
+        self._sources = {file.file: file.lines for file in files.files}
 
     def examine(self, env: Mapping[str, str]) -> Examined:
         """Check the routes file with these variables."""
@@ -161,8 +160,8 @@ class Suite:
 
     def _read(self, files: SuiteFiles) -> Iterator[TestsAndProblems]:
         if files.inside and not self.examined.errors and self.examined.places is not None:
-            for part in self.examined.places.draft.parts:
-                yield read_tests_section(part, self._env)
+            for file in self.examined.places.draft.documents:
+                yield read_tests_section(file, self._env)
         for file in files.files:
             yield read_tests_file(file, self._env)
 

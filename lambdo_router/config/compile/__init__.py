@@ -1,9 +1,9 @@
 """
-From a document to queues and routes: read this first.
+From documents to queues and routes: read this first.
 
-Shape comes first (draft.py, shape.py), then meaning, from what nothing depends on to what depends
-on everything: queues, layers and profiles, routes, and at last what only shows over the whole file
-(here). Every step notes problems in the draft and goes on, so that one run reports them all.
+The draft has checked the shape. Meaning follows, from what depends on nothing to what depends on
+everything: queues, profiles, routes, and last what only shows over the whole file (here). Every
+step notes problems in the draft and continues, so that one run reports them all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,34 +15,30 @@ from lambdo_router.config.compile.routes import RouteCompiler
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.lint.profiles import lint_profiles
 from lambdo_router.config.lint.routes import lint_routes
-from lambdo_router.config.read.document import Path
+from lambdo_router.config.read.document import Document, Path
 from lambdo_router.config.read.draft import Draft
-from lambdo_router.config.read.parts import Part
 from lambdo_router.config.read.places import Places
 from lambdo_router.core.routing import Queue, Route
 from lambdo_router.core.schemas import EventSchema
 
-SchemaReader = Callable[[Draft, Path, str], EventSchema | None]
-"""Compiles the schema file that the text at a path names; what is wrong is noted in the draft."""
-
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What a routes file means. Only fit for a RoutingTable if no diagnostic is an error."""
+    """What a routes file means. A RoutingTable may be made of it if no diagnostic is an error."""
 
     queues: Mapping[str, Queue]
     routes: tuple[Route, ...]
     profiles: int
     """How many the file defines."""
     diagnostics: tuple[Diagnostic, ...]
-    """Every problem of shape and meaning, errors and warnings, by position."""
+    """Every problem of shape and meaning, by position."""
     places: Places
-    """Where in the files each route, and what it is made of, is written."""
+    """Where each route, and what it is made of, is written."""
 
 
-def compile_parts(
-    parts: Sequence[Part],
-    read_schema: SchemaReader,
+def compile_routes(
+    documents: Sequence[Document],
+    read_schema: Callable[[Draft, Path, str], EventSchema | None],
     fallbacks: Fallbacks,
     *,
     complete: bool = True,
@@ -50,15 +46,14 @@ def compile_parts(
     """
     Check a routes file, and what it includes, as a whole and put it into values.
 
-    `complete` is False if a file that should be there could not be read.
+    `read_schema` compiles the schema file that the text at a path names, and notes its problems in
+    the draft. `complete` is False if an included file could not be read.
     """
-    draft = Draft(parts, complete=complete)
+    draft = Draft(documents, complete=complete)
     queues = compile_queues(draft)
     layers = read_profiles(draft)
-    compiler = RouteCompiler(
-        draft, queues, layers, fallbacks, lambda path, text: read_schema(draft, path, text)
-    )
-    routes = compiler.compile()
+    compiler = RouteCompiler(draft, queues, layers, fallbacks, read_schema)
+    routes = tuple(compiler.route(section) for section in draft.routes())
     _warn_of_reject_loops(draft, queues, routes)
     for problem in lint_routes(draft, routes):
         draft.note(problem)
@@ -77,10 +72,11 @@ def _warn_of_reject_loops(
             readers.setdefault(name, index)
     for queue in queues.values():
         if queue.reject_to in readers:
-            draft.warning(
+            draft.problem(
                 ("queues", queue.name, "reject_to"),
                 "reject-queue-is-read",
                 f"{draft.describe(('routes', readers[queue.reject_to]))} reads "
                 f"`{queue.reject_to}`, where queue `{queue.name}` moves its rejected messages",
-                hint="what is rejected there too may go round for ever",
+                severity="warning",
+                hint="messages that are rejected there too may circulate forever",
             )

@@ -1,10 +1,9 @@
 """
 The `machine` key: more of Fly's machine config, as the Machines API spells it.
 
-It is checked against the API's own schema of a Machine config, so that a misspelt key is found
-here and not by a launch that fails. What the router sets itself is refused: the image, size and
-command have keys of their own, and a batch needs its files, its names in the environment and the
-metadata, and a Machine that runs once and then goes away.
+It is checked against the API's own schema, so that a misspelt key is found here and not by a failed
+launch. What the router sets itself is refused: image, size and command have keys of their own, and
+a batch needs its files, its environment variables and metadata, and a Machine that runs once.
 """
 
 import json
@@ -13,15 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from lambdo_router.config.diagnostics import closest
-from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.draft import Section, without
-from lambdo_router.config.read.shape import (
-    MACHINE_CONFIG_SCHEMA,
-    SchemaViolation,
-    doubles,
-    misfits,
-    schema_text,
-)
+from lambdo_router.config.read.document import Path, doubles
+from lambdo_router.config.read.draft import Node, Section, without
+from lambdo_router.config.read.shape import MACHINE_CONFIG_SCHEMA, schema_text
 from lambdo_router.core.machine import BATCH_PATH, EVENTS_PATH
 
 _ONCE = "the Machine of a batch runs once and is destroyed; remove it"
@@ -43,56 +36,48 @@ _OWNED: Mapping[Path, str] = {
 _OWNED_VARIABLES = frozenset({"EVENTS_PATH", "TRACEPARENT", "TRACESTATE"})
 _OWNED_PREFIX = "LAMBDO_"
 _FOR_RUNTIMES = ("LAMBDO_HANDLER", "LAMBDO_CONCURRENCY")
-"""What a profile tells the runtimes of `runtimes/`: the router has nothing to say there."""
+"""Settings of the runtimes in `runtimes/`, which the router does not set."""
 OWNED_VARIABLES_HINT = (
-    "the names LAMBDO_*, EVENTS_PATH, TRACEPARENT and TRACESTATE are the router's, but for "
+    "the names LAMBDO_*, EVENTS_PATH, TRACEPARENT and TRACESTATE are the router's, except "
     + " and ".join(_FOR_RUNTIMES)
 )
 
 
 def is_owned_variable(name: str) -> bool:
-    """Whether the router itself sets this environment variable in the Machines."""
+    """Return whether the router itself sets this environment variable in Machines."""
     if name in _FOR_RUNTIMES:
         return False
     return name in _OWNED_VARIABLES or name.startswith(_OWNED_PREFIX)
 
 
-def read_machine(section: Section) -> dict[str, object]:
-    """
-    The mapping at `machine`, as far as it is sound; empty if it is not written.
-
-    Everything wrong with it is noted in the draft.
-    """
+def read_machine(section: Section) -> tuple[Node[Mapping[str, object]], ...]:
+    """Return the mapping at `machine`, as far as it is valid; nothing if it is not written."""
     draft, root = section.draft, section.at("machine")
-    value = doubles(section.value.get("machine"))
-    if not isinstance(value, dict):
-        return {}
+    value = doubles(section.get("machine"))
+    if not isinstance(value, dict) or not value:
+        return ()
     owned = dict(_owned(value))
     for path, hint in owned.items():
         what = f"{draft.describe((*root, *path))} is set by the router"
         draft.problem((*root, *path), "owned-by-router", what, on="key", hint=hint)
     broken: set[Path] = set()
-    for misfit in misfits(value, MACHINE_CONFIG_SCHEMA, draft, root):
-        inside = misfit.path[len(root) :]
-        # What can't be set at all need not have the right shape as well.
-        if not any(inside[: len(path)] == path for path in owned):
-            draft.misfit(_without_owned(misfit, inside))
-            if misfit.broken is not None:
-                broken.add(misfit.broken[len(root) :])
-    return without(value, broken) if broken else value
-
-
-def _without_owned(misfit: SchemaViolation, inside: Path) -> SchemaViolation:
-    """The misfit; of an unknown key, with a hint that offers only what may be written."""
-    if misfit.code != "unknown-key" or len(inside) != 1:
-        return misfit
-    schema = json.loads(schema_text(MACHINE_CONFIG_SCHEMA))
-    allowed = [key for key in schema["properties"] if (key,) not in _OWNED]
-    return replace(misfit, hint=closest(str(inside[0]), allowed))
+    for violation in draft.violations(root, value, MACHINE_CONFIG_SCHEMA):
+        inside = violation.path[len(root) :]
+        # What cannot be set at all need not have the right shape as well.
+        if any(inside[: len(path)] == path for path in owned):
+            continue
+        if violation.code == "unknown-key" and len(inside) == 1:
+            known = json.loads(schema_text(MACHINE_CONFIG_SCHEMA))["properties"]
+            hint = closest(str(inside[0]), [key for key in known if (key,) not in _OWNED])
+            violation = replace(violation, hint=hint)  # noqa: PLW2901 - what may be written
+        draft.violation(violation)
+        if violation.broken is not None:
+            broken.add(violation.broken[len(root) :])
+    return (Node(draft, root, without(value, broken) if broken else value),)
 
 
 def _owned(value: Mapping[str, object]) -> Iterator[tuple[Path, str]]:
-    """What the router sets itself: where it is written, and what to do instead."""
+    """Yield where something is written that the router sets itself, and what to do instead."""
     for path, hint in _OWNED.items():
         container: object = value
         for step in path[:-1]:

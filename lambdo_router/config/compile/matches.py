@@ -28,8 +28,8 @@ _TEXTS = frozenset(SYSTEM_ATTRIBUTES) - SYSTEM_NUMBERS
 
 
 def read_match(section: Section) -> Match:
-    """Return the route's patterns; problems with them are added to the draft."""
-    match = section.draft.section(*section.at("match"))
+    """Return the route's patterns."""
+    match = section.section("match")
     _check_flat(match)
     _check_system(match)
     _warn_of_comparisons(match)
@@ -41,15 +41,13 @@ def read_match(section: Section) -> Match:
 
 
 def _pattern(match: Section, part: str) -> Pattern | None:
-    value = match.value.get(part)
+    value, at = match.get(part), match.at(part)
     if not isinstance(value, dict):
         return None
     try:
-        return compile_pattern(
-            value, scalars=True, veiled=match.draft.veiled(match.at(part), value)
-        )
+        return compile_pattern(value, scalars=True, veiled=match.draft.veiled(at, value))
     except PatternError as error:
-        _report(match.draft, match.at(part), value, error)
+        _report(match.draft, at, value, error)
         return None
 
 
@@ -85,12 +83,12 @@ def _has_variable(value: object) -> bool:
 
 
 def _check_flat(match: Section) -> None:
-    """Refuse patterns that look inside an attribute, which is a plain value."""
-    attributes = match.value.get("attributes")
-    for name, value in attributes.items() if isinstance(attributes, dict) else ():
+    """Refuse patterns that look inside an attribute: attributes are plain values."""
+    attributes = match.section("attributes")
+    for name, value in attributes.value.items():
         if isinstance(value, dict) and _error_of(name, value) is None:
             match.draft.problem(
-                match.at("attributes", name),
+                attributes.at(name),
                 "nested-attribute",
                 f"the attribute `{name}` has no fields",
                 hint="write a value, or a list of values and tests such as [{prefix: img-}]",
@@ -98,25 +96,22 @@ def _check_flat(match: Section) -> None:
 
 
 def _check_system(match: Section) -> None:
-    system = match.value.get("system")
-    for name, values in system.items() if isinstance(system, dict) else ():
+    system, draft = match.section("system"), match.draft
+    for name, values in system.value.items():
         if name not in SYSTEM_ATTRIBUTES and not name.startswith("$"):
             what = f"SQS has no attribute `{name}` of its own"
-            at = match.at("system", name)
-            hint = closest(name, SYSTEM_ATTRIBUTES)
-            match.draft.problem(
-                at, "unknown-attribute", what, on="key", severity="warning", hint=hint
-            )
+            hint, at = closest(name, SYSTEM_ATTRIBUTES), system.at(name)
+            draft.problem(at, "unknown-attribute", what, on="key", severity="warning", hint=hint)
         for index, value in enumerate(values if isinstance(values, list) else [values]):
-            at = match.at("system", name, *([index] if isinstance(values, list) else []))
+            at = system.at(name, *([index] if isinstance(values, list) else []))
             if isinstance(value, bool | str) and name in SYSTEM_NUMBERS:
                 never, hint = f"`{name}` is a number", "write it without quotes"
             elif isinstance(value, bool | int | float | WideNumber) and name in _TEXTS:
                 never, hint = f"`{name}` is text", "quote it"
             else:
                 continue
-            what = f"{match.draft.shown(at)} never matches: SQS's attribute {never}"
-            match.draft.problem(at, "never-matches", what, hint=hint)
+            what = f"{draft.shown(at)} never matches: SQS's attribute {never}"
+            draft.problem(at, "never-matches", what, hint=hint)
 
 
 def _warn_of_comparisons(match: Section) -> None:

@@ -1,10 +1,10 @@
 """
 The contract of the original Lambdo (fly-apps/lambdo), as a table with one route.
 
-There was no routes file: senders choose everything by message attribute. `image` names the image
-and must be there, `size` is any of Fly's sizes and performance-2x without it, `command` is a JSON
-array. A message is done when Fly has accepted its Machine, and what cannot be taken is left on the
-queue. `run` uses this where there is no routes file and LAMBDO_SQS_QUEUE_URL is set.
+It had no routes file: senders choose everything by message attribute. `image` is required, `size`
+is any of Fly's sizes (default performance-2x), `command` is a JSON array. A message is done when
+Fly has accepted its Machine, and what cannot be used is left on the queue. `run` uses this without
+a routes file if LAMBDO_SQS_QUEUE_URL is set.
 """
 
 import hashlib
@@ -23,14 +23,16 @@ def original_table(
     queue_url: str, *, app: str, region: str | None, batch_size: int
 ) -> RoutingTable:
     """
-    The routing table of the original contract, for the queue at this URL or ARN.
+    Return the routing table of the original contract, for the queue at this URL or ARN.
 
-    `batch_size` is 1 to 1000. Raises SettingsError if the queue or the app is not fit for use.
+    `batch_size` is 1 to 1000. Raises SettingsError if the queue or the app cannot be used.
     """
     try:
         *_, name = read_address(queue_url)
     except ValueError as problem:
-        raise SettingsError(f"LAMBDO_SQS_QUEUE_URL is no address of a queue; {problem}") from None
+        raise SettingsError(
+            f"LAMBDO_SQS_QUEUE_URL is not the address of a queue; {problem}"
+        ) from None
     if name.endswith(".fifo"):
         raise SettingsError(
             "LAMBDO_SQS_QUEUE_URL names a FIFO queue, whose order cannot be kept; "

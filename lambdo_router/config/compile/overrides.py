@@ -10,10 +10,11 @@ from lambdo_router.core.profile import ANY_IMAGE, SIZES, Overrides
 
 
 def read_overrides(section: Section) -> Overrides:
-    """The route's overrides; what is wrong with them is noted in the draft."""
-    overrides = section.draft.section(*section.at("overrides"))
+    """Return the route's overrides."""
+    draft, overrides = section.draft, section.section("overrides")
+    if not overrides.value:
+        return Overrides()
     images, sizes = _texts(overrides, "image"), _texts(overrides, "size")
-    draft = section.draft
     for path, glob in images:
         if draft.is_known(path) and (hint := why_it_never_matches(glob)) is not None:
             if draft.holds_variable(path):  # whose value is not to be printed
@@ -42,20 +43,20 @@ def read_overrides(section: Section) -> Overrides:
 
 
 def _texts(overrides: Section, key: str) -> list[tuple[Path, str]]:
-    value = overrides.value.get(key)
+    value = overrides.get(key)
     entries = enumerate(value) if isinstance(value, list) else ()
     return [(overrides.at(key, index), text) for index, text in entries if isinstance(text, str)]
 
 
 def _command(draft: Draft, overrides: Section) -> Literal[True] | tuple[tuple[str, ...], ...]:
-    value = overrides.value.get("command")
+    value = overrides.get("command")
     if value is True:
         return True
     prefixes: list[tuple[str, ...]] = []
     for index, prefix in enumerate(value if isinstance(value, list) else ()):
         if isinstance(prefix, list) and all(isinstance(argument, str) for argument in prefix):
             if prefix[0] == "":
-                what = "the program is empty, so no command begins like this"
+                what = "the program is empty, so no command begins with it"
                 draft.problem(overrides.at("command", index, 0), "empty", what, hint="name it")
             prefixes.append(tuple(prefix))
     return tuple(prefixes)
@@ -63,10 +64,9 @@ def _command(draft: Draft, overrides: Section) -> Literal[True] | tuple[tuple[st
 
 def why_it_never_matches(glob: str) -> str | None:
     """
-    What to write instead of a glob that no reference in full can match; None if one can.
+    Return what to write instead of a glob that no full reference can match; None if one can.
 
-    References are matched with registry and tag in them: `nginx` is
-    `docker.io/library/nginx:latest`.
+    Matched references have a registry and a tag: `nginx` is `docker.io/library/nginx:latest`.
     """
     if glob == ANY_IMAGE:
         return None
@@ -84,5 +84,5 @@ def why_it_never_matches(glob: str) -> str | None:
 
 
 def _tagged(glob: str) -> str:
-    """The glob with any tag allowed, if it says nothing about tags."""
+    """Return the glob with any tag allowed, if it has none."""
     return glob if "*" in glob or ":" in glob.rpartition("/")[2] or "@" in glob else f"{glob}:*"

@@ -1,9 +1,9 @@
 """
 From `profiles` of a routes file to what a route's Machines are made from.
 
-Every profile starts from the defaults, then comes the chain of `extends`, the furthest ancestor
-first, then its own keys. What only shows when all of it is together is checked here: memory that
-does not go with the size, and what is missing.
+A profile consists of the defaults, then the chain of `extends` with the furthest ancestor first,
+then its own keys. What only shows when these are together is checked here: memory that does not fit
+the size, and what is missing.
 """
 
 import json
@@ -11,37 +11,43 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from lambdo_router.config.compile.layers import Layer, memory_with_size, on_top, read_layer
+from lambdo_router.config.compile.layers import (
+    Layer,
+    is_in_full,
+    memory_with_size,
+    merged,
+    on_top,
+    read_layer,
+)
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.draft import Draft, Section, Written, known
+from lambdo_router.config.read.draft import Draft, Node, Section, known
 from lambdo_router.core.profile import DEFAULT_SIZE, SIZES, Guest, Profile
 
 T = TypeVar("T")
-W = TypeVar("W")
 
 DEFAULT_BATCH_SIZE = 10
 DEFAULT_TIMEOUT = 900.0
 """Seconds."""
 _DOCUMENTED_STEP = 2048
-"""MB. Fly's guide names it for performance CPUs, its own tools take half of it."""
+"""MB. Fly's guide names it for performance CPUs; its own tools accept half of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fallbacks:
-    """What the environment says for profiles that do not say it."""
+    """What the environment sets for profiles that do not set it."""
 
     app: str = ""
     region: str | None = None
     app_required: bool = True
-    """Whether a profile without an app is a mistake: the file is to be run, not only looked at."""
+    """Whether a profile needs an app: the file is to be run, not only checked."""
 
 
 def read_profiles(draft: Draft) -> dict[str, Layer]:
     """
-    Every profile of the file by name, on top of all that it inherits.
+    Return every profile of the file by name, on top of all that it inherits.
 
-    The defaults are there under the empty name. What is wrong is noted in the draft.
+    The defaults are there under the empty name.
     """
     own = {name: draft.section("profiles", name) for name in draft.names("profiles")}
     read = {name: read_layer(section) for name, section in own.items()}
@@ -54,112 +60,117 @@ def read_profiles(draft: Draft) -> dict[str, Layer]:
 
 
 def inherit(section: Section, layers: Mapping[str, Layer]) -> Layer:
-    """The layer that this profile is put on top of: its parent's, else the defaults."""
+    """Return the layer that this profile is put on top of: its parent's, else the defaults."""
     parent = _parent(section, layers)
     return layers[""] if parent is None else layers[parent]
 
 
 def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fallbacks) -> Profile:
     """
-    The profile that a route uses. What it lacks is noted in the draft, at the key of `place`.
+    Return the profile that a route uses. A missing app is noted at the key of `place`.
 
-    A profile without an image is complete: senders may have to name one.
+    An image may be missing: senders may have to name one.
     """
-    apps = (fallbacks.app,) if layer.app is None else layer.app.value or ("",)
-    if not apps[0] and layer.app is None and not layer.partial and fallbacks.app_required:
+    written = layer.get("app")
+    apps = (fallbacks.app,) if written is None else written.value or ("",)
+    if not apps[0] and written is None and not layer["partial"] and fallbacks.app_required:
+        at, of_route = (place[:2], "the profile of ") if place[0] == "routes" else (place, "")
         draft.problem(
             place,
             "no-app",
-            f"{_called(draft, place)} names no Fly app",
+            f"{of_route}{draft.describe(at)} names no Fly app",
             on="key",
             hint="write `app`, here or in `defaults`, or set LAMBDO_FLY_APP",
         )
     size, guest = _size_and_guest(layer)
+    machines, attempts = layer.get("max_machines"), layer.get("max_attempts")
     profile = Profile(
         name=name,
         app=apps[0],
-        image=_text(draft, layer.image, ""),
+        image=_text(layer.get("image")),
         size=size,
         guest=guest,
-        region=_text(draft, layer.region, "") or fallbacks.region,
-        command=known(layer.command, ()) or None,
-        env=tuple(sorted(layer.env.items())),
-        batch_size=known(layer.batch_size, DEFAULT_BATCH_SIZE),
-        batch_window=known(layer.batch_window, 0.0),
-        batch_bytes=known(layer.batch_bytes, 512 * 1024),
-        acknowledge="launch" if known(layer.acknowledge, "success") == "launch" else "success",
-        timeout=known(layer.timeout, DEFAULT_TIMEOUT),
-        max_machines=None if layer.max_machines is None else layer.max_machines.value,
-        max_attempts=None if layer.max_attempts is None else layer.max_attempts.value,
-        machine=_compact(layer.machine),
+        region=_text(layer.get("region")) or fallbacks.region,
+        command=known(layer.get("command"), ()) or None,
+        env=_variables(layer),
+        batch_size=known(layer.get("batch_size"), DEFAULT_BATCH_SIZE),
+        batch_window=known(layer.get("batch_window"), 0.0),
+        batch_bytes=known(layer.get("batch_bytes"), 512 * 1024),
+        acknowledge=(
+            "launch" if known(layer.get("acknowledge"), "success") == "launch" else "success"
+        ),
+        timeout=known(layer.get("timeout"), DEFAULT_TIMEOUT),
+        max_machines=None if machines is None else machines.value,
+        max_attempts=None if attempts is None else attempts.value,
+        machine=_machine(layer),
         more_apps=apps[1:],
     )
     veiled = replace(
         profile,
-        image=_veiled(draft, layer.image, profile.image),
-        command=tuple(_veiled(draft, layer.command, list(profile.command or ()))) or None,
-        env=tuple(sorted(layer.veiled_env.items())),
-        machine=_compact(layer.veiled_machine),
+        image=_veiled(layer.get("image"), profile.image),
+        command=tuple(_veiled(layer.get("command"), list(profile.command or ()))) or None,
+        env=_variables(layer, as_written=True),
+        machine=_machine(layer, as_written=True),
     )
     return profile if veiled == profile else replace(profile, veiled=veiled)
 
 
-def _compact(machine: Mapping[str, object]) -> str:
+def _variables(layer: Layer, *, as_written: bool = False) -> tuple[tuple[str, str], ...]:
+    env = merged(layer.get("env", ()), as_written=as_written)
+    return tuple(sorted((name, str(value)) for name, value in env.items()))
+
+
+def _machine(layer: Layer, *, as_written: bool = False) -> str:
+    machine = merged(layer.get("machine", ()), as_written=as_written)
     return json.dumps(machine, sort_keys=True, separators=(",", ":"))
 
 
-def _veiled(draft: Draft, written: Written[W] | None, value: T) -> T:
-    """The value with variables as they stand where it is written."""
-    return value if written is None else draft.veiled(written.path, value)
+def _veiled(node: Node[str | None] | Node[tuple[str, ...] | None] | None, value: T) -> T:
+    """Return the value with variables as they are written."""
+    return value if node is None else node.draft.veiled(node.path, value)
 
 
-def _called(draft: Draft, place: Path) -> str:
-    """The profile at `place`; one written inside a route goes by the route's name."""
-    if place[0] == "routes":
-        return f"the profile of {draft.describe(place[:2])}"
-    return draft.describe(place)
-
-
-def _text(draft: Draft, written: Written[str] | None, default: str) -> str:
-    """The text; as the author wrote it, where a variable is not set."""
-    if written is None:
-        return default
-    return written.value if written.value is not None else str(draft.written(written.path))
+def _text(node: Node[str | None] | None) -> str:
+    """Return the text, as written where a variable is not set; empty if there is none."""
+    if node is None:
+        return ""
+    return node.value if node.value is not None else str(node.draft.written(node.path))
 
 
 def _size_and_guest(layer: Layer) -> tuple[str, Guest]:
-    """The size as people read it, and the CPUs and memory that it stands for."""
-    usual = SIZES[DEFAULT_SIZE].guest
-    if layer.guest is not None:
-        guest = known(layer.guest, usual)
+    """Return the size as people read it, and the CPUs and memory that it stands for."""
+    if is_in_full(layer):
+        full = layer["size"].value
+        guest = full if isinstance(full, Guest) else SIZES[DEFAULT_SIZE].guest
         return f"{guest.cpu_kind} {guest.cpus} CPUs, {guest.memory_mb} MB", guest
-    name = known(layer.size, DEFAULT_SIZE)
+    written = layer.get("size")
+    name = str(DEFAULT_SIZE if written is None else written.value or DEFAULT_SIZE)
     guest = SIZES[name].guest
-    memory = known(layer.memory, guest.memory_mb)
+    memory = known(layer.get("memory"), guest.memory_mb)
     if memory == guest.memory_mb:
         return name, guest
     return f"{name}, {memory} MB", replace(guest, memory_mb=memory)
 
 
 def _parent(section: Section, layers: Mapping[str, object]) -> str | None:
-    """The profile that this one extends; the empty name if none, None if it is not known."""
-    written = section.text("extends")
-    if written is None:
+    """Return the profile that this one extends; empty if none, None if it is not known."""
+    node = section.text("extends")
+    if node is None:
         return ""
-    if written.value is None:
+    if node.value is None:
         return None
-    if written.value in layers:
-        return written.value
-    unknown_profile(section.draft, written.path, written.value)
+    if node.value in layers:
+        return node.value
+    unknown_profile(section.draft, node.path, node.value)
     return None
 
 
 def unknown_profile(draft: Draft, path: Path, name: str) -> None:
     """Note that there is no profile of the name at `path`, unless all profiles are broken."""
-    if not draft.is_known(("profiles",)):
-        return
-    hint = closest(name, draft.good_names("profiles"))
-    draft.problem(path, "unknown-profile", f"no profile is called {draft.quoted(path)}", hint=hint)
+    if draft.is_known(("profiles",)):
+        hint = closest(name, draft.good_names("profiles"))
+        what = f"no profile is called {draft.quoted(path)}"
+        draft.problem(path, "unknown-profile", what, hint=hint)
 
 
 def _resolve(
@@ -168,7 +179,7 @@ def _resolve(
     read: Mapping[str, Layer],
     layers: dict[str, Layer],
 ) -> None:
-    """Put this profile into `layers`, and before it the ancestors that are not there yet."""
+    """Put this profile into `layers`, and before it those of its ancestors that are missing."""
     chain: list[str] = []
     at: str | None = name
     while at is not None and at not in layers and at not in chain:
@@ -179,7 +190,7 @@ def _resolve(
         at = None
     below = layers[""] if at is None else layers[at]
     if at is None:
-        below = replace(below, partial=True)
+        below = {**below, "partial": True}
     for child in reversed(chain):
         below = layers[child] = on_top(read[child], below)
 
@@ -195,32 +206,24 @@ def _refuse_cycle(own: Mapping[str, Section], cycle: list[str]) -> None:
 
 
 def check_memory(draft: Draft, layer: Layer) -> None:
-    """Note it in the draft if the layer's size and memory do not go together."""
-    memory = layer.memory
+    """Note a memory that does not fit the layer's size."""
+    memory, size = layer.get("memory"), layer.get("size")
     if memory is None or memory.value is None:
         return
-    if layer.guest is not None:
-        draft.problem(
-            memory.path,
-            "conflicting-keys",
-            "`memory` only goes with a size given by name",
-            hint=f"write `memory_mb` in `size` in {_line(draft, layer.guest, memory)}",
-        )
+    line = "the default" if size is None else draft.line(size.path, seen_from=memory.path)
+    if is_in_full(layer):
+        what = "`memory` only goes with a size given by name"
+        memory.report("conflicting-keys", what, f"write `memory_mb` in `size` in {line}")
         return
-    name = DEFAULT_SIZE if layer.size is None else layer.size.value
-    if name is None:
+    name = DEFAULT_SIZE if size is None else size.value
+    if not isinstance(name, str):
         return
     advice = memory_with_size(SIZES[name], memory.value)
-    memory_text = draft.written(memory.path)
+    shown = draft.written(memory.path)
     if advice is not None:
-        line = "the usual one" if layer.size is None else _line(draft, layer.size, memory)
-        what = f"`memory` is {memory_text}, which does not go with the size {name} ({line})"
-        draft.problem(memory.path, "memory-not-allowed", what, hint=advice)
+        what = f"`memory` is {shown}, which does not fit the size {name} ({line})"
+        memory.report("memory-not-allowed", what, advice)
     elif name.startswith("performance") and memory.value % _DOCUMENTED_STEP:
-        what = f"`memory` is {memory_text}, between the steps that Fly documents"
+        what = f"`memory` is {shown}, between the steps that Fly documents"
         hint = "with performance CPUs these are 2gb; Fly may refuse the Machine"
-        draft.warning(memory.path, "memory-step", what, hint=hint)
-
-
-def _line(draft: Draft, there: Written[Guest] | Written[str], here: Written[int]) -> str:
-    return draft.line(there.path, seen_from=here.path)
+        memory.warning("memory-step", what, hint)

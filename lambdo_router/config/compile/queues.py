@@ -1,12 +1,12 @@
 """From the `queues` of a routes file to `Queue` values."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.draft import Draft, Section, Unfit, Written, known
+from lambdo_router.config.read.draft import Draft, Node, Section, Unfit, known
 from lambdo_router.config.read.units import parse_duration
 from lambdo_router.core.routing import Policy, Queue
 
@@ -29,39 +29,31 @@ Identity = tuple[str, str, str]
 """Tells SQS queues apart: region or host, account, name. Equal for a queue's URL and its ARN."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How a queue is reached, beside its address."""
-
-    region: Written[str] | None
-    role_arn: Written[str] | None
-    endpoint: Written[str] | None
-
-    @property
-    def is_known(self) -> bool:
-        """Whether no variable and no mistake hides a part of it."""
-        written = (self.region, self.role_arn, self.endpoint)
-        return all(part is None or part.value is not None for part in written)
-
-
 def compile_queues(draft: Draft) -> dict[str, Queue]:
-    """Every queue by name, as far as it is sound; what is wrong is noted in the draft."""
+    """Return every queue by name, as far as it is valid."""
     queues: dict[str, Queue] = {}
     owners: dict[Identity, str] = {}
     for name in draft.names("queues"):
         section = draft.section("queues", name)
-        way = _way(section)
-        queues[name] = _compile_queue(section, name, way)
-        address = _address(section, way)
+        access = {
+            "region": section.parsed("region", _region),
+            "role_arn": section.parsed("role_arn", _role_arn),
+            "endpoint": section.parsed("endpoint", _endpoint),
+        }
+        queues[name] = _compile_queue(section, name, access)
+        address = _address(section, access)
         if address is not None and address.value is not None:
             first = owners.setdefault(address.value, name)
             if first != name:
-                _refuse_twin(draft, address, name, first)
+                line = draft.line(("queues", first), seen_from=address.path)
+                what = f"queue `{name}` is the same SQS queue as `{first}` in {line}"
+                hint = "its messages would go to either at random; keep one of the two"
+                address.report("same-queue", what, hint)
     return queues
 
 
 def read_address(url: str) -> Identity:
-    """What tells the queue at this URL or ARN from others. ValueError says how to write one."""
+    """Return what identifies the queue at this URL or ARN. ValueError says how to write one."""
     arn = _ARN.fullmatch(url)
     if arn is not None:
         return (arn[1], arn[2], arn[3])
@@ -78,96 +70,72 @@ def read_address(url: str) -> Identity:
     return (aws[1] if aws else netloc, path[1].removeprefix("/"), path[2])
 
 
-def _compile_queue(section: Section, name: str, way: _Way) -> Queue:
-    envelope = section.text("envelope")
+_Access = dict[str, Node[str | None] | None]
+"""How a queue is reached beside its address: `region`, `role_arn` and `endpoint`."""
+
+
+def _compile_queue(section: Section, name: str, access: _Access) -> Queue:
     visibility = section.parsed("visibility", _visibility)
-    if visibility is not None and known(visibility, 60.0) < _SHORT_VISIBILITY:
-        section.draft.warning(
-            visibility.path,
-            "short-visibility",
-            f"leases of {section.draft.describe(section.path)} are renewed every "
-            f"{known(visibility, 60.0) / 2:g} seconds",
-            hint="a pause of the network that long loses them; write 10s or more",
-        )
-    reject_to = _reject_to(section, name)
+    seconds = known(visibility, 60.0)
+    if visibility is not None and seconds < _SHORT_VISIBILITY:
+        what = f"leases of {section.describe()} are renewed every {seconds / 2:g} seconds"
+        hint = "a network interruption of that length loses them; write 10s or more"
+        visibility.warning("short-visibility", what, hint)
+    draft = section.draft
     queue = Queue(
         name=name,
-        # Also where a variable is not set: such a table is there to be looked at.
         url=section.raw("url"),
         lookup=section.raw("name"),
-        region=_known_or_raw(way.region, section, "region"),
-        role_arn=_known_or_raw(way.role_arn, section, "role_arn"),
-        endpoint=_known_or_raw(way.endpoint, section, "endpoint"),
-        envelope="sns" if known(envelope, "none") == "sns" else "none",
-        visibility=known(visibility, 60.0),
+        # Where a variable is not set, the text is as written: such a table is only looked at.
+        region=known(access["region"], "") or section.raw("region"),
+        role_arn=known(access["role_arn"], "") or section.raw("role_arn"),
+        endpoint=known(access["endpoint"], "") or section.raw("endpoint"),
+        envelope="sns" if known(section.text("envelope"), "none") == "sns" else "none",
+        visibility=seconds,
         max_waiting=known(section.number("max_waiting"), 1000),
-        reject_to=reject_to,
+        reject_to=_reject_to(section, name),
         on_unmatched=_on_unmatched(section),
     )
     veiled = replace(
         queue,
-        url=_veiled(section, "url", queue.url),
-        lookup=_veiled(section, "name", queue.lookup),
-        role_arn=_veiled(section, "role_arn", queue.role_arn),
-        endpoint=_veiled(section, "endpoint", queue.endpoint),
+        url=draft.veiled(section.at("url"), queue.url),
+        lookup=draft.veiled(section.at("name"), queue.lookup),
+        role_arn=draft.veiled(section.at("role_arn"), queue.role_arn),
+        endpoint=draft.veiled(section.at("endpoint"), queue.endpoint),
     )
     return queue if veiled == queue else replace(queue, veiled=veiled)
-
-
-def _veiled(section: Section, key: str, value: str | None) -> str | None:
-    return section.draft.veiled(section.at(key), value)
-
-
-def _known_or_raw(written: Written[str] | None, section: Section, key: str) -> str | None:
-    return written.value if written is not None and written.value else section.raw(key)
 
 
 def _visibility(text: str) -> float:
     seconds = parse_duration(text)
     if not 1.0 <= seconds <= LONGEST_VISIBILITY:
-        raise Unfit("allowed is 1s to 12h, SQS's own limit", "out-of-range")
+        raise Unfit("allowed is 1s to 12h, SQS's own limit")
     if seconds != int(seconds):
-        raise Unfit("SQS counts whole seconds", "out-of-range")
+        raise Unfit("SQS counts whole seconds")
     return seconds
 
 
-def _way(section: Section) -> _Way:
-    return _Way(
-        region=section.parsed("region", _region),
-        role_arn=section.parsed("role_arn", _role_arn),
-        endpoint=section.parsed("endpoint", _endpoint),
-    )
-
-
-def _address(section: Section, way: _Way) -> Written[Identity] | None:
-    if "url" in section:
-        address = section.parsed("url", read_address)
-    else:
-        address = section.parsed("name", _looked_up)
+def _address(section: Section, access: _Access) -> Node[Identity | None] | None:
+    """Return what identifies the queue, as far as it is known; None if it has no address."""
+    key = "url" if "url" in section else "name"
+    address = section.parsed(key, read_address if key == "url" else _looked_up)
     if address is None or address.value is None:
         return address
     where, account, name = address.value
-    if way.region is not None and way.region.value is not None and _REGION.fullmatch(where):
-        _check_region(section, way.region, way.region.value, where)
-    if not way.is_known:
-        return Written(None, address.path)
-    places = (known(way.endpoint, ""), where or known(way.region, ""))
-    owner = _ROLE.fullmatch(known(way.role_arn, ""))
+    region = access["region"]
+    if region is not None and region.value and _REGION.fullmatch(where) and region.value != where:
+        draft, at = section.draft, section.at(key)
+        shown = draft.quoted(at) if draft.holds_variable(at) else where
+        what = f"`region` is {draft.shown(region.path)}, but the address of "
+        what += f"{section.describe()} says {shown}"
+        hint = "remove `region`, which the address contains; or fix the address"
+        region.report("region-contradicts", what, hint)
+    if any(node is not None and node.value is None for node in access.values()):
+        return Node(section.draft, address.path, None)
+    places = (known(access["endpoint"], ""), where or known(region, ""))
+    owner = _ROLE.fullmatch(known(access["role_arn"], ""))
     account = account or (owner[1] if owner else "")
-    return Written((" ".join(filter(None, places)), account, name), address.path)
-
-
-def _check_region(section: Section, region: Written[str], written: str, told: str) -> None:
-    if written != told:
-        draft, key = section.draft, "url" if "url" in section else "name"
-        shown = told if not draft.holds_variable(section.at(key)) else draft.quoted(section.at(key))
-        draft.problem(
-            region.path,
-            "region-contradicts",
-            f"`region` is {draft.shown(region.path)}, and the address of "
-            f"{draft.describe(section.path)} says {shown}",
-            hint="remove `region`, for the address tells it; or mend the address",
-        )
+    return Node(section.draft, address.path, (" ".join(filter(None, places)), account, name))
 
 
 def _region(text: str) -> str:
@@ -185,7 +153,7 @@ def _role_arn(text: str) -> str:
 
 
 def _endpoint(text: str) -> str:
-    """The endpoint without a slash at its end, so that both spellings are one."""
+    """Return the endpoint without a slash at its end, so that both spellings are one."""
     try:
         parts = urlsplit(text)
         usable = bool(parts.hostname) and parts.port != 0
@@ -206,55 +174,41 @@ def _looked_up(name: str) -> Identity:
     return ("", "", name)
 
 
-def _refuse_twin(draft: Draft, address: Written[Identity], name: str, first: str) -> None:
-    line = draft.line(("queues", first), seen_from=address.path)
-    draft.problem(
-        address.path,
-        "same-queue",
-        f"queue `{name}` is the same SQS queue as `{first}` in {line}",
-        hint="its messages would go to either at random; keep one of the two",
-    )
-
-
 def _reject_to(section: Section, name: str) -> str | None:
-    draft, target = section.draft, section.text("reject_to")
+    target = section.text("reject_to")
     if target is None or target.value is None:
         return None
     if target.value == name:
-        draft.problem(
-            target.path,
-            "reject-to-itself",
-            f"queue `{name}` would move its rejected messages to itself",
-            hint="name another queue",
-        )
-    elif target.value not in draft.names("queues"):
-        unknown_queue(draft, target.path, target.value)
+        what = f"queue `{name}` would move its rejected messages to itself"
+        target.report("reject-to-itself", what, "name another queue")
+    elif target.value not in section.draft.names("queues"):
+        unknown_queue(section.draft, target.path, target.value)
     return target.value
 
 
 def unknown_queue(draft: Draft, path: Path, name: str) -> None:
     """Note that there is no queue of the name at `path`, unless all queues are broken."""
-    if not draft.is_known(("queues",)):
-        return
-    hint = closest(name, draft.good_names("queues"))
-    draft.problem(path, "unknown-queue", f"no queue is called {draft.quoted(path)}", hint=hint)
+    if draft.is_known(("queues",)):
+        hint = closest(name, draft.good_names("queues"))
+        draft.problem(path, "unknown-queue", f"no queue is called {draft.quoted(path)}", hint=hint)
 
 
 def _on_unmatched(section: Section) -> Policy:
-    written = section.text("on_unmatched")
-    policy = known(written, "reject" if "reject_to" in section else "leave")
-    if written is not None and policy == "reject" and "reject_to" not in section:
-        section.draft.problem(
-            written.path,
-            "nowhere-to-reject",
-            f"{section.draft.describe(section.path)} has no `reject_to`",
-            hint="name the queue that rejected messages go to, or write leave or drop",
-        )
+    node = section.text("on_unmatched")
+    policy = known(node, "reject" if "reject_to" in section else "leave")
+    if node is not None and policy == "reject" and "reject_to" not in section:
+        nowhere_to_reject(node, section.describe())
     return as_policy(policy)
 
 
+def nowhere_to_reject(node: Node[str | None], queue: str) -> None:
+    """Note a `reject` for a queue without a `reject_to`."""
+    hint = "name the queue that rejected messages go to, or write leave or drop"
+    node.report("nowhere-to-reject", f"{queue} has no `reject_to`", hint)
+
+
 def as_policy(text: str) -> Policy:
-    """The text as a Policy; anything else, which is reported elsewhere, does no harm as `leave`."""
+    """Return the text as a Policy; anything else, which is reported elsewhere, as `leave`."""
     match text:
         case "reject" | "drop":
             return text

@@ -1,8 +1,8 @@
 """
 From the `routes` of a routes file to `Route` values.
 
-By now the queues and profiles are known. A route refers to them, and carries what only a route
-has: patterns, the event's schema, and what a sender may choose.
+Queues and profiles are known by now. A route refers to them, and adds what only a route has:
+patterns, the event's schema, and what a sender may choose.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from lambdo_router.config.compile.profiles import (
     inherit,
     unknown_profile,
 )
-from lambdo_router.config.compile.queues import as_policy, unknown_queue
+from lambdo_router.config.compile.queues import as_policy, nowhere_to_reject, unknown_queue
 from lambdo_router.config.read.document import Path
 from lambdo_router.config.read.draft import Draft, Section, known
 from lambdo_router.core.batch import BatchKey
@@ -36,28 +36,24 @@ _SURELY_FITS = 100_000
 
 @dataclass(slots=True)
 class RouteCompiler:
-    """Compiles the routes of one draft; what is wrong is noted there."""
+    """Compiles the routes of one draft."""
 
     draft: Draft
     queues: Mapping[str, Queue]
     layers: Mapping[str, Layer]
     """Profiles by name, and the defaults under the empty name."""
     fallbacks: Fallbacks
-    read_schema: Callable[[Path, str], EventSchema | None]
-    """Compiles the schema file that the text at a path names; None if that is not good."""
+    read_schema: Callable[[Draft, Path, str], EventSchema | None]
+    """Compiles the schema file that the text at a path names; None if that is invalid."""
     route_layers: list[Layer] = field(default_factory=list)
-    """Of each route that was compiled, what its profile is made of."""
+    """What the profile of each compiled route is made of."""
     _completed: dict[str, Profile] = field(default_factory=dict)
     _named: dict[str, Path] = field(default_factory=dict)
     """Where each name of a route was first written."""
 
-    def compile(self) -> tuple[Route, ...]:
-        """Every route in the order of the file, as far as it is sound."""
-        return tuple(self._route(section) for section in self.draft.routes())
-
-    def _route(self, section: Section) -> Route:
-        name = self._name(section)
-        layer = self._layer(section)
+    def route(self, section: Section) -> Route:
+        """Return the route, as far as it is valid."""
+        name, layer = self._name(section), self._layer(section)
         self.route_layers.append(layer)
         queues = self._queues(section)
         route = Route(
@@ -72,60 +68,51 @@ class RouteCompiler:
         self._check_image(section, layer)
         for queue in queues:
             self._check_batch_size(layer, self.queues[queue])
-            self._check_max_attempts(layer, self.queues[queue])
+            self._check_max_attempts(layer, queue)
         self._check_room(section, route, layer)
         return route
 
     def _name(self, section: Section) -> str:
-        written = section.text("name")
-        if written is None or written.value is None:
+        node = section.text("name")
+        if node is None or node.value is None:
             return ""
-        first = self._named.setdefault(written.value, written.path)
-        if first != written.path:
-            line = self.draft.line(first, seen_from=written.path)
-            self.draft.problem(
-                written.path,
-                "duplicate-route",
-                f"a route in {line} is called {self.draft.quoted(written.path)} already",
-                hint="the name of a route is unique",
-                related=[self.draft.related(first, "the first route of that name")],
-            )
-        return written.value
+        first = self._named.setdefault(node.value, node.path)
+        if first != node.path:
+            line = self.draft.line(first, seen_from=node.path)
+            what = f"a route in {line} is already called {self.draft.quoted(node.path)}"
+            related = [self.draft.related(first, "the first route of that name")]
+            node.report("duplicate-route", what, "route names are unique", related=related)
+        return node.value
 
     def _queues(self, section: Section) -> tuple[str, ...]:
-        value, at = section.value.get("queue"), section.at("queue")
-        if isinstance(value, list):
-            named = [((*at, index), name) for index, name in enumerate(value)]
-        else:
-            named = [(at, value)]
+        value, at = section.get("queue"), section.at("queue")
+        several = enumerate(value) if isinstance(value, list) else ()
         found: list[str] = []
-        for path, name in named:
-            if not isinstance(name, str) or not self.draft.is_known(path):
-                continue
-            if name in self.queues:
-                found.append(name)
-            else:
-                unknown_queue(self.draft, path, name)
+        for path, name in [((*at, index), one) for index, one in several] or [(at, value)]:
+            if isinstance(name, str) and self.draft.is_known(path):
+                if name in self.queues:
+                    found.append(name)
+                else:
+                    unknown_queue(self.draft, path, name)
         return tuple(dict.fromkeys(found))
 
     def _layer(self, section: Section) -> Layer:
-        """The route's profile, with all that it inherits."""
-        inline = self.draft.section(*section.at("profile"))
-        if isinstance(section.value.get("profile"), dict):
+        """Return the route's profile, with all that it inherits."""
+        if isinstance(section.get("profile"), dict):
+            inline = section.section("profile")
             layer = on_top(read_layer(inline), inherit(inline, self.layers))
             check_memory(self.draft, layer)
             return layer
-        written = section.text("profile")
-        if written is None or written.value is None:
-            return Layer(partial=True)
-        if written.value and written.value in self.layers:
-            return self.layers[written.value]
-        unknown_profile(self.draft, written.path, written.value)
+        node = section.text("profile")
+        if node is not None and node.value is not None:
+            if node.value and node.value in self.layers:
+                return self.layers[node.value]
+            unknown_profile(self.draft, node.path, node.value)
         return Layer(partial=True)
 
     def _profile(self, section: Section, layer: Layer, route: str) -> Profile:
-        name = section.value.get("profile")
-        if not isinstance(name, str) or name not in self.layers:
+        name = section.raw("profile")
+        if name is None or name not in self.layers:
             return complete(self.draft, layer, route, section.at("profile"), self.fallbacks)
         if name not in self._completed:
             place: Path = ("profiles", name)
@@ -133,71 +120,61 @@ class RouteCompiler:
         return self._completed[name]
 
     def _schema(self, section: Section) -> EventSchema | None:
-        written = section.text("schema")
-        if written is None:
+        node = section.text("schema")
+        if node is None:
             if (policy := section.text("on_invalid")) is not None:
                 what = "`on_invalid` has no effect without a `schema`"
-                self.draft.warning(
-                    policy.path, "no-effect", what, hint="remove it, or name a schema"
-                )
+                policy.warning("no-effect", what, "remove it, or name a schema")
             return None
-        return None if written.value is None else self.read_schema(written.path, written.value)
+        return None if node.value is None else self.read_schema(self.draft, node.path, node.value)
 
     def _on_invalid(self, section: Section, queues: tuple[str, ...]) -> Policy:
-        written = section.text("on_invalid")
-        policy = as_policy(known(written, "reject"))
-        if written is not None and written.value == "reject":
+        node = section.text("on_invalid")
+        if node is not None and node.value == "reject":
             for queue in queues:
-                if not self.draft.is_written(("queues", queue, "reject_to")):
-                    self.draft.problem(
-                        written.path,
-                        "nowhere-to-reject",
-                        f"queue `{queue}` has no `reject_to`",
-                        hint="name the queue that rejected messages go to, or write leave or drop",
-                    )
-        return policy
+                if not self._has_reject_queue(queue):
+                    nowhere_to_reject(node, f"queue `{queue}`")
+        return as_policy(known(node, "reject"))
+
+    def _has_reject_queue(self, queue: str) -> bool:
+        return self.draft.is_written(("queues", queue, "reject_to"))
 
     def _check_image(self, section: Section, layer: Layer) -> None:
         named_by_sender = self.draft.is_written(section.at("overrides", "image"))
-        if layer.image is None and not layer.partial and not named_by_sender:
+        if "image" not in layer and not layer["partial"] and not named_by_sender:
             self.draft.problem(
                 section.at("profile"),
                 "no-image",
-                f"the profile of {self.draft.describe(section.path)} has no `image`",
+                f"the profile of {section.describe()} has no `image`",
                 hint="write one, or let senders name it with `overrides: {image: [...]}`",
             )
 
     def _check_batch_size(self, layer: Layer, queue: Queue) -> None:
-        size = known(layer.batch_size, DEFAULT_BATCH_SIZE)
+        node = layer.get("batch_size")
+        size = known(node, DEFAULT_BATCH_SIZE)
         if size <= queue.max_waiting:
             return
         limit = f"the `max_waiting` of queue `{queue.name}`, which is {queue.max_waiting}"
-        if layer.batch_size is not None:
+        if node is not None:
             what = f"`batch_size` is {size}, more than {limit}"
             hint = "such a batch could never fill; write a smaller one, or a larger `max_waiting`"
-            self.draft.problem(layer.batch_size.path, "batch-never-fills", what, hint=hint)
+            node.report("batch-never-fills", what, hint)
             return
-        what = f"the usual `batch_size` of {size} is more than {limit}"
+        what = f"the default `batch_size` of {size} is more than {limit}"
         hint = "write a larger one, or a smaller `batch_size` in the profile"
         path: Path = ("queues", queue.name, "max_waiting")
         self.draft.problem(path, "batch-never-fills", what, hint=hint)
 
-    def _check_max_attempts(self, layer: Layer, queue: Queue) -> None:
-        written = layer.max_attempts
-        has_target = self.draft.is_written(("queues", queue.name, "reject_to"))
-        if written is None or written.value is None or has_target:
-            return
-        self.draft.warning(
-            written.path,
-            "no-effect",
-            f"`max_attempts` has no effect for queue `{queue.name}`, which has no `reject_to`",
-            hint="name the queue that rejected messages go to",
-        )
+    def _check_max_attempts(self, layer: Layer, queue: str) -> None:
+        node = layer.get("max_attempts")
+        if node is not None and node.value is not None and not self._has_reject_queue(queue):
+            what = f"`max_attempts` has no effect for queue `{queue}`, which has no `reject_to`"
+            node.warning("no-effect", what, "name the queue that rejected messages go to")
 
     def _check_room(self, section: Section, route: Route, layer: Layer) -> None:
         profile = route.profile
         size = len(profile.machine) + len(str(profile.env)) + len(str(profile.command))
-        if layer.partial or not route.queues or size < _SURELY_FITS:
+        if layer["partial"] or not route.queues or size < _SURELY_FITS:
             return
         longest = max(route.queues, key=len)
         room = room_for_entries(BatchKey(longest, route, profile))

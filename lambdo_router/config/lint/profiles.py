@@ -174,14 +174,14 @@ def _without_choice(overrides: Section, route: Route, layer: Layer) -> Iterator[
     """Warn about lists that allow only what the profile has anyway."""
     draft, profile = overrides.draft, route.profile
     images, sizes = _texts(overrides, "image"), _texts(overrides, "size")
-    image = None if layer.image is None else layer.image.value
-    only = None if image is None else normalise_image(image)
+    image = layer.get("image")
+    only = normalise_image(image.value) if image is not None and image.value else None
     if images and only is not None and all(glob == only for _, glob in images):
         what = "the only image that senders may name is the profile's own"
         hint = "remove it, or allow others, like registry.fly.io/acme-jobs:*"
         yield _warning(draft, overrides.at("image"), "no-effect", what, hint)
     guests = [SIZES[size].guest if size in SIZES else None for _, size in sizes]
-    if guests and not layer.partial and all(guest == profile.guest for guest in guests):
+    if guests and not layer["partial"] and all(guest == profile.guest for guest in guests):
         what = "the only size that senders may name is the profile's own"
         yield _warning(draft, overrides.at("size"), "no-effect", what, "remove it, or allow others")
 
@@ -192,7 +192,7 @@ def _volumes_of_one_app(
     """Warn about volumes in several apps: only Machines of the volume's app can mount it."""
     seen: set[Path] = set()
     for route, layer in zip(routes, layers, strict=True):
-        written, apps = layer.app, route.profile.apps
+        written, apps = layer.get("app"), route.profile.apps
         if written is None or len(apps) == 1 or written.path in seen:
             continue
         mounts = json.loads(route.profile.machine).get("mounts")
@@ -210,8 +210,8 @@ def _batches_that_never_fill(
     """Warn where the create request is full before a batch reaches `batch_bytes`."""
     seen: set[Path] = set()
     for route, layer in zip(routes, layers, strict=True):
-        written, profile = layer.batch_bytes, route.profile
-        if written is None or written.value is None or written.path in seen or layer.partial:
+        written, profile = layer.get("batch_bytes"), route.profile
+        if written is None or written.value is None or written.path in seen or layer["partial"]:
             continue
         size = len(profile.machine) + len(str(profile.env)) + len(str(profile.command))
         # A character takes at most six bytes of JSON; three bytes of events take four of base64.
@@ -234,7 +234,7 @@ def _unused(draft: Draft, routes: Sequence[Route]) -> Iterator[Diagnostic]:
     """Warn about what no route uses, unless a reference with an error may use it."""
     open_reference = any(_REFERENCES.intersection(path[-2:]) for path in draft.unresolved)
     wrong = any(problem.severity == "error" for problem in draft.problems)
-    if open_reference or wrong or not draft.complete or any(p.document.cut for p in draft.parts):
+    if open_reference or wrong or not draft.complete or draft.has_gaps:
         return
     read = {name for route in routes for name in route.queues}
     written_to = _reached(draft, "queues", "reject_to", read)

@@ -53,12 +53,7 @@ def _is_known(section: Section, match: Match) -> bool:
     written = draft.written(at)
     if not isinstance(written, dict) or not written or written.keys() != match.parts().keys():
         return False
-    return not (draft.unresolved or _has_gaps(draft)) or _all_known(draft, at, written)
-
-
-def _has_gaps(draft: Draft) -> bool:
-    """Whether YAML itself was refused somewhere, so that more is written than is known."""
-    return any(part.document.cut for part in draft.parts)
+    return not (draft.unresolved or draft.has_gaps) or _all_known(draft, at, written)
 
 
 def _all_known(draft: Draft, at: Path, value: object) -> bool:
@@ -256,7 +251,7 @@ def _without_policy(
     """Warn about unmatched messages, unless a reference with an error may take them."""
     wrong = any(problem.severity == "error" for problem in draft.problems)
     open_reference = any("queue" in path[-2:] for path in draft.unresolved)
-    if wrong or open_reference or not draft.complete or _has_gaps(draft):
+    if wrong or open_reference or not draft.complete or draft.has_gaps:
         return
     for queue, places in readers.items():
         at: Path = ("queues", queue)

@@ -1,19 +1,23 @@
 """
-The comments of a YAML file.
+The comments of a YAML file, which YAML's parsers drop.
 
-YAML's parsers drop them, and a `#` in a text is none. So the scalars are taken out of the lines
-first, at the positions that the parser itself reports; a `#` that is left, at the beginning of a
-line or after a space, begins a comment.
+A `#` in a text begins none. So scalars are crossed out first, at the positions that the parser
+reports; a `#` that is left, at the beginning of a line or after a space, begins a comment.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from lambdo_router.config.read.yaml_loader import scalar_spans
+import yaml
+
+from lambdo_router.config.read.yaml_loader import MAX_DEPTH, yaml_events
 
 _HEADER = re.compile("[|>][-+0-9]*")
 _COMMENT = re.compile(r"(?:^|(?<=[ \t]))#")
+_Span = tuple[int, int, int, int]
+"""Line and column of the first character and of the first one after it, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +28,18 @@ class Comment:
     column: int
     text: str
     alone: bool
-    """Whether nothing but space is before it."""
+    """Whether there is only space before it."""
 
 
 def comments(lines: Sequence[str], wanted: Callable[[str], bool]) -> Iterator[Comment]:
     """
-    The comments in those lines of a YAML file that are wanted, in order.
+    Yield the comments in those lines of a YAML file that are wanted.
 
-    `wanted` is asked about each line as a whole, before anything is parsed; if it wants none,
+    `wanted` decides about each line as a whole, before anything is parsed; if it wants none,
     nothing is. A file that is not YAML has no comments.
     """
     left = {number: line for number, line in enumerate(lines) if wanted(line)}
-    spans = scalar_spans("\n".join(lines)) if left else None
-    if spans is None:
-        return
-    for span in spans:
+    for span in _scalar_spans("\n".join(lines), left) if left else ():
         for number in range(span[0], span[2] + 1):
             if number in left:
                 left[number] = _without(lines, left[number], number, span)
@@ -50,8 +51,34 @@ def comments(lines: Sequence[str], wanted: Callable[[str], bool]) -> Iterator[Co
             yield Comment(number + 1, column + 1, lines[number][column:], alone)
 
 
-def _without(lines: Sequence[str], line: str, number: int, span: tuple[int, int, int, int]) -> str:
-    """The line with the part of the scalar that is in it crossed out."""
+def _scalar_spans(text: str, left: dict[int, str]) -> list[_Span]:
+    """
+    Return where scalars are; none, and nothing left to look at, in a text that is not YAML.
+
+    A block scalar begins with its `|` or `>`, and ends where a line begins that is not its own.
+    """
+    spans: list[_Span] = []
+    depth = 0
+    try:
+        for event in yaml_events(text):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                break
+            if isinstance(event, yaml.ScalarEvent):
+                start: Any = event.start_mark  # parsers always set both; the stubs allow for None
+                end: Any = event.end_mark
+                spans.append((start.line, start.column, end.line, end.column))
+        else:
+            return spans
+    except (yaml.YAMLError, ValueError, OverflowError):
+        pass
+    left.clear()
+    return []
+
+
+def _without(lines: Sequence[str], line: str, number: int, span: _Span) -> str:
+    """Return the line with the part of the scalar in it crossed out."""
     first, start, last, end = span
     begin = start if number == first else 0
     stop = end if number == last else len(line)

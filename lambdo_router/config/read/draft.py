@@ -1,108 +1,185 @@
 """
-Routes under examination: what of their files is sound, and what was found wrong.
+The routes files under examination: their valid values as nodes, and the problems found in them.
 
-Checks of shape and checks of meaning run over the same files one after the other, and a mistake of
-shape must not hide a mistake of meaning elsewhere. So what has the wrong shape is cut out, and
-remembered as broken, before anyone asks what the rest means: whoever reads a value from here finds
-it with the right type, or not at all, or as written but not known.
+Checks of meaning follow the checks of shape, and a mistake of shape must not hide a mistake of
+meaning elsewhere. So what has the wrong shape is cut out and remembered as broken: a value read
+from here has the right type, or is absent, or is written but not known.
 
-Several files are one draft. Names are global, and the routes of all files are one list: those of
+Several files make one draft. Names are global, and the routes of all files are one list: those of
 the including file first, then those of each included one. A path such as `("routes", 7, "match")`
-counts in that list; the draft knows in which file, and where in it, the thing stands.
+counts in that list; the draft knows the file, and the path in it.
 """
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Generic, Literal, TypeVar, cast
 
-from lambdo_router.config.diagnostics import Diagnostic, Related, Severity
-from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.parts import Part
-from lambdo_router.config.read.shape import (
-    ROUTES_SCHEMA,
-    SchemaViolation,
-    doubles,
-    misfits,
-    misspelt,
-    value_at,
-)
+from lambdo_router.config.diagnostics import Diagnostic, Place, Related, Severity
+from lambdo_router.config.read.document import Document, On, Path, doubles, value_at
+from lambdo_router.config.read.shape import ROUTES_SCHEMA, SchemaViolation, misspelt, violations
 from lambdo_router.config.read.variables import veiled
 
 T = TypeVar("T")
+V = TypeVar("V")
 Named = Literal["queues", "profiles"]
 _NAMED: tuple[Named, ...] = ("queues", "profiles")
 
 
 class Unfit(ValueError):
-    """A text that cannot be taken as it is; says what is allowed, and the code of the problem."""
+    """A text that cannot be used; says what is allowed, with the code of the diagnostic."""
 
-    def __init__(self, message: str, code: str) -> None:
+    def __init__(self, message: str, code: str = "out-of-range") -> None:
         super().__init__(message)
         self.code = code
 
 
 @dataclass(frozen=True, slots=True)
-class Written(Generic[T]):
+class Node(Generic[T]):
     """
-    A value that the author wrote, and where.
+    A value of the routes files, and where it is written.
 
-    `value` is None if it is not known: it is wrong, which has been reported, or it depends on a
-    variable that is not set.
+    A scalar's value is None if it is not known: it is wrong, which has been reported, or depends on
+    a variable that is not set.
     """
 
-    value: T | None
+    draft: "Draft" = field(repr=False, compare=False)
     path: Path
+    value: T
+
+    def __contains__(self, key: str) -> bool:
+        """Return whether the mapping has the key, valid or not."""
+        if isinstance(self.value, dict) and key in self.value:
+            return True
+        return self.draft.is_cut and self.draft.is_written(self.at(key))
+
+    def at(self, *steps: str | int) -> Path:
+        """Return the path of what is below."""
+        return (*self.path, *steps)
+
+    def get(self, key: str) -> object:
+        """Return the plain value at a key of the mapping; None if there is none."""
+        return self.value.get(key) if isinstance(self.value, dict) else None
+
+    def section(self, key: str) -> "Section":
+        """Return the mapping at `key`; an empty one if there is no valid one."""
+        value = self.get(key)
+        return Node(self.draft, self.at(key), value if isinstance(value, dict) else {})
+
+    def text(self, key: str) -> "Node[str | None] | None":
+        """Return the text at `key`; None if nothing is written there."""
+        value = self.get(key)
+        return self._node(key, value if isinstance(value, str) else None)
+
+    def raw(self, key: str) -> str | None:
+        """Return the text at `key`, with variables that are not set as they are written."""
+        value = self.get(key)
+        return value if isinstance(value, str) else None
+
+    def number(self, key: str) -> "Node[int | None] | None":
+        """Return the whole number at `key`; None if nothing is written there."""
+        value = doubles(self.get(key))
+        # The schema accepts 10.0 as a whole number, as JSON does.
+        return self._node(key, int(value) if isinstance(value, int | float) else None)
+
+    def parsed(self, key: str, parse: Callable[[str], V]) -> "Node[V | None] | None":
+        """Return the text at `key`, parsed. A ValueError of `parse` becomes a problem."""
+        text = self.text(key)
+        if text is None:
+            return None
+        value = None if text.value is None else self.draft.parsed(text.path, text.value, parse)
+        return Node(self.draft, text.path, value)
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        on: On = "value",
+        severity: Severity = "error",
+        related: Sequence[Related] = (),
+    ) -> None:
+        """Note something wrong with this value or its key."""
+        self.draft.problem(
+            self.path, code, message, on=on, severity=severity, hint=hint, related=related
+        )
+
+    def warning(self, code: str, message: str, hint: str = "") -> None:
+        """Note something that is allowed and probably not meant."""
+        self.report(code, message, hint, severity="warning")
+
+    def describe(self) -> str:
+        """Return what people call it: queue `orders`, `visibility`."""
+        return self.draft.describe(self.path)
+
+    def _node(self, key: str, value: V | None) -> "Node[V | None] | None":
+        if key not in self:
+            return None
+        at = self.at(key)
+        return Node(self.draft, at, value if self.draft.is_known(at) else None)
 
 
-def known(written: Written[T] | None, default: T) -> T:
-    """The value if it is written and known, else the default."""
-    return default if written is None or written.value is None else written.value
+Section = Node[Mapping[str, object]]
+
+
+def known(node: Node[T | None] | None, default: T) -> T:
+    """Return the value if it is written and known, else the default."""
+    return default if node is None or node.value is None else node.value
 
 
 class Draft:
-    """
-    Routes files with the problems found in them so far.
+    """Routes files, with the problems found in them so far."""
 
-    The first part is the file that includes the others. `complete` is False if a file that should
-    be there could not be read: what is not found may be in it.
-    """
+    def __init__(self, documents: Sequence[Document], *, complete: bool = True) -> None:
+        """
+        Take these files, the including one first, and check their shape.
 
-    def __init__(self, parts: Sequence[Part], *, complete: bool = True) -> None:
-        self.parts = tuple(parts)
+        `complete` is False if a file could not be read: what is not found may be in it.
+        """
+        self.documents = tuple(documents)
         self.complete = complete
         self.is_cut = False
         """Whether anything of the wrong shape was cut out."""
         self._problems: dict[Diagnostic, None] = {}
         self._broken: set[Path] = set()
-        self._owners: dict[Named, dict[str, Part]] = {"queues": {}, "profiles": {}}
-        self._places: list[tuple[Part, int]] = []
-        """Of each route: its file, and its index there."""
-        self._root = self._sound_part()
+        self._owners: dict[Named, dict[str, Document]] = {"queues": {}, "profiles": {}}
+        self._routes: list[tuple[Document, int]] = []
+        """The file of each route, and its index there."""
+        self._root = self._merge()
 
     @property
     def problems(self) -> tuple[Diagnostic, ...]:
-        """Errors and warnings, by position; the same one is never there twice."""
+        """Errors and warnings by position, without duplicates."""
         return tuple(sorted(self._problems))
 
     @property
     def unresolved(self) -> frozenset[Path]:
-        """Where texts stand in which a variable is not set, by the paths of their files."""
-        return frozenset().union(*(part.document.unresolved for part in self.parts))
+        """Texts with a variable that is not set, by their paths in their own files."""
+        return frozenset().union(*(document.unresolved for document in self.documents))
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a YAML error hides something, so that more is written than is known."""
+        return any(document.cut for document in self.documents)
+
+    def place(self, path: Path, on: On = "value") -> Place:
+        """Return the place of a value or its key; of the nearest one around it if it is absent."""
+        document, inside = self._locate(path)
+        return document.place(inside, on)
 
     def diagnostic(
         self,
         path: Path,
         code: str,
         message: str,
-        on: Literal["value", "key"] = "value",
+        on: On = "value",
         severity: Severity = "error",
         hint: str = "",
     ) -> Diagnostic:
-        """A diagnostic at `path` that is not noted; at the nearest thing that is written there."""
-        part, inside = self._locate(path)
-        return part.document.diagnostic(inside, code, message, on=on, severity=severity, hint=hint)
+        """Return a diagnostic at `path` without noting it."""
+        return self.place(path, on).diagnose(code, message, severity, hint)
 
     def problem(
         self,
@@ -110,103 +187,92 @@ class Draft:
         code: str,
         message: str,
         *,
-        on: Literal["value", "key"] = "value",
+        on: On = "value",
         severity: Severity = "error",
         hint: str = "",
         related: Sequence[Related] = (),
     ) -> None:
         """Note something wrong with the value, or the key, at `path`."""
-        self.note(self.diagnostic(path, code, message, on, severity, hint), related)
+        problem = self.diagnostic(path, code, message, on, severity, hint)
+        self.note(replace(problem, related=tuple(related)))
 
-    def warning(
-        self,
-        path: Path,
-        code: str,
-        message: str,
-        *,
-        hint: str = "",
-        related: Sequence[Related] = (),
-    ) -> None:
-        """Note something at `path` that is allowed and most likely not meant."""
-        self.problem(path, code, message, severity="warning", hint=hint, related=related)
-
-    def note(self, diagnostic: Diagnostic, related: Sequence[Related] = ()) -> None:
-        """Note a diagnostic, with the places that have to do with it."""
-        if related:
-            diagnostic = replace(diagnostic, related=(*diagnostic.related, *related))
+    def note(self, diagnostic: Diagnostic) -> None:
+        """Note a diagnostic."""
         self._problems[diagnostic] = None
 
-    def related(self, path: Path, message: str, on: Literal["value", "key"] = "value") -> Related:
-        """What stands at `path`, as a place that has to do with a problem elsewhere."""
-        at = self.diagnostic(path, "", "", on)
-        return Related(at.file, at.line, at.column, message)
+    def violation(self, violation: SchemaViolation) -> None:
+        """Note a violation of a schema, and what must not be read because of it."""
+        it = violation
+        self.problem(it.path, it.code, it.message, on=it.on, hint=it.hint)
+        if it.broken is not None:
+            self._broken.add(it.broken)
 
-    def misfit(self, misfit: SchemaViolation) -> None:
-        """Note a mistake of shape, and keep from further looks what it spoils."""
-        self.problem(misfit.path, misfit.code, misfit.message, on=misfit.on, hint=misfit.hint)
-        if misfit.broken is not None:
-            self._broken.add(misfit.broken)
+    def related(self, path: Path, message: str) -> Related:
+        """Return the value at `path` as a place related to a problem elsewhere."""
+        return self.place(path).related(message)
+
+    def line(self, path: Path, *, seen_from: Path) -> str:
+        """Return the line of the key at `path`, with its file if `seen_from` is in another."""
+        at = self.place(path, "key")
+        document, _ = self._locate(seen_from)
+        return f"line {at.line}" + (f" of {at.file}" if at.file != document.file else "")
 
     def is_known(self, path: Path) -> bool:
-        """False for what is broken or incomplete, or depends on a variable that is not set."""
+        """Return False for what is broken, incomplete, or depends on a variable that is not set."""
         if path in self._broken or (not self.complete and path in {("queues",), ("profiles",)}):
             return False
-        part, inside = self._locate(path)
-        return part.is_resolved(inside) and inside not in part.document.cut
+        document, inside = self._locate(path)
+        return inside not in document.unresolved and inside not in document.cut
 
     def is_written(self, path: Path) -> bool:
-        """Whether the author wrote anything there, be it broken."""
-        part, inside = self._locate(path)
-        return part.is_written(inside)
+        """Return whether the author wrote anything there, valid or not."""
+        document, inside = self._locate(path)
+        return document.is_written(inside)
 
     def shown(self, path: Path) -> str:
-        """What stands at `path`, in words, as the author wrote it."""
-        part, inside = self._locate(path)
-        return part.shown(inside)
-
-    def source(self, path: Path) -> str:
-        """The scalar at `path`, letter by letter; empty if it is none on one line."""
-        part, inside = self._locate(path)
-        return part.source(inside)
+        """Describe the value at `path` as the author wrote it."""
+        document, inside = self._locate(path)
+        return document.shown(inside)
 
     def holds_variable(self, path: Path) -> bool:
-        """Whether the text at `path` has a variable in it."""
-        part, inside = self._locate(path)
-        return part.holds_variable(inside)
-
-    def is_resolved(self, path: Path) -> bool:
-        """False where a variable is not set: what the text will be is not known."""
-        part, inside = self._locate(path)
-        return part.is_resolved(inside)
-
-    def quoted(self, path: Path) -> str:
-        """The name that stands at `path`, as the author wrote it."""
-        return f"`{self.written(path)}`"
+        """Return whether the text at `path` contains a variable."""
+        document, inside = self._locate(path)
+        return document.holds_variable(inside)
 
     def written(self, path: Path) -> object:
-        """The value at `path` before variables were filled in."""
-        part, inside = self._locate(path)
-        return part.as_written(inside)
+        """Return the value at `path` before variables were filled in."""
+        document, inside = self._locate(path)
+        return document.as_written(inside)
 
-    def veiled(self, path: Path, value: T) -> T:
-        """That value, which was read at `path`, with its variables as they are written there."""
-        part, inside = self._locate(path)
-        if inside not in part.document.filled:
+    def quoted(self, path: Path) -> str:
+        """Return the name at `path` as the author wrote it, in backticks."""
+        return f"`{self.written(path)}`"
+
+    def veiled(self, path: Path, value: V) -> V:
+        """Return a value read at `path` with its variables as they are written there."""
+        document, inside = self._locate(path)
+        if inside not in document.filled:
             return value
-        return cast(T, veiled(value, part.as_written(inside)))
+        return cast(V, veiled(value, document.as_written(inside)))
 
     def describe(self, path: Path) -> str:
-        """What people call the thing at `path`: "queue `orders`", "`visibility`"."""
-        part, inside = self._locate(path)
-        return part.describe(inside)
+        """Return what people call the thing at `path`: queue `orders`, `visibility`."""
+        document, inside = self._locate(path)
+        return document.describe(inside)
 
     def folder(self, path: Path) -> FilePath:
-        """The folder that file names at `path` are relative to."""
-        part, _ = self._locate(path)
-        return part.path.parent
+        """Return the folder that file names at `path` are relative to."""
+        return self._locate(path)[0].path.parent
 
-    def parsed(self, path: Path, text: str, parse: Callable[[str], T]) -> T | None:
-        """The text that stands at `path`, parsed; None, and a problem noted, if it cannot be."""
+    def violations(self, path: Path, value: object, schema: str) -> Iterator[SchemaViolation]:
+        """Yield where the value at `path` violates the schema with that file name."""
+        document, inside = self._locate(path)
+        for it in violations(value, schema, document, inside):
+            broken = None if it.broken is None else (*path, *it.broken[len(inside) :])
+            yield replace(it, path=(*path, *it.path[len(inside) :]), broken=broken)
+
+    def parsed(self, path: Path, text: str, parse: Callable[[str], V]) -> V | None:
+        """Parse the text at `path`; note a problem and return None if it cannot be."""
         try:
             return parse(text)
         except ValueError as problem:
@@ -215,194 +281,131 @@ class Draft:
             self.problem(path, code, what, hint=str(problem))
             return None
 
-    def line(self, path: Path, *, seen_from: Path) -> str:
-        """
-        Where the thing at `path` begins, to be told at `seen_from`: `line 7`.
-
-        With the file's name before it, if that is another file.
-        """
-        at = self.diagnostic(path, "", "", "key")
-        part, _ = self._locate(seen_from)
-        elsewhere = at.file != part.document.file
-        return f"line {at.line} of {at.file}" if elsewhere else f"line {at.line}"
-
     def names(self, section: Named) -> tuple[str, ...]:
-        """The names that this part of the files defines, also those of broken entries."""
+        """Return the names that a section of the files defines, also those of broken entries."""
         return tuple(self._owners[section])
 
     def good_names(self, section: Named) -> list[str]:
-        """The names of the entries whose shape is right: those to offer."""
+        """Return the names of valid entries, to suggest one of them."""
         return [name for name in self.names(section) if self.is_known((section, name))]
 
-    def section(self, *path: str | int) -> "Section":
-        """The mapping at `path`; an empty one if nothing sound is there."""
+    def section(self, *path: str | int) -> Section:
+        """Return the mapping at `path`; an empty one if there is no valid one."""
         try:
             value = value_at(self._root, path)
         except (LookupError, TypeError):
             value = None
-        return Section(self, path, value if isinstance(value, dict) else {})
+        return Node(self, path, value if isinstance(value, dict) else {})
 
-    def routes(self) -> Iterator["Section"]:
-        """The entries of `routes`, in order; empty ones for those that are no mappings."""
-        for index in range(len(self._places)):
+    def routes(self) -> Iterator[Section]:
+        """Yield the entries of `routes` in order; empty ones for those that are not mappings."""
+        for index in range(len(self._routes)):
             yield self.section("routes", index)
 
-    def _locate(self, path: Path) -> tuple[Part, Path]:
-        """The file in which the thing at `path` stands, and its path there."""
-        if len(self.parts) == 1:
-            return self.parts[0], path
+    def _locate(self, path: Path) -> tuple[Document, Path]:
+        """Return the file of the thing at `path`, and its path there."""
+        if len(self.documents) == 1:
+            return self.documents[0], path
         match path:
             case ("queues" | "profiles" as section, str(name), *_):
-                return self._owners[section].get(name, self.parts[0]), path
-            case ("routes", int(index), *inside) if index < len(self._places):
-                part, index = self._places[index]
-                return part, ("routes", index, *inside)
+                return self._owners[section].get(name, self.documents[0]), path
+            case ("routes", int(index), *inside) if index < len(self._routes):
+                document, index = self._routes[index]
+                return document, ("routes", index, *inside)
             case _:
-                return self.parts[0], path
+                return self.documents[0], path
 
-    def _sound_part(self) -> dict[str, object]:
-        """What all files say together, as far as its shape is right; what is not is noted."""
-        root: dict[str, object] = {"defaults": {}, "queues": {}, "profiles": {}, "routes": []}
-        for part in self.parts:
-            sound = self._shaped(part)
-            self._take_names(part, sound, root)
-            self._take_routes(part, sound, root)
-            if part is self.parts[0]:
-                root["defaults"] = sound.get("defaults")
+    def _merge(self) -> dict[str, object]:
+        """Join the valid parts of all files, and note what is not valid."""
+        queues: dict[str, object] = {}
+        profiles: dict[str, object] = {}
+        routes: list[object] = []
+        root: dict[str, object] = {"queues": queues, "profiles": profiles, "routes": routes}
+        for document in self.documents:
+            valid = self._shaped(document)
+            self._take_names(document, "queues", valid.get("queues"), queues)
+            self._take_names(document, "profiles", valid.get("profiles"), profiles)
+            more = valid.get("routes")
+            if isinstance(more, list):
+                routes += more
+                self._routes += [(document, index) for index in range(len(more))]
+            if document is self.documents[0]:
+                root["defaults"] = valid.get("defaults")
             else:
-                self._refuse_root_keys(part)
+                self._refuse_root_keys(document)
         for key in ("queues", "routes") if self.complete and not self._broken else ():
-            if not any(part.is_written((key,)) for part in self.parts):
+            if not any(document.is_written((key,)) for document in self.documents):
                 what = f"{self.describe(())} has no `{key}`"
                 self.problem((), "missing-key", what, on="key", hint="it must be written")
         return root
 
-    def _shaped(self, part: Part) -> dict[str, object]:
-        """What this file says, without what has the wrong shape."""
+    def _shaped(self, document: Document) -> dict[str, object]:
+        """Return what a file says, without what has the wrong shape."""
         broken: set[Path] = set()
-        found = list(misfits(part.document.value, ROUTES_SCHEMA, part))
+        found = list(violations(document.value, ROUTES_SCHEMA, document))
         meant = misspelt(found)
         for path in meant:
-            self._broken |= self._seen_from_all(path)
-        for misfit in found:
-            needless = misfit.code == "missing-key" and misfit.broken in meant
-            if not needless and misfit.path not in part.document.cut:
-                self.note(part.diagnostic(misfit))
-            if misfit.broken is not None:
-                broken.add(misfit.broken)
-                self._broken |= self._seen_from_all(misfit.broken)
-        value = part.document.value
+            self._break(path)
+        for it in found:
+            needless = it.code == "missing-key" and it.broken in meant
+            if not needless and it.path not in document.cut:
+                self.note(it.diagnostic(document))
+            if it.broken is not None:
+                broken.add(it.broken)
+                self._break(it.broken)
+        value = document.value
         if not isinstance(value, dict) or () in broken:
             return {}
         self.is_cut |= bool(broken)
         return without(value, broken) if broken else value
 
-    def _seen_from_all(self, path: Path) -> set[Path]:
-        """The path of the file that is being taken in, as one of the whole."""
+    def _break(self, path: Path) -> None:
+        """Remember a path of the file that is being merged as broken."""
         match path:
             case ("routes", int(index), *inside):
-                return {("routes", len(self._places) + index, *inside)}
+                self._broken.add(("routes", len(self._routes) + index, *inside))
             case ():
-                return {("queues",), ("profiles",)}
+                self._broken |= {("queues",), ("profiles",)}
             case _:
-                return {path}
+                self._broken.add(path)
 
     def _take_names(
-        self, part: Part, sound: Mapping[str, object], root: Mapping[str, object]
+        self, document: Document, section: Named, valid: object, into: dict[str, object]
     ) -> None:
-        for section in _NAMED:
-            good, into = sound.get(section), root[section]
-            for name in part.keys((section,)):
-                owner = self._owners[section].setdefault(name, part)
-                if owner is not part:
-                    self._refuse_twin(part, owner, (section, name))
-                elif isinstance(good, dict) and name in good and isinstance(into, dict):
-                    into[name] = good[name]
+        for name in document.keys((section,)):
+            owner = self._owners[section].setdefault(name, document)
+            if owner is not document:
+                self._refuse_twin(document, owner, (section, name))
+            elif isinstance(valid, dict) and name in valid:
+                into[name] = valid[name]
 
-    def _take_routes(
-        self, part: Part, sound: Mapping[str, object], root: Mapping[str, object]
-    ) -> None:
-        good, into = sound.get("routes"), root["routes"]
-        if isinstance(good, list) and isinstance(into, list):
-            into += good
-            self._places += [(part, index) for index in range(len(good))]
-
-    def _refuse_twin(self, part: Part, owner: Part, path: Path) -> None:
-        first = owner.document.diagnostic(path, "", "", on="key")
-        what = f"{part.describe(path)} is defined already, in line {first.line} of {first.file}"
+    def _refuse_twin(self, document: Document, owner: Document, path: Path) -> None:
+        first = owner.place(path, "key")
+        what = f"{document.describe(path)} is already defined in line {first.line} of {first.file}"
         hint = "names are global; choose another, or remove one of the two"
-        self.note(
-            part.document.diagnostic(path, "defined-twice", what, on="key", hint=hint),
-            (Related(first.file, first.line, first.column, "it is defined here first"),),
-        )
+        problem = document.diagnostic(path, "defined-twice", what, on="key", hint=hint)
+        self.note(replace(problem, related=(first.related("first defined here"),)))
 
-    def _refuse_root_keys(self, part: Part) -> None:
-        """Who reads the including file knows what holds for all: its defaults, and its parts."""
+    def _refuse_root_keys(self, document: Document) -> None:
+        """Refuse in an included file what readers expect to find in the including one."""
         for key in ("include", "defaults"):
-            if part.is_written((key,)):
-                what = f"`{key}` is written in a file that is included"
-                hint = f"write it in {self.parts[0].document.file}, the file that includes this one"
-                at = part.document.diagnostic((key,), "only-in-root", what, on="key", hint=hint)
-                self.note(at)
+            if document.is_written((key,)):
+                what = f"`{key}` is not allowed in an included file"
+                hint = f"move it to {self.documents[0].file}, which includes this file"
+                self.note(document.diagnostic((key,), "only-in-root", what, on="key", hint=hint))
                 self._broken.add((key,))
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A mapping of the draft, read by key. Wrong values are reported once, when they are read."""
-
-    draft: Draft
-    path: Path
-    value: Mapping[str, object]
-
-    def __contains__(self, key: str) -> bool:
-        """Whether the key is written, be it with a broken value."""
-        return key in self.value or (self.draft.is_cut and self.draft.is_written(self.at(key)))
-
-    def at(self, *steps: str | int) -> Path:
-        """The path of what stands below."""
-        return (*self.path, *steps)
-
-    def text(self, key: str) -> Written[str] | None:
-        """The text at `key`; None if it is not written."""
-        value = self.value.get(key)
-        return self._written(key, value if isinstance(value, str) else None)
-
-    def raw(self, key: str) -> str | None:
-        """The text at `key` as it stands, also where a variable in it is not set."""
-        value = self.value.get(key)
-        return value if isinstance(value, str) else None
-
-    def number(self, key: str) -> Written[int] | None:
-        """The whole number at `key`; None if it is not written."""
-        value = doubles(self.value.get(key))
-        # The schema takes 10.0 for a whole number, as JSON does.
-        return self._written(key, int(value) if isinstance(value, int | float) else None)
-
-    def parsed(self, key: str, parse: Callable[[str], T]) -> Written[T] | None:
-        """The text at `key`, parsed. A ValueError of `parse` says what is allowed instead."""
-        text = self.text(key)
-        if text is None or text.value is None:
-            return None if text is None else Written(None, text.path)
-        return Written(self.draft.parsed(text.path, text.value, parse), text.path)
-
-    def _written(self, key: str, value: T | None) -> Written[T] | None:
-        if key not in self:
-            return None
-        at = self.at(key)
-        return Written(value if self.draft.is_known(at) else None, at)
-
-
 def without(value: dict[str, object], broken: set[Path]) -> dict[str, object]:
-    """A copy without what stands at those paths; an item of a list becomes None, in its place."""
-    sound = copy.deepcopy(value)
+    """Return a copy without what is at those paths; an item of a list becomes None."""
+    valid = copy.deepcopy(value)
     for path in broken:
         try:
-            container = value_at(sound, path[:-1])
+            container = value_at(valid, path[:-1])
         except (LookupError, TypeError):
             continue  # what is around it is gone already
         if isinstance(container, dict):
             container.pop(str(path[-1]), None)
         elif isinstance(container, list) and isinstance(path[-1], int):
             container[path[-1]] = None
-    return sound
+    return valid

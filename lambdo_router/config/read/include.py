@@ -1,10 +1,9 @@
 """
-Reads a routes file, and the files that it includes.
+Reads a routes file and the files that it includes.
 
-`include` is a list of globs. The included files come after the including one, in the order in which
-the globs are written, and those of one glob sorted by name; a file is taken once, however many
-globs mean it, and the including file never includes itself. There is one level: who reads the
-including file sees all that belongs to it.
+`include` is a list of globs. The included files come after the including one, in the order of the
+globs, and those of one glob sorted by name. A file is read once, however many globs match it, and
+included files include none: the including file shows all that belongs to it.
 """
 
 import os
@@ -16,10 +15,15 @@ from typing import Literal
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.read.document import Document
 from lambdo_router.config.read.document import Path as DocumentPath
-from lambdo_router.config.read.files import link_out, read_regular
-from lambdo_router.config.read.globs import Matches, expand, is_glob, refusal
-from lambdo_router.config.read.mirror import Mirror
-from lambdo_router.config.read.parts import Part
+from lambdo_router.config.read.files import (
+    GlobMatches,
+    Mirror,
+    expand,
+    is_glob,
+    link_out,
+    read_regular,
+    refusal,
+)
 from lambdo_router.config.read.variables import substitute
 from lambdo_router.config.read.yaml_loader import parse_document, source_lines
 
@@ -28,59 +32,8 @@ _MOST_READ = 16 * 1024 * 1024
 """Bytes. Routes files are far smaller, and a larger one is refused."""
 
 
-@dataclass(slots=True)
-class RoutesFiles:
-    """The files that were read, and what was wrong with them as files and as YAML."""
-
-    parts: list[Part] = field(default_factory=list)
-    """The including file first. Empty if that one could not be read."""
-    problems: list[Diagnostic] = field(default_factory=list)
-    """Of reading, of YAML and of variables."""
-    refused: set[tuple[str, int, int]] = field(default_factory=set)
-    """Places at which YAML itself was refused: what else is wrong there follows from that."""
-    inputs: list[Path] = field(default_factory=list)
-    """Every file that was read or looked for, and the folders that globs looked into."""
-    contents: list[bytes] = field(default_factory=list)
-    sources: dict[str, Sequence[str]] = field(default_factory=dict)
-    """The lines of each file, by its name in diagnostics."""
-    readable: bool = True
-    """False if there is no such file as the including one, or it cannot be read."""
-    complete: bool = True
-    """False if a file that should be there is not, or is not YAML."""
-
-
-def read_routes_files(
-    path: Path,
-    env: Mapping[str, str],
-    *,
-    missing: Literal["error", "warning"],
-    content: bytes | None = None,
-    mirror: Mirror | None = None,
-) -> RoutesFiles:
-    """
-    The file at `path` and all that it includes, with variables from `env` filled in.
-
-    With `content` that is what the file at `path` holds; nothing is read from there. `missing` is
-    the severity of a variable that is not set. `mirror` is the folder of files from elsewhere that
-    the path is in. Never fails: what is wrong is among the problems.
-    """
-    files = RoutesFiles(inputs=[path])
-    reader = _Reader(files, env, missing, mirror)
-    try:
-        content = read_bytes(path) if content is None else content
-    except Unreadable as error:
-        name = reader.name_of(path)
-        files.readable, files.sources[name] = False, ()
-        files.problems.append(Diagnostic(name, 1, 1, error.code, str(error)))
-        return files
-    reader.take(path, content)
-    if files.parts:
-        reader.include(files.parts[0])
-    return files
-
-
 class Unreadable(Exception):
-    """Why a file cannot be read, with the code of the problem."""
+    """Why a file cannot be read, with the code of the diagnostic."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -88,7 +41,7 @@ class Unreadable(Exception):
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's bytes; of one that is far too large, enough to see that it is."""
+    """Read a file; of one that is far too large, enough to see that. Raises Unreadable."""
     try:
         return read_regular(path, _MOST_READ)
     except FileNotFoundError:
@@ -101,36 +54,65 @@ def read_bytes(path: Path) -> bytes:
 
 
 @dataclass(slots=True)
-class _Reader:
-    files: RoutesFiles
+class RoutesFiles:
+    """Reads a routes file with its includes, and collects what is wrong with them as YAML."""
+
     env: Mapping[str, str]
     missing: Literal["error", "warning"]
+    """The severity of a variable that is not set."""
     mirror: Mirror | None
+    """The folder that files from elsewhere were copied to."""
+    documents: list[Document] = field(default_factory=list)
+    """The including file first. Empty if that one could not be read."""
+    problems: list[Diagnostic] = field(default_factory=list)
+    refused: set[tuple[str, int, int]] = field(default_factory=set)
+    """Places of YAML errors: whatever else is wrong there is a consequence."""
+    inputs: list[Path] = field(default_factory=list)
+    """Every file that was read or looked for, and the folders that globs looked into."""
+    contents: list[bytes] = field(default_factory=list)
+    sources: dict[str, Sequence[str]] = field(default_factory=dict)
+    """The lines of each file, by its name in diagnostics."""
+    readable: bool = True
+    """False if the including file does not exist or cannot be read."""
+    complete: bool = True
+    """False if an included file is missing or not YAML."""
 
-    def name_of(self, path: Path) -> str:
-        """What the file is called in diagnostics."""
+    def read(self, path: Path, content: bytes | None) -> None:
+        """Read the file at `path`, or take its `content`, and read all that it includes."""
+        self.inputs.append(path)
+        try:
+            content = read_bytes(path) if content is None else content
+        except Unreadable as error:
+            name = self._name_of(path)
+            self.readable, self.sources[name] = False, ()
+            self.problems.append(Diagnostic(name, 1, 1, error.code, str(error)))
+            return
+        self._take(path, content)
+        if self.documents:
+            self._include(self.documents[0])
+
+    def _name_of(self, path: Path) -> str:
         return str(path) if self.mirror is None else self.mirror.name_of(path)
 
-    def take(self, path: Path, content: bytes) -> None:
-        """Add the file to the parts, as far as it is YAML."""
-        files, name = self.files, self.name_of(path)
-        files.contents.append(content)
-        written, refused = parse_document(content, name)
-        files.problems += refused
-        files.refused |= {(problem.file, problem.line, problem.column) for problem in refused}
+    def _take(self, path: Path, content: bytes) -> None:
+        """Add the file, as far as it is YAML."""
+        name = self._name_of(path)
+        self.contents.append(content)
+        written, refused = parse_document(content, name, path)
+        self.problems += refused
+        self.refused |= {(problem.file, problem.line, problem.column) for problem in refused}
         if written is None:
-            files.sources[name] = source_lines(content)
-            files.complete = False
+            self.sources[name] = source_lines(content)
+            self.complete = False
             return
-        files.sources[name] = written.lines
+        self.sources[name] = written.lines
         document, problems = substitute(written, self.env, missing=self.missing)
-        files.problems += problems
-        files.parts.append(Part(path, written, document))
+        self.problems += problems
+        self.documents.append(document)
 
-    def include(self, root: Part) -> None:
-        """Add every file that this one includes."""
+    def _include(self, root: Document) -> None:
         taken = {os.path.realpath(root.path)}
-        for at, text in _entries(root.document):
+        for at, text in include_entries(root):
             matches = self._matches(root, at, text)
             for path in () if matches is None else matches.files:
                 if (real := os.path.realpath(path)) in taken:
@@ -140,69 +122,64 @@ class _Reader:
                     what = f"over {MOST_INCLUDED} files are included"
                     self._note(root, at, "include-too-many", what, "join some of them")
                     return
-                self._read(root, at, path)
-        self.files.complete &= _is_known(root.document)
+                self._read_included(root, at, path)
+        listed = root.value.get("include", []) if isinstance(root.value, dict) else None
+        known = isinstance(listed, list) and len(listed) == len(list(include_entries(root)))
+        self.complete &= known
 
-    def _matches(self, root: Part, at: DocumentPath, text: str) -> Matches | None:
-        """What an entry of `include` means; None if it is not allowed."""
+    def _matches(self, root: Document, at: DocumentPath, text: str) -> GlobMatches | None:
+        """Return what an entry of `include` matches; None if it is not allowed."""
         hint = refusal(text)
-        if hint is None and os.path.realpath(root.path.parent / text) == os.path.realpath(
-            root.path
-        ):
+        itself = os.path.realpath(root.path)
+        if hint is None and os.path.realpath(root.path.parent / text) == itself:
             hint = "that is this file itself; remove it"
         if hint is not None:
             self._note(root, at, "include-not-allowed", f"`include` has {root.shown(at)}", hint)
             return None
         if self.mirror is not None and not self.mirror.can_list and is_glob(text):
-            what = f"`include` has {root.shown(at)}, and nobody says which files there are"
-            hint = f"at {self.mirror.place} files cannot be listed; name each, or use a bucket"
+            what = f"`include` has {root.shown(at)}, and the files there cannot be listed"
+            hint = f"name each file at {self.mirror.place}, or use a bucket"
             self._note(root, at, "include-not-listed", what, hint)
             return None
         matches = expand(root.path.parent, text)
-        self.files.inputs += [path for path in matches.watched if path not in self.files.inputs]
+        self.inputs += [path for path in matches.watched if path not in self.inputs]
         if not matches.files:
-            diagnostic = root.document.diagnostic(
+            diagnostic = root.diagnostic(
                 at,
                 "include-matches-nothing",
                 f"no file matches {root.shown(at)}",
                 severity="warning",
-                hint="it is relative to this file; a file that comes later is taken up by a reload",
+                hint="paths are relative to this file; a file added later is picked up by a reload",
             )
-            self.files.problems.append(diagnostic)
+            self.problems.append(diagnostic)
         return matches
 
-    def _read(self, root: Part, at: DocumentPath, path: Path) -> None:
+    def _read_included(self, root: Document, at: DocumentPath, path: Path) -> None:
         folder = root.path.parent
-        # What a variable stands for is not told.
+        # The value of a variable is not shown.
         veiled = str(root.as_written(at)) if root.holds_variable(at) else None
-        name = veiled or os.path.relpath(path, folder)
         if (link := link_out(folder, path)) is not None:
             what = f"the link `{veiled or link}` leads out of the folder of this file"
-            hint = "what is included lies in the folder of this file, or below; copy it there"
+            hint = "included files must be in the folder of this file or below; copy it there"
             self._note(root, at, "include-not-allowed", what, hint)
             return
         try:
             content = read_bytes(path)
         except Unreadable as error:
+            name = veiled or os.path.relpath(path, folder)
             what = f"`{name}` cannot be included: {error}"
             self._note(root, at, "include-not-readable", what)
             return
-        self.take(path, content)
+        self._take(path, content)
 
-    def _note(self, root: Part, at: DocumentPath, code: str, what: str, hint: str = "") -> None:
-        """An error at an entry of `include`: what it stands for is missing."""
-        self.files.complete = False
-        self.files.problems.append(root.document.diagnostic(at, code, what, hint=hint))
-
-
-def _is_known(document: Document) -> bool:
-    """Whether all that is included is known: no entry is of the wrong type or has a variable."""
-    value = document.value.get("include", []) if isinstance(document.value, dict) else None
-    return isinstance(value, list) and len(value) == len(list(_entries(document)))
+    def _note(self, root: Document, at: DocumentPath, code: str, what: str, hint: str = "") -> None:
+        """Note an error at an entry of `include`: the files that it matches are missing."""
+        self.complete = False
+        self.problems.append(root.diagnostic(at, code, what, hint=hint))
 
 
-def _entries(document: Document) -> Iterator[tuple[DocumentPath, str]]:
-    """What `include` lists, as far as it is text whose variables are known."""
+def include_entries(document: Document) -> Iterator[tuple[DocumentPath, str]]:
+    """Yield the entries of `include` that are text without unresolved variables."""
     value = document.value.get("include") if isinstance(document.value, dict) else None
     for index, text in enumerate(value if isinstance(value, list) else ()):
         at = ("include", index)

@@ -1,41 +1,22 @@
-"""
-Where in the routes files a route stands, and where everything that it is made of was written.
-
-A route is put together from its own entry, a chain of profiles and the defaults. `Places` goes the
-same way backwards: for each key of the finished profile it tells the value, who said it, and the
-place, so that a tool can point there.
-"""
+"""Where in the routes files a route is written, and where each value of its profile comes from."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from lambdo_router.config.read.document import Path
+from lambdo_router.config.diagnostics import Place
+from lambdo_router.config.read.document import Path, doubles
 from lambdo_router.config.read.draft import Draft, Section
-from lambdo_router.config.read.shape import ROUTES_SCHEMA, doubles, schema_text
+from lambdo_router.config.read.shape import ROUTES_SCHEMA, schema_text
 
 _MERGED = ("env", "machine")
-"""The keys of a profile that are merged, not replaced, by the layer above."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place in a file: line and column from 1, columns in code points, as diagnostics have it."""
-
-    file: str
-    line: int
-    column: int
-    end_column: int | None = None
-    """The column after the last character, on the same line; None where that is not known."""
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+"""The keys of a profile that are merged with those of the layers below, not replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A value of a finished profile, and where it comes from."""
+    """A value of a complete profile, and where it comes from."""
 
     value: object
     """As the file spells it (`2s`, not 2.0), with its variables filled in: maybe a secret."""
@@ -51,11 +32,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Finds things again in the files that a table was made from."""
+    """Finds routes and their values in the files that they were read from."""
 
     draft: Draft
     environment: Mapping[str, str | None] = field(default_factory=dict)
-    """Keys of a profile that the environment gives where no file does: `app`, `region`."""
+    """Keys of a profile that the environment sets where no file does: `app`, `region`."""
     _indexes: dict[object, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -66,29 +47,29 @@ class Places:
 
     def place_of(self, route: str, *path: str | int) -> Place:
         """
-        Where this part of a route's entry is written, such as `("match", "body", "size", 0)`.
+        Return where a part of a route's entry is written, such as `("match", "body", "size", 0)`.
 
-        That is the value; or its key, if the value begins on a later line. What is not written
-        stands at the nearest thing around it that is. KeyError if there is no such route.
+        That is the value, or its key if the value begins on a later line; for what is not written,
+        the nearest thing around it. KeyError if there is no such route.
         """
         return self._place(("routes", self._indexes[route], *path))
 
     def entry(self, route: str) -> Mapping[str, object]:
-        """A route's own keys and values, with variables filled in. KeyError if there is none."""
+        """Return a route's own keys and values, variables filled in. KeyError if there is none."""
         return self.draft.section("routes", self._indexes[route]).value
 
     def written(self, route: str, *path: str | int) -> object:
-        """What is written there, before variables were filled in; None if nothing is."""
+        """Return the value there before variables were filled in; None if there is none."""
         at = ("routes", self._indexes[route], *path)
         return self.draft.written(at) if self.draft.is_written(at) else None
 
     def origins(self, route: str) -> Mapping[str, Origin]:
         """
-        Where each value of the route's profile comes from, in the order of the reference.
+        Return where each value of the route's profile comes from, in the order of the reference.
 
-        Names of the environment are keys such as `env.LOG_LEVEL`, parts of the machine config such
-        as `machine.stop_config.timeout`: these two are merged from several places. `memory` is not
-        there if it is the size's own. KeyError if there is no such route.
+        `env` and `machine` are merged from several places, so they have an origin for each of
+        their parts, such as `env.LOG_LEVEL` and `machine.stop_config.timeout`. `memory` is absent
+        if it is the size's own. KeyError if there is no such route.
         """
         index = self._indexes[route]
         layers = list(self._layers(index))
@@ -97,40 +78,39 @@ class Places:
             if key in _MERGED:
                 found |= self._merged(key, layers)
                 continue
-            if (origin := self._topmost(key, layers)) is None:
-                origin = self._unwritten(key, default, index)
+            origin = self._topmost(key, layers) or self._unwritten(key, default, index)
             if origin is not None:
                 found[key] = origin
         return found
 
     def _layers(self, index: int) -> Iterator[tuple[str, Section]]:
-        """What the route's profile is made of, the topmost first."""
-        inline = self.draft.section("routes", index, "profile")
-        name = self.draft.section("routes", index).value.get("profile")
+        """Yield what the route's profile is made of, the topmost first."""
+        route = self.draft.section("routes", index)
+        name = route.get("profile")
         if isinstance(name, dict):
-            yield "route", inline
-            name = inline.value.get("extends")
+            yield "route", route.section("profile")
+            name = name.get("extends")
         seen: set[str] = set()
         while isinstance(name, str) and name in self.draft.names("profiles") and name not in seen:
             seen.add(name)
-            section = self.draft.section("profiles", name)
-            yield f"profile {name}", section
-            name = section.value.get("extends")
+            profile = self.draft.section("profiles", name)
+            yield f"profile {name}", profile
+            name = profile.get("extends")
         yield "defaults", self.draft.section("defaults")
 
-    def _topmost(self, key: str, layers: list[tuple[str, Section]]) -> Origin | None:
+    def _topmost(self, key: str, layers: Sequence[tuple[str, Section]]) -> Origin | None:
         for source, section in layers:
             if key in section.value:
                 return self._origin(source, section.at(key), section.value[key])
-            # CPUs and memory in full leave nothing for an inherited `memory` to say.
-            if key == "memory" and isinstance(section.value.get("size"), dict):
+            # A size with CPUs and memory leaves nothing for an inherited `memory` to set.
+            if key == "memory" and isinstance(section.get("size"), dict):
                 return None
         return None
 
-    def _merged(self, key: str, layers: list[tuple[str, Section]]) -> dict[str, Origin]:
+    def _merged(self, key: str, layers: Sequence[tuple[str, Section]]) -> dict[str, Origin]:
         found: dict[tuple[str, ...], Origin] = {}
         for source, section in reversed(layers):
-            for path, value in _leaves(section.value.get(key), ()):
+            for path, value in _leaves(section.get(key), ()):
                 around = [other for other in found if path[: len(other)] == other]
                 below = [other for other in found if other[: len(path)] == path != other]
                 if below and value == {}:
@@ -155,13 +135,12 @@ class Places:
         return Origin(doubles(value), self._place(path), source, written, items)
 
     def _place(self, path: Path) -> Place:
-        value, key = self.draft.diagnostic(path, "", ""), self.draft.diagnostic(path, "", "", "key")
-        at = value if value.line == key.line else key
-        return Place(at.file, at.line, at.column, at.end_column)
+        value, key = self.draft.place(path), self.draft.place(path, "key")
+        return value if value.line == key.line else key
 
 
 def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Everything in nested mappings that is no mapping, and the empty ones."""
+    """Yield everything in nested mappings that is not a mapping, and the empty ones."""
     if not isinstance(value, dict):
         if path:
             yield path, value
@@ -175,7 +154,6 @@ def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
 
 @cache
 def _profile_keys() -> Mapping[str, object]:
-    """Every key of a profile and its default (None: it has none), in the schema's order."""
-    schema = json.loads(schema_text(ROUTES_SCHEMA))
-    definitions = schema["$defs"]
+    """Return every key of a profile and its default (None: it has none), in the schema's order."""
+    definitions = json.loads(schema_text(ROUTES_SCHEMA))["$defs"]
     return {key: definitions[key].get("default") for key in definitions["defaults"]["properties"]}

@@ -1,9 +1,4 @@
-"""
-Durations and sizes: numbers with a unit, as people write them.
-
-A bare number never stands for a duration or a size: `visibility: 60` would leave it to the reader
-to know whether seconds or minutes are meant.
-"""
+"""Durations and sizes: numbers with a unit. A bare number is neither: its unit would be a guess."""
 
 import re
 
@@ -13,7 +8,7 @@ _NUMBER_AND_UNIT = re.compile(r"([0-9]{1,9})([a-z]+)")
 
 
 def parse_duration(text: str) -> float:
-    """`250ms`, `5s`, `2m`, `1h` -> seconds. ValueError says what is allowed."""
+    """Return the seconds in `250ms`, `5s`, `2m`, `1h`. ValueError says what is allowed."""
     found = _NUMBER_AND_UNIT.fullmatch(text)
     if found is None or found[2] not in _SECONDS:
         raise ValueError("write a whole number and a unit (ms, s, m or h), like 5s")
@@ -22,7 +17,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_size(text: str) -> int:
-    """`512kb`, `64mb`, `4gb` -> bytes, with 1kb = 1024 bytes. ValueError says what is allowed."""
+    """Return the bytes in `512kb`, `64mb`, `4gb` (1kb = 1024). ValueError says what is allowed."""
     found = _NUMBER_AND_UNIT.fullmatch(text)
     if found is None or found[2] not in _BYTES:
         raise ValueError("write a whole number and a unit (kb, mb or gb), like 512kb")
@@ -30,7 +25,7 @@ def parse_size(text: str) -> int:
 
 
 def size_text(count: int) -> str:
-    """Bytes as `parse_size` reads them, in the largest unit that divides them."""
+    """Return bytes as `parse_size` reads them, in the largest unit that divides them."""
     for unit, size in reversed(_BYTES.items()):
         if count >= size and count % size == 0:
             return f"{count // size}{unit}"

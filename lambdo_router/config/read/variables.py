@@ -1,10 +1,9 @@
 """
 Variables in the texts of a routes file.
 
-`${NAME}` and `${NAME:-default}` are filled in after the file is parsed, in each text value by
-itself and once: whatever a variable holds, it can add no structure to the file, become no number,
-and name no further variable. Keys are never touched. `$${` stands for a plain `${`. The `tests` of
-a file stay as they are: a message is what a sender wrote, and no test keeps a router from running.
+`${NAME}` and `${NAME:-default}` are filled in after parsing, once, in each text by itself: a value
+can add no structure to the file, become no number and name no other variable. Keys are never
+touched. `$${` means a plain `${`. `tests` keep their texts, which are what a sender wrote.
 """
 
 import re
@@ -13,13 +12,12 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from lambdo_router.config.diagnostics import Diagnostic, Severity
-from lambdo_router.config.read.document import Document, Path
+from lambdo_router.config.read.document import Document, Path, shortened
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<inside>[^}]*)(?P<end>\}?)")
 _INSIDE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
 # What Python makes of bytes in the environment that are not UTF-8.
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LONGEST_SHOWN = 60
 _TESTS = ["tests"]
 
 Container = TypeVar("Container", dict[Any, object], list[object])
@@ -29,26 +27,24 @@ def substitute(
     document: Document, env: Mapping[str, str], *, missing: Literal["error", "warning"]
 ) -> tuple[Document, list[Diagnostic]]:
     """
-    The document with its variables filled in, and what is wrong with them.
+    Fill in the variables of a document; return it with the problems found.
 
-    As in a shell, the default of `${NAME:-default}` counts when NAME is unset or empty, and
-    `${NAME}` is missing only when NAME is unset. A text with a missing variable, or with a `${`
-    that begins none, stays as it is and its path is among the new document's `unresolved`; the
-    first is a problem of severity `missing`, the second always an error. `used` of the new
-    document maps each variable that was filled in to the text it stood for; `filled` says where.
+    As in a shell, the default of `${NAME:-default}` applies if NAME is unset or empty, and
+    `${NAME}` is missing only if NAME is unset, a problem of severity `missing`. A text with a
+    missing variable, or with a `${` that begins none, stays as it is and is `unresolved`.
     """
     work = _Substitution(document, env, missing)
     value = work.rewritten(document.value, [])
     unresolved, filled = frozenset(work.unresolved), frozenset(work.filled)
-    filled_in = replace(document, value=value, unresolved=unresolved, used=work.used, filled=filled)
-    return filled_in, work.problems
+    changes = replace(document, value=value, unresolved=unresolved, used=work.used, filled=filled)
+    return changes, work.problems
 
 
 def veiled(value: object, written: object) -> object:
     """
-    A value as it may be shown to people: each text in which a variable was filled in as written.
+    Return a value as it may be shown: texts in which a variable was filled in as `written`.
 
-    `written` is the same value before. What has no variable in it is shown as it is, a `$${` too.
+    Texts without a variable stay as they are; a `$${` in them has become `${`.
     """
     if isinstance(value, dict) and isinstance(written, dict):
         return {key: veiled(inner, written.get(key)) for key, inner in value.items()}
@@ -76,7 +72,7 @@ class _Substitution:
         self._missing = missing
 
     def rewritten(self, value: object, path: list[str | int]) -> object:
-        """The value with its texts filled in; what holds no variables is shared, not copied."""
+        """Return the value with its texts filled in; what has no variables is shared."""
         if path == _TESTS:
             return value
         if isinstance(value, str):
@@ -107,26 +103,30 @@ class _Substitution:
     def _text(self, text: str, path: Path) -> str:
         problems = len(self.problems)
         filled = _REFERENCE.sub(lambda found: self._filled(found, path), text)
-        if len(self.problems) == problems:
-            if _names_a_variable(text):
-                self.filled |= {path[:steps] for steps in range(len(path) + 1)}
-            return filled
-        self.unresolved.add(path)
-        return text
+        if len(self.problems) > problems:
+            self.unresolved.add(path)
+            return text
+        if _names_a_variable(text):
+            self.filled |= {path[:steps] for steps in range(len(path) + 1)}
+        return filled
 
     def _filled(self, found: re.Match[str], path: Path) -> str:
-        """What one `${...}` stands for; anything, with a problem noted, if that is not known."""
-        written, inside = found[0], found["inside"]
+        """Return what one `${...}` stands for; anything, with a problem noted, if unknown."""
+        inside = found["inside"]
         if inside is None:
             return "${"
-        if not found["end"]:
-            return self._malformed(path, written, "has no `}`")
         parts = _INSIDE.fullmatch(inside)
-        if parts is None:
-            return self._malformed(path, written, "names no variable")
-        if parts["default"] is not None and "${" in parts["default"]:
-            return self._malformed(path, written, "has a variable in its default")
-        return self._value(parts["name"], parts["default"], path)
+        if not found["end"]:
+            why = "has no `}`"
+        elif parts is None:
+            why = "names no variable"
+        elif "${" in (parts["default"] or ""):
+            why = "has a variable in its default"
+        else:
+            return self._value(parts["name"], parts["default"], path)
+        hint = "write ${NAME} or ${NAME:-default}, and $${ for a plain ${"
+        self._note(path, "malformed-variable", f"`{shortened(found[0])}` {why}", hint)
+        return ""
 
     def _value(self, name: str, default: str | None, path: Path) -> str:
         value = self._env.get(name)
@@ -135,7 +135,7 @@ class _Substitution:
         if value is not None and _SURROGATE.search(value) is None:
             self.used[name] = value
             return value
-        name = _short(name)
+        name = shortened(name)
         if value is None:
             message = f"the environment variable {name} is not set"
             hint = f"set it, or write a default: ${{{name}:-...}}"
@@ -145,17 +145,8 @@ class _Substitution:
             self._note(path, "variable-not-utf-8", message, "set it to valid text")
         return ""
 
-    def _malformed(self, path: Path, written: str, why: str) -> str:
-        hint = "write ${NAME} or ${NAME:-default}, and $${ for a plain ${"
-        self._note(path, "malformed-variable", f"`{_short(written)}` {why}", hint)
-        return ""
-
     def _note(
         self, path: Path, code: str, message: str, hint: str, severity: Severity = "error"
     ) -> None:
         problem = self._document.diagnostic(path, code, message, severity=severity, hint=hint)
         self.problems.append(problem)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."

@@ -1,16 +1,14 @@
 """
-A YAML file as plain data that knows where everything stood.
+Parses a YAML file into plain data that knows where everything was written.
 
-YAML is read for its layout, not for its guesses. Scalars are JSON's: `true`, `false`, `null` (also
-`~` and nothing at all) and JSON numbers are typed, and everything else is text, so that `NO`, `on`,
-`2024-01-01`, `1_000`, `0x1F` and `017` stay what the author typed. Anchors, aliases, merge keys,
-tags, duplicate keys and keys that are not text are refused: each of them makes a file mean
-something else than it seems to say.
+Scalars are JSON's: `true`, `false`, `null` (also `~` and nothing at all) and JSON numbers are
+typed, and everything else is text, so that `NO`, `on`, `2024-01-01`, `1_000`, `0x1F` and `017` stay
+what the author typed. Anchors, aliases, merge keys, tags, duplicate keys and keys that are not text
+are refused: each makes a file mean something other than it seems to.
 
-The loader works on PyYAML's events, which the parser makes one by one and without recursion, so
-that nesting and size are cut off before anything grows. Values and positions are built in one pass,
-as two trees of one shape. A file of 10,000 routes takes about half a second with libyaml, of which
-a third is libyaml's; without it a few seconds.
+The loader works on PyYAML's events, which are parsed one by one and without recursion, so that
+nesting and size are cut off before anything grows. 10,000 routes take about half a second with
+libyaml, a third of it libyaml's; without it a few seconds.
 """
 
 import math
@@ -19,13 +17,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path as FilePath
 from typing import Any, Never
 
 import yaml
 
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic, escape
-from lambdo_router.config.read.document import Document, Node, Path, diagnostic_at
-from lambdo_router.config.read.syntax import Mistake, explain_syntax
+from lambdo_router.config.read.document import Document, Path, Position, place_of, shortened
+from lambdo_router.config.read.syntax import SyntaxProblem, explain_syntax
 from lambdo_router.core.strict_json import WideNumber, parse_number
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -36,25 +35,29 @@ MAX_VALUES = 500_000
 MAX_PROBLEMS = 100
 
 
-def read_document(text: str | bytes, file: str) -> Document:
+def read_document(
+    text: str | bytes, file: str, path: FilePath | None = None, noun: str = "the routes file"
+) -> Document:
     """
-    Parse one YAML file; `file` is its name in diagnostics.
+    Parse a YAML file, called `file` in diagnostics; `path` is where it was read, if that differs.
 
     Raises ConfigError with every problem found, and nothing else, whatever the text holds.
     """
-    document, problems = parse_document(text, file)
+    document, problems = parse_document(text, file, path, noun)
     if document is None or problems:
         raise ConfigError(problems)
     return document
 
 
-def parse_document(text: str | bytes, file: str) -> tuple[Document | None, list[Diagnostic]]:
+def parse_document(
+    text: str | bytes, file: str, path: FilePath | None = None, noun: str = "the routes file"
+) -> tuple[Document | None, list[Diagnostic]]:
     """
-    Parse one YAML file as far as it goes, and what is wrong with it.
+    Parse a YAML file as far as it goes; return it with the problems found.
 
     There is no document if a problem hides the rest of the file: broken syntax, characters that
-    are not allowed, nesting or size beyond the caps. After all others (a duplicate key, an alias, a
-    tag) there is one without the part that was refused, so that it can be checked further.
+    are not allowed, nesting or size beyond the limits. After any other (a duplicate key, an alias,
+    a tag) there is one without the part that was refused, so that it can be checked further.
     """
     try:
         text = _decoded(text, file)
@@ -66,13 +69,15 @@ def parse_document(text: str | bytes, file: str) -> tuple[Document | None, list[
     with suppress(_Abandoned):
         loader.read(text)
         if loader.whole:
-            cut = frozenset(loader.cut)
-            return Document(file, loader.value, lines, cut, _root=loader.root), loader.problems
+            value, cut = loader.value, frozenset(loader.cut)
+            at = FilePath(file) if path is None else path
+            document = Document(file, value, value, lines, at, noun, cut, _root=loader.root)
+            return document, loader.problems
     return None, loader.problems
 
 
 def source_lines(text: str | bytes) -> list[str]:
-    """The lines of a file as diagnostics count them, also of one that cannot be read as YAML."""
+    """Split a file, YAML or not, into lines as diagnostics count them."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     return re.split(r"\r\n|\r|\n", text)
@@ -125,35 +130,35 @@ def _refuse_odd_characters(lines: Sequence[str], file: str) -> None:
 
 
 class _Abandoned(Exception):
-    """The rest of the file cannot be read, or is not worth reading."""
+    """The rest of the file cannot be read, or should not be."""
 
 
 @dataclass(slots=True)
 class _OpenList:
-    node: Node
+    at: Position
     value: list[object]
-    items: list[Node]
+    items: list[Position]
 
 
 @dataclass(slots=True)
 class _OpenMapping:
-    node: Node
+    at: Position
     value: dict[str, object]
-    entries: dict[str, tuple[Node, Node]]
-    key_node: Node
+    entries: dict[str, tuple[Position, Position]]
+    key_at: Position
     key: str | None = None
     """The key whose value comes next; None if it was refused, so that its value is dropped."""
-    at_key: bool = True
+    expects_key: bool = True
 
 
 class _Loader:
-    """Builds values and positions from events; notes problems and goes on where it can."""
+    """Builds values and positions from events; notes problems and continues where it can."""
 
     def __init__(self, file: str, lines: Sequence[str]) -> None:
         self.problems: list[Diagnostic] = []
         self.cut: list[Path] = []
         self.value: object = None
-        self.root: Node = (0, 0, None, None)
+        self.root: Position = (0, 0, None, None)
         self.whole = False
         """Whether the file was read to its end."""
         self._file = file
@@ -165,121 +170,127 @@ class _Loader:
     def read(self, text: str) -> None:
         last = yaml.Event()
         try:
-            for last in _events(text):
+            for last in yaml_events(text):
                 self._take(last)
             self.whole = True
         except yaml.MarkedYAMLError as error:
             self._syntax(error)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
-            # What the pure parser lets through, for an escape such as "\\UFFFFFFFF".
-            self._note(_node(last), "yaml-syntax", f"this is not YAML: {error}")
+            # Python's parser raises these for an escape such as "\\UFFFFFFFF".
+            self._note(_position_of(last), "yaml-syntax", f"this is not YAML: {error}")
         if self.value is None and not self.problems:
             self._give_up((0, 0, None, None), "empty-file", "the file holds nothing")
 
     def _take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.ScalarEvent):
-            node = _node(event)
-            self._properties(event, node)
-            self._add(event, self._scalar(event, node), node)
+            position = _position_of(event)
+            self._properties(event, position)
+            self._add(event, self._scalar(event, position), position)
         elif isinstance(event, yaml.CollectionEndEvent):
             done = self._open.pop()
-            self._add(event, done.value, done.node)
+            self._add(event, done.value, done.at)
         elif isinstance(event, yaml.CollectionStartEvent):
-            self._start(event, _node(event))
+            self._start(event, _position_of(event))
         elif isinstance(event, yaml.AliasEvent):
-            node = _node(event)
+            position = _position_of(event)
             message = (
-                f"aliases like `*{_short(event.anchor)}` are not allowed; write the value out, or "
-                "quote it if it is text"
+                f"aliases like `*{shortened(event.anchor)}` are not allowed; write the value out, "
+                "or quote it if it is text"
             )
-            self._note(node, "alias", message)
-            self._add(event, None, node)
+            self._note(position, "alias", message)
+            self._add(event, None, position)
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
                 message = "a second document begins here; a file holds one"
-                self._give_up(_node(event), "several-documents", message)
+                self._give_up(_position_of(event), "several-documents", message)
             if event.tags:
-                self._note(_node(event), "tag", "%TAG directives are not allowed")
+                self._note(_position_of(event), "tag", "%TAG directives are not allowed")
 
-    def _start(self, event: yaml.CollectionStartEvent, node: Node) -> None:
-        self._properties(event, node)
+    def _start(self, event: yaml.CollectionStartEvent, position: Position) -> None:
+        self._properties(event, position)
         if len(self._open) == MAX_DEPTH:
-            self._give_up(node, "too-deep", f"values are nested over {MAX_DEPTH} deep")
-        line, column, _, _ = node
+            self._give_up(position, "too-deep", f"values are nested over {MAX_DEPTH} deep")
+        line, column, _, _ = position
         if isinstance(event, yaml.MappingStartEvent):
-            entries: dict[str, tuple[Node, Node]] = {}
-            node = (line, column, None, entries)
-            self._open.append(_OpenMapping(node, {}, entries, node))
+            entries: dict[str, tuple[Position, Position]] = {}
+            position = (line, column, None, entries)
+            self._open.append(_OpenMapping(position, {}, entries, position))
         else:
-            items: list[Node] = []
+            items: list[Position] = []
             self._open.append(_OpenList((line, column, None, items), [], items))
 
-    def _properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, node: Node) -> None:
-        """Count the value, and refuse what YAML can hang on to it."""
+    def _properties(
+        self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, position: Position
+    ) -> None:
+        """Count the value, and refuse its anchor and its tag."""
         self._values += 1
         if self._values > MAX_VALUES:
-            self._give_up(node, "too-many-values", f"the file has over {MAX_VALUES} values")
+            self._give_up(position, "too-many-values", f"the file has over {MAX_VALUES} values")
         if event.anchor is not None:
             message = (
-                f"anchors like `&{_short(event.anchor)}` are not allowed; remove it, or quote it "
-                "if it is text"
+                f"anchors like `&{shortened(event.anchor)}` are not allowed; remove it, or quote "
+                "it if it is text"
             )
-            self._note(node, "anchor", message)
+            self._note(position, "anchor", message)
         if event.tag is not None:
             written = event.tag.replace("tag:yaml.org,2002:", "!!")
-            message = f"tags like `{_short(written)}` are not allowed; to make text of it, quote it"
-            self._note(node, "tag", message)
+            message = (
+                f"tags like `{shortened(written)}` are not allowed; to make text of it, quote it"
+            )
+            self._note(position, "tag", message)
 
-    def _scalar(self, event: yaml.ScalarEvent, node: Node) -> object:
+    def _scalar(self, event: yaml.ScalarEvent, position: Position) -> object:
         text = event.value
         if event.implicit[0]:
             if text in _WORDS:
                 return _WORDS[text]
             if text[0] in "-0123456789" and _NUMBER.fullmatch(text):
-                return self._number(text, node)
+                return self._number(text, position)
         if not text.isascii() and (half := re.search("[\ud800-\udfff]", text)):
             message = f"{escape(half[0])} is half a character; text must be valid Unicode"
-            self._note(node, "character-not-allowed", message)
+            self._note(position, "character-not-allowed", message)
         return text
 
-    def _number(self, text: str, node: Node) -> int | float | WideNumber:
-        """The number, exactly: patterns compare what the author wrote with what a sender wrote."""
+    def _number(self, text: str, position: Position) -> int | float | WideNumber:
+        """Return the exact number: patterns compare it with what a sender wrote."""
         if len(text) > _LONGEST_NUMBER or math.isinf(float(text)):
             message = "the number is out of range; if it is meant as text, quote it"
-            self._note(node, "number-out-of-range", message)
+            self._note(position, "number-out-of-range", message)
             return 0
         return parse_number(text)
 
-    def _add(self, event: yaml.Event, value: object, node: Node) -> None:
-        """Put a finished value where it belongs: the root, a list, a key, or the value of a key."""
+    def _add(self, event: yaml.Event, value: object, position: Position) -> None:
+        """Put a finished value where it belongs: root, list, key, or value of a key."""
         if not self._open:
-            self.value, self.root = value, node
+            self.value, self.root = value, position
             return
         into = self._open[-1]
         if isinstance(into, _OpenList):
             into.value.append(value)
-            into.items.append(node)
-        elif into.at_key:
-            into.key, into.key_node = self._key(event, value, node, into), node
-            into.at_key = False
+            into.items.append(position)
+        elif into.expects_key:
+            into.key, into.key_at = self._key(event, value, position, into), position
+            into.expects_key = False
         else:
-            into.at_key = True
+            into.expects_key = True
             if into.key is not None:
                 into.value[into.key] = value
-                into.entries[into.key] = (into.key_node, node)
+                into.entries[into.key] = (into.key_at, position)
 
-    def _key(self, event: yaml.Event, value: object, node: Node, into: _OpenMapping) -> str | None:
-        """The key, or None if it is refused."""
+    def _key(
+        self, event: yaml.Event, value: object, position: Position, into: _OpenMapping
+    ) -> str | None:
+        """Return the key, or None if it is refused."""
         if not isinstance(value, str):
             if isinstance(event, yaml.ScalarEvent):
-                message = f"the key `{_short(event.value)}` is not text; write it in quotes"
-                self._note(node, "key-not-text", message)
+                message = f"the key `{shortened(event.value)}` is not text; write it in quotes"
+                self._note(position, "key-not-text", message)
             elif not isinstance(event, yaml.AliasEvent):
                 message = "a key must be text, not a list or a mapping"
-                if "{{" in self._lines[node[0]][max(0, node[1] - 1) :]:
+                if "{{" in self._lines[position[0]][max(0, position[1] - 1) :]:
                     message += '; to use a variable, write "${NAME}"'
-                self._note(node, "key-not-text", message)
+                self._note(position, "key-not-text", message)
             self.cut.append(self._path())
             return None
         if value == "<<" and isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
@@ -287,18 +298,18 @@ class _Loader:
                 "merge keys (`<<`) are not allowed; write the keys out, or let a profile start "
                 "from another with `extends`"
             )
-            self._note(node, "merge-key", message)
+            self._note(position, "merge-key", message)
             self.cut.append(self._path())
             return None
         if value in into.entries:
             first = into.entries[value][0][0] + 1
-            message = f"the key `{_short(value)}` is there already, in line {first}"
-            self._note(node, "duplicate-key", message)
+            message = f"the key `{shortened(value)}` is already used in line {first}"
+            self._note(position, "duplicate-key", message)
             return None
         return value
 
     def _path(self) -> Path:
-        """Of the mapping that is open."""
+        """Return the path of the mapping that is open."""
         steps: list[str | int] = []
         for outer in self._open[:-1]:
             if isinstance(outer, _OpenList):
@@ -309,17 +320,17 @@ class _Loader:
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> None:
         context, begin = error.context or "", error.context_mark
-        # An alias is refused from its `*` on, a line that lacks a colon from its beginning.
+        # Point at the `*` of an alias, and at the beginning of a line that lacks a colon.
         early = re.search("scanning an (alias|anchor)|scanning a (simple key|block)", context)
         line, column = self._inside(begin if early else error.problem_mark or begin)
         if not "".join([self._lines[line][column:], *self._lines[line + 1 :]]).strip():
-            # What is missing at the end is missing from what was opened last.
+            # At the end of the file, point at what was opened last.
             if begin is not None and self._inside(begin) < (line, column):
                 line, column = self._inside(begin)
             elif self._open:
-                line, column, _, _ = self._open[-1].node
+                line, column, _, _ = self._open[-1].at
             begin = None
-        mistake = Mistake(
+        mistake = SyntaxProblem(
             problem=error.problem or "this is not YAML",
             context=context,
             begin=None if begin is None else self._inside(begin)[0],
@@ -332,80 +343,50 @@ class _Loader:
         self._note((line, column, end, None), code, message)
 
     def _inside(self, mark: yaml.Mark | None) -> tuple[int, int]:
-        """Line and column of the mark; libyaml also knows a line after the last."""
+        """Return line and column of the mark; libyaml also has a line after the last."""
         if mark is None:
             return 0, 0
         if mark.line >= len(self._lines):
             return len(self._lines) - 1, len(self._lines[-1])
         return mark.line, min(mark.column, len(self._lines[mark.line]))
 
-    def _note(self, node: Node, code: str, message: str) -> None:
-        self.problems.append(diagnostic_at(self._file, node, code, message))
+    def _note(self, position: Position, code: str, message: str) -> None:
+        self.problems.append(place_of(self._file, position).diagnose(code, message))
         if len(self.problems) == MAX_PROBLEMS:
             raise _Abandoned
 
-    def _give_up(self, node: Node, code: str, message: str) -> Never:
-        self._note(node, code, message)
+    def _give_up(self, position: Position, code: str, message: str) -> Never:
+        self._note(position, code, message)
         raise _Abandoned
 
 
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 300
-"""Digits and all: beyond, no float holds a whole number, and reading it takes ever longer."""
-_LONGEST_SHOWN = 60
+"""Characters. Beyond that no float is exact, and reading takes ever longer."""
 _TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
-"""Of libyaml 0.2.6, over 1,000 deep; what came before it, and Python's parser, know no limit."""
+"""libyaml's error from 0.2.6 on, at 1,000 levels. Python's parser has no limit."""
 
 
-def _events(text: str) -> Iterator[yaml.Event]:
-    """libyaml's, if PyYAML was built with it; else the same from Python, ten times slower."""
+def yaml_events(text: str) -> Iterator[yaml.Event]:
+    """Parse with libyaml if PyYAML was built with it, else with Python, ten times slower."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    told = 0
+    yielded = 0
     try:
         for event in yaml.parse(text, loader):
             yield event
-            told += 1
+            yielded += 1
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark
         if error.problem != _TOO_DEEP_FOR_LIBYAML:
             raise
-        # libyaml has looked ahead, and kept to itself what stands before that place.
-        yield from islice(yaml.parse(text[: mark.index], loader), told, None)
+        # libyaml has looked ahead, and not reported what is before that place.
+        yield from islice(yaml.parse(text[: mark.index], loader), yielded, None)
 
 
-def scalar_spans(text: str) -> list[tuple[int, int, int, int]] | None:
-    """
-    From where to where each scalar reaches; None for a text that is not YAML, or nested too deep.
-
-    Line and column of its first character and of the first after it, from 0. A block scalar begins
-    with its `|` or `>`, and ends where a line begins that is not its own.
-    """
-    spans: list[tuple[int, int, int, int]] = []
-    depth = 0
-    try:
-        for event in _events(text):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                return None
-            if isinstance(event, yaml.ScalarEvent):
-                start: Any = event.start_mark  # parsers always set both; the stubs allow for None
-                end: Any = event.end_mark
-                spans.append((start.line, start.column, end.line, end.column))
-    except (yaml.YAMLError, ValueError, OverflowError):
-        return None
-    return spans
-
-
-def _node(event: yaml.Event) -> Node:
-    """Where a scalar stands. A node that spans lines has no end to draw a caret to."""
+def _position_of(event: yaml.Event) -> Position:
+    """Return where a scalar is. One that spans lines has no end to draw a caret to."""
     start: Any = event.start_mark  # parsers always set both; the stubs allow for None
     end: Any = event.end_mark
     line = start.line
     return (line, start.column, end.column if end.line == line else None, None)
-
-
-def _short(text: str | None) -> str:
-    text = text or ""
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."

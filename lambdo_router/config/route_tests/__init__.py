@@ -11,18 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
-from lambdo_router.config.diagnostics import Diagnostic, closest
-from lambdo_router.config.read.document import Path
+from lambdo_router.config.diagnostics import Diagnostic, Place, closest
+from lambdo_router.config.read.document import Document
 from lambdo_router.config.read.files import link_out
-from lambdo_router.config.read.parts import Part
-from lambdo_router.config.read.places import Place
-from lambdo_router.config.read.shape import value_at
 from lambdo_router.core.message import Message
 from lambdo_router.core.routing import RoutingTable
 
 TESTS_SCHEMA = "tests.schema.json"
 ENDINGS = (".test.yaml", ".test.yml")
 """Endings of the names of test files."""
+NOUN = "the test file"
+"""What messages call a test file."""
 ROUTES = "routes.yaml"
 """The default name of a routes file."""
 
@@ -49,18 +48,7 @@ class RouteTest:
     """Places of `queue`, `body` and, if it is expected, `route`."""
 
 
-class TestsFile(Part):
-    """A `*.test.yaml` file."""
-
-    __slots__ = ()
-    __test__ = False  # pytest would collect a class called Test...
-
-    def describe(self, path: Path) -> str:
-        """Return what a message calls the thing at `path`."""
-        return Part.describe(self, path) if path else "the test file"
-
-
-def routes_of(file: TestsFile) -> FilePath | None:
+def routes_of(file: Document) -> FilePath | None:
     """
     Return the routes file that the tests are for: the one they name, or one beside them.
 
@@ -76,7 +64,7 @@ def routes_of(file: TestsFile) -> FilePath | None:
     return next((folder / name for name in candidates if (folder / name).exists()), None)
 
 
-def no_routes(file: TestsFile) -> Diagnostic:
+def no_routes(file: Document) -> Diagnostic:
     """Return the diagnostic for a test file whose routes file does not exist."""
     folder, named = file.path.parent, _named_routes(file)
     if isinstance(named, str) and named and (link := link_out(folder, folder / named)) is not None:
@@ -86,15 +74,15 @@ def no_routes(file: TestsFile) -> Diagnostic:
     else:
         what = f"there is neither {_stem(file)}.yaml nor {ROUTES} beside this file"
         hint = "name the routes file to test: `routes: ../routes.yaml`"
-    return file.document.diagnostic(("routes",), "no-routes-file", what, hint=hint)
+    return file.diagnostic(("routes",), "no-routes-file", what, hint=hint)
 
 
-def _named_routes(file: TestsFile) -> object:
+def _named_routes(file: Document) -> object:
     """Return what is written at `routes`, whatever its type; None if nothing is."""
-    return value_at(file.written.value, ("routes",)) if file.is_written(("routes",)) else None
+    return file.as_written(("routes",)) if file.is_written(("routes",)) else None
 
 
-def _stem(file: TestsFile) -> str:
+def _stem(file: Document) -> str:
     name = file.path.name
     return next((name.removesuffix(it) for it in ENDINGS if name.endswith(it)), file.path.stem)
 
@@ -106,17 +94,12 @@ def check_names(tests: Iterable[RouteTest], table: RoutingTable) -> Iterator[Dia
     for test in tests:
         if test.queue not in table.queues:
             what, hint = f"no queue is called `{test.queue}`", closest(test.queue, table.queues)
-            yield _problem(test.places["queue"], "unknown-queue", what, hint)
+            yield test.places["queue"].diagnose("unknown-queue", what, hint=hint)
         elif test.queue not in sources:
             what = f"no route reads queue `{test.queue}`, so the router never receives from it"
             hint = closest(test.queue, sources)
-            yield _problem(test.places["queue"], "queue-not-read", what, hint)
+            yield test.places["queue"].diagnose("queue-not-read", what, hint=hint)
         route = test.wanted.get("route")
         if isinstance(route, str) and route not in routes:
             what = f"no route is called `{route}`"
-            yield _problem(test.places["route"], "unknown-route", what, closest(route, routes))
-
-
-def _problem(place: Place, code: str, message: str, hint: str) -> Diagnostic:
-    at = (place.file, place.line, place.column)
-    return Diagnostic(*at, code, message, end_column=place.end_column, hint=hint)
+            yield test.places["route"].diagnose("unknown-route", what, hint=closest(route, routes))

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from lambdo_router.config.diagnostics import Place
 from lambdo_router.config.load import LoadedRoutes
-from lambdo_router.config.read.places import Place
 from lambdo_router.core.message import Message, attribute_document, read_event, system_document
 from lambdo_router.core.patterns import OR, Pattern, compile_pattern
 from lambdo_router.core.patterns.wording import cut, label

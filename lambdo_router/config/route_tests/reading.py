@@ -8,9 +8,9 @@ is as on the first delivery of a message.
 import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path as FilePath
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from lambdo_router.config.diagnostics import Diagnostic
+from lambdo_router.config.diagnostics import Diagnostic, Place
 from lambdo_router.config.messages import (
     SampleError,
     WrittenMessage,
@@ -19,12 +19,10 @@ from lambdo_router.config.messages import (
     notification,
     read_message,
 )
-from lambdo_router.config.read.document import Path
+from lambdo_router.config.read.document import Document, On, Path, value_at
 from lambdo_router.config.read.files import link_out, read_regular
-from lambdo_router.config.read.parts import Part
-from lambdo_router.config.read.places import Place
-from lambdo_router.config.read.shape import misfits, value_at
-from lambdo_router.config.route_tests import TESTS_SCHEMA, RouteTest, TestsFile
+from lambdo_router.config.read.shape import violations
+from lambdo_router.config.route_tests import TESTS_SCHEMA, RouteTest
 from lambdo_router.core.lease import LARGEST_MESSAGE, MOST_ATTRIBUTES
 from lambdo_router.core.message import Attribute, Message
 
@@ -44,13 +42,13 @@ TestsAndProblems = tuple[tuple[RouteTest, ...], tuple[Diagnostic, ...]]
 """The tests of a file that are valid, and what is wrong with the others."""
 
 
-def read_tests_file(file: TestsFile, env: Mapping[str, str]) -> TestsAndProblems:
+def read_tests_file(file: Document, env: Mapping[str, str]) -> TestsAndProblems:
     """Read a test file. `env` are variables from elsewhere, which the file's own override."""
     problems: list[Diagnostic] = []
     misshapen: set[Path] = set()
-    for misfit in misfits(file.document.value, TESTS_SCHEMA, file):
-        problems.append(file.diagnostic(misfit))
-        misshapen.add(misfit.path)
+    for violation in violations(file.value, TESTS_SCHEMA, file):
+        problems.append(violation.diagnostic(file))
+        misshapen.add(violation.path)
     if misshapen & {(), ("tests",)}:
         return (), tuple(problems)
     own = {} if any(path[:1] == ("env",) for path in misshapen) else _at(file, "env")
@@ -59,22 +57,22 @@ def read_tests_file(file: TestsFile, env: Mapping[str, str]) -> TestsAndProblems
     return tests, (*problems, *more)
 
 
-def read_tests_section(part: Part, env: Mapping[str, str]) -> TestsAndProblems:
+def read_tests_section(file: Document, env: Mapping[str, str]) -> TestsAndProblems:
     """Read the tests in a routes file, whose shape has been checked."""
-    return _read(part, env, ())
+    return _read(file, env, ())
 
 
-def _read(part: Part, env: Mapping[str, str], skipped: Collection[object]) -> TestsAndProblems:
-    reader = TestReader(part, env)
-    indexes = [index for index in range(len(_at(part, "tests"))) if index not in skipped]
+def _read(file: Document, env: Mapping[str, str], skipped: Collection[object]) -> TestsAndProblems:
+    reader = TestReader(file, env)
+    indexes = [index for index in range(len(_at(file, "tests"))) if index not in skipped]
     tests = [reader.test(index) for index in indexes]
     return tuple(test for test in tests if test is not None), tuple(reader.problems)
 
 
-def _at(part: Part, *path: str | int) -> Any:  # noqa: ANN401 - the schema has checked the type
+def _at(file: Document, *path: str | int) -> Any:  # noqa: ANN401 - the schema has checked the type
     """Return the value at `path`, or an empty mapping if there is none."""
     try:
-        return value_at(part.written.value, path)
+        return value_at(file.written, path)
     except (LookupError, TypeError):
         return {}
 
@@ -89,23 +87,23 @@ class TestReader:
 
     __test__ = False  # pytest would collect a class called Test...
 
-    def __init__(self, part: Part, env: Mapping[str, str]) -> None:
+    def __init__(self, file: Document, env: Mapping[str, str]) -> None:
         self.problems: list[Diagnostic] = []
-        self._part = part
-        self._folder = part.path.parent
+        self._file = file
+        self._folder = file.path.parent
         self._env = env
         self._first_lines: dict[str, int] = {}
         """The line of the first test of each name."""
         self._names = [
             entry["name"]
-            for entry in _at(part, "tests")
+            for entry in _at(file, "tests")
             if isinstance(entry, dict) and isinstance(entry.get("name"), str)
         ]
 
     def test(self, index: int) -> RouteTest | None:
         """Return the test at this index, or None if something is wrong with it."""
         at: Path = ("tests", index)
-        entry, before = _at(self._part, *at), len(self.problems)
+        entry, before = _at(self._file, *at), len(self.problems)
         self._check_name(entry["name"], at)
         wanted = self._wanted(entry["expect"], (*at, "expect"))
         batch_with = self._batch_with(entry, (*at, "expect", "batch_with"))
@@ -130,19 +128,16 @@ class TestReader:
         code: str,
         message: str,
         hint: str = "",
-        on: Literal["value", "key"] = "value",
+        on: On = "value",
     ) -> None:
-        self.problems.append(self._part.document.diagnostic(at, code, message, on=on, hint=hint))
+        self.problems.append(self._file.diagnostic(at, code, message, on=on, hint=hint))
 
-    def _bad_message(
-        self, at: Path, message: str, hint: str = "", on: Literal["value", "key"] = "value"
-    ) -> None:
+    def _bad_message(self, at: Path, message: str, hint: str = "", on: On = "value") -> None:
         self._note(at, "bad-test-message", message, hint, on)
 
     def _place(self, at: Path) -> Place:
         """Return the place of the value at this path, or of what is around it."""
-        found = self._part.document.diagnostic(at, "", "")
-        return Place(found.file, found.line, found.column, found.end_column)
+        return self._file.place(at)
 
     def _places(self, entry: Mapping[str, Any], at: Path) -> dict[str, Place]:
         message = entry["message"]
@@ -294,7 +289,7 @@ class TestReader:
     def _attributes(self, written: Mapping[str, Any], at: Path) -> dict[str, Attribute]:
         attributes: dict[str, Attribute] = {}
         for name, value in written.items():
-            data_type, text = _typed(value, self._part.source((*at, name)))
+            data_type, text = _typed(value, self._file.source((*at, name)))
             try:
                 attributes[name] = attribute(name, data_type, text)
             except ValueError as problem:

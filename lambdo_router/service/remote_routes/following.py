@@ -23,7 +23,7 @@ import structlog
 from lambdo_router.adapters.sqs.threads import Threads
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
 from lambdo_router.config.load import Examined, LoadedRoutes, sound
-from lambdo_router.config.read.mirror import Mirror
+from lambdo_router.config.read.files import Mirror
 from lambdo_router.config.watch import LoadFailed, News, Reloaded
 from lambdo_router.core.backoff import backoff
 from lambdo_router.engine.waiting import set_within

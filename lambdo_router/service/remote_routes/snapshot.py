@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from lambdo_router.config.load import Examined
-from lambdo_router.config.read.globs import expand, is_glob, refusal
-from lambdo_router.config.read.mirror import Mirror
+from lambdo_router.config.read.files import Mirror, expand, is_glob, refusal
+from lambdo_router.config.read.include import include_entries
 from lambdo_router.service.remote_routes.place import File, Place, RoutesUnavailable
 
 MOST_FILES: Final = 500
@@ -140,11 +140,8 @@ def _globs(examined: Examined) -> Iterator[str]:
     """The entries of `include` that stand for any number of files, and are allowed."""
     if examined.places is None:
         return
-    root = examined.places.draft.parts[0].document
-    entries = root.value.get("include") if isinstance(root.value, dict) else None
-    for index, text in enumerate(entries if isinstance(entries, list) else ()):
-        known = isinstance(text, str) and ("include", index) not in root.unresolved
-        if known and is_glob(text) and refusal(text) is None:
+    for _, text in include_entries(examined.places.draft.documents[0]):
+        if is_glob(text) and refusal(text) is None:
             yield text
 
 
