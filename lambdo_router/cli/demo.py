@@ -18,7 +18,7 @@ from rich.text import Text
 from lambdo_router.cli.output.live import LiveView, console
 from lambdo_router.config.diagnostics import counted, escape
 from lambdo_router.config.load import load_routes
-from lambdo_router.config.samples import Sample, read_samples
+from lambdo_router.config.messages import Sample, read_samples
 from lambdo_router.core import journal
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.engine.router import Limits, Router

@@ -16,7 +16,7 @@ from lambdo_router.cli.output.live import LiveView, console
 from lambdo_router.cli.output.printing import print_diagnostics
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.load import LoadedRoutes, load_routes
-from lambdo_router.config.samples import Sample, read_samples
+from lambdo_router.config.messages import Sample, read_samples
 from lambdo_router.core.profile import normalise_image
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.engine.router import Limits, Router

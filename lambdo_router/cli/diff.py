@@ -76,7 +76,7 @@ def command(old: str, new: str, messages: Path | None, form: str) -> None:
     from lambdo_router.config.explain.comparison_text import as_json, lines
     from lambdo_router.config.explain.sample_messages import rerouted
     from lambdo_router.config.load import sound
-    from lambdo_router.config.samples import read_samples
+    from lambdo_router.config.messages import read_samples
 
     samples = read_samples(messages) if messages is not None else ()
     examined = [_examined(old), _examined(new)]

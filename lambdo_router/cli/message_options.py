@@ -18,7 +18,7 @@ import click
 from lambdo_router.cli.completion import queue_names
 
 if TYPE_CHECKING:  # imported where they are used: they are slow to load
-    from lambdo_router.config.samples import Sample
+    from lambdo_router.config.messages import Sample
     from lambdo_router.core.message import Attribute
     from lambdo_router.core.routing import Queue, RoutingTable
 
@@ -70,7 +70,7 @@ def messages(
     Raises UsageError if the options are incomplete or contradict each other, and SampleError for
     a malformed file.
     """
-    from lambdo_router.config.samples import Sample, read_sample
+    from lambdo_router.config.messages import Sample, read_sample
 
     if files:
         if queue is not None or attributes or body is not None:
@@ -133,7 +133,7 @@ def _content(path: str) -> bytes:
 
 
 def _attributes(written: Sequence[str]) -> "Mapping[str, Attribute]":
-    from lambdo_router.config.samples import attribute
+    from lambdo_router.config.messages import attribute
     from lambdo_router.core.lease import MOST_ATTRIBUTES
     from lambdo_router.core.message import is_binary
 

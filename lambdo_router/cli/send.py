@@ -12,7 +12,7 @@ from lambdo_router.cli.endpoint import Endpoint, endpoint_of, endpoint_option
 from lambdo_router.cli.message_options import existing, message_options, messages, the_queue
 
 if TYPE_CHECKING:  # imported where they are used: boto3 is not needed to complete an option
-    from lambdo_router.config.samples import Sample
+    from lambdo_router.config.messages import Sample
     from lambdo_router.core.routing import Queue, Refused, RoutingTable
 
 

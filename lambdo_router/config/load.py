@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from lambdo_router.config.compile import Compiled, compile_routes
 from lambdo_router.config.compile.profiles import Fallbacks
@@ -86,44 +86,30 @@ class Examined:
         return tuple(d for d in self.diagnostics if d.severity == "warning")
 
 
-def load_routes(
-    path: Path,
-    env: Mapping[str, str],
-    *,
-    missing: Literal["error", "warning"] = "error",
-    default_app: str = "",
-    default_region: str | None = None,
-    content: bytes | None = None,
-    mirror: Mirror | None = None,
-) -> LoadedRoutes:
+class LoadOptions(TypedDict, total=False):
+    """Optional arguments of `load_routes` and `examine_routes`."""
+
+    missing: Literal["error", "warning"]
     """
-    Return the routing table of the file at `path`, and of those that it includes.
-
-    Variables come from `env`; with `missing="warning"` those that are not set stay in the table as
-    they are written, and a profile may be without an app. `default_app` and `default_region` are
-    for profiles that name none. `content` is used instead of reading `path`. With `mirror`, which
-    contains `path`, the files were fetched from elsewhere. Raises ConfigError, with every problem
-    and the inputs, if there is an error.
+    The severity of a variable that is not set, by default an error. With `warning` they stay in the
+    table as they are written, and a profile may be without an app.
     """
-    fallbacks = Fallbacks(default_app, default_region, app_required=missing == "error")
-    with _collector_paused():
-        return sound(_examine(path, env, missing, fallbacks, content, mirror))
+    default_app: str
+    """For profiles that name none."""
+    default_region: str | None
+    content: bytes | None
+    """Used instead of reading the file."""
+    mirror: Mirror | None
+    """Contains the file, if it was fetched from elsewhere."""
 
 
-def examine_routes(
-    path: Path,
-    env: Mapping[str, str],
-    *,
-    missing: Literal["error", "warning"] = "error",
-    default_app: str = "",
-    default_region: str | None = None,
-    content: bytes | None = None,
-    mirror: Mirror | None = None,
-) -> Examined:
-    """Return everything that is known of the file at `path`; arguments as for `load_routes`."""
-    fallbacks = Fallbacks(default_app, default_region, app_required=missing == "error")
-    with _collector_paused():
-        return _examine(path, env, missing, fallbacks, content, mirror)
+def load_routes(path: Path, env: Mapping[str, str], **options: Unpack[LoadOptions]) -> LoadedRoutes:
+    """
+    Return the routing table of the file at `path`, with variables from `env`.
+
+    Raises ConfigError, with every problem and the inputs, if there is an error.
+    """
+    return sound(examine_routes(path, env, **options))
 
 
 def sound(examined: Examined) -> LoadedRoutes:
@@ -137,37 +123,36 @@ def sound(examined: Examined) -> LoadedRoutes:
     )
 
 
-def _examine(
-    path: Path,
-    env: Mapping[str, str],
-    missing: Literal["error", "warning"],
-    fallbacks: Fallbacks,
-    content: bytes | None,
-    mirror: Mirror | None,
-) -> Examined:
-    files = RoutesFiles(env, missing, mirror)
-    files.read(path, content)
-    inputs, sources = tuple(files.inputs), files.sources
-    if not files.documents:
-        checked = ("yaml",) if files.readable else ()
-        problems = tuple(sorted(files.problems))
-        return Examined(files.readable, problems, inputs, checked, sources=sources)
-    schemas = SchemaFiles(path.parent, mirror)
-    compiled = compile_routes(files.documents, schemas.compile, fallbacks, complete=files.complete)
-    # Where YAML itself was refused, other problems are consequences.
-    others = {d for d in compiled.diagnostics if (d.file, d.line, d.column) not in files.refused}
-    return Examined(
-        readable=True,
-        diagnostics=without_ignored(others.union(files.problems), sources),
-        inputs=(*inputs, *schemas.contents),
-        checked=(*_CHECKED, *(["schemas"] if schemas.contents else [])),
-        compiled=compiled,
-        generation=_generation(files, schemas, fallbacks),
-        sources=sources,
-    )
+def examine_routes(path: Path, env: Mapping[str, str], **options: Unpack[LoadOptions]) -> Examined:
+    """Return everything that is known of the file at `path`, with variables from `env`."""
+    missing, mirror = options.get("missing", "error"), options.get("mirror")
+    app, region = options.get("default_app", ""), options.get("default_region")
+    fallbacks = Fallbacks(app, region, app_required=missing == "error")
+    files, schemas = RoutesFiles(env, missing, mirror), SchemaFiles(path.parent, mirror)
+    with _collector_paused():
+        files.read(path, options.get("content"))
+        inputs, sources = tuple(files.inputs), files.sources
+        if not files.documents:
+            checked = _CHECKED[:1] if files.readable else ()
+            problems = tuple(sorted(files.problems))
+            return Examined(files.readable, problems, inputs, checked, sources=sources)
+        compiled = compile_routes(
+            files.documents, schemas.compile, fallbacks, complete=files.complete
+        )
+        # Where YAML itself was refused, other problems are consequences.
+        found = [d for d in compiled.diagnostics if (d.file, d.line, d.column) not in files.refused]
+        return Examined(
+            readable=True,
+            diagnostics=without_ignored({*found, *files.problems}, sources),
+            inputs=(*inputs, *schemas.contents),
+            checked=_CHECKED if schemas.contents else _CHECKED[:-1],
+            compiled=compiled,
+            generation=_generation(files, schemas, fallbacks),
+            sources=sources,
+        )
 
 
-_CHECKED = ("yaml", "variables", "shape", "meaning", "patterns")
+_CHECKED = ("yaml", "variables", "shape", "meaning", "patterns", "schemas")
 
 
 @contextmanager

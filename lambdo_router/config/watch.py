@@ -1,17 +1,16 @@
 """
-Loads the routes again when a file that they came from has changed.
+Reloads the routes when a file that they came from changes.
 
-What is on disk is looked at once a second: a stat of every input, which follows symbolic links,
-and the digest of each whose stat has changed. An input is a file, or a folder, of which the names
-in it count: with them a glob means other files. That is the sure way. It sees editors that write a
-new file and rename it, volumes whose links are pointed elsewhere, folders that are swapped, and
-files that come and go, and it works where the kernel reports nothing. Where the kernel does report,
-watchfiles on the folders of the inputs makes it quicker; it may fail and nothing is lost.
+The inputs are checked once a second: a stat of each, following symbolic links, and a digest of
+those whose stat has changed. An input is a file, or a folder, of which the names count: with them a
+glob matches other files. This sees editors that rename a new file into place, volumes whose links
+are switched, folders that are swapped, and files that come and go, and it works where the kernel
+reports nothing. Where it does, watchfiles makes reloads faster; it may fail and nothing is lost.
 
-A change is loaded when the contents have stayed the same for a while, for a file that is being
-written is no file yet. The inputs of a load, also of one that failed, are what is looked at from
-then on. A load counts only if no input was written while it went on; an input that is new with a
-load leads to one more load, of which nobody hears.
+A change is loaded once the contents have stayed the same for a while, since a file may be half
+written. The inputs of a load, also of a failed one, are those watched from then on. A load counts
+only if no input was written during it; an input that is new with a load leads to one more load,
+which is not reported.
 """
 
 import asyncio
@@ -22,7 +21,6 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mappi
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 import structlog
@@ -37,11 +35,11 @@ QUIET = 0.3
 RECHECK = 30.0
 
 Contents = Mapping[Path, str | None]
-"""What is in each input, as a digest; None for one that is not there or cannot be read."""
+"""A digest of each input; None for one that does not exist or cannot be read."""
 
 
 class Loaded(Protocol):
-    """What `follow` must know of a configuration."""
+    """What `follow` needs to know of a configuration."""
 
     @property
     def generation(self) -> str:
@@ -59,18 +57,14 @@ L = TypeVar("L", bound=Loaded)
 
 @dataclass(frozen=True, slots=True)
 class Reloaded(Generic[L]):
-    """
-    A good configuration to go on with.
-
-    Its generation is another than before, or, after a ReloadFailed, perhaps the same again.
-    """
+    """A valid configuration. Its generation is new, or may be the same after a LoadFailed."""
 
     loaded: L
 
 
 @dataclass(frozen=True, slots=True)
 class LoadFailed:
-    """What is on disk cannot be used; whoever listens keeps what it has."""
+    """The configuration on disk is invalid; the listener keeps what it has."""
 
     diagnostics: tuple[Diagnostic, ...]
 
@@ -86,64 +80,60 @@ async def follow(
     nothing_new: Callable[[str], None] = lambda _: None,
 ) -> AsyncGenerator[Reloaded[L] | LoadFailed, None]:
     """
-    Yield what comes of the configuration after `first`, for ever.
+    Yield what becomes of the configuration after `first`, forever.
 
-    `load` runs in a thread and raises ConfigError for a configuration that cannot be used; that is
-    yielded once for each content. A load of the generation that was yielded last is not news.
+    `load` runs in a thread and raises ConfigError for an invalid configuration, which is yielded
+    once for each content. A load of the generation that was yielded last is not yielded.
 
-    Every `poll` seconds the stats of the inputs are looked at, every `recheck` seconds all their
-    contents, whatever the stats say. A change is loaded once it is `quiet` seconds old. When
-    `nudge` is set it is cleared, and the configuration is loaded even if nothing has changed; a
-    failure is then told again. If that brings nothing to yield, `nothing_new` is called with the
-    reason: an empty text, since what is there is what the listener has.
+    Stats of the inputs are checked every `poll` seconds, and their contents every `recheck`
+    seconds. A change is loaded once it is `quiet` seconds old. When `nudge` is set it is cleared,
+    and the configuration is loaded even if nothing has changed; a failure is then yielded again.
+    If that yields nothing, `nothing_new` is called with the reason: an empty text, since the
+    listener has what is on disk.
 
     A reader that may leave before it is cancelled wraps this in `contextlib.aclosing`.
     """
     now = asyncio.get_running_loop().time
-    disk, settling, news = _Disk(first.inputs), Settling(quiet), News[L](first.generation)
+    disk, settling, news = _InputFiles(first.inputs), Settling(quiet), News[L](first.generation)
     rechecked = now()
-    async with _Alarm(nudge) as alarm:
-        alarm.watch_folders_of(disk.inputs)
+    async with _Waker(nudge) as waker:
+        waker.watch_folders_of(disk.inputs)
         while True:
-            everything = alarm.asked or now() >= rechecked + recheck
+            everything = waker.nudged or now() >= rechecked + recheck
             if everything:
                 rechecked = now()
-            if alarm.asked:
+            if waker.nudged:
                 settling.force()
-            settling.see(await asyncio.to_thread(disk.look, everything=everything), now())
+            settling.see(await asyncio.to_thread(disk.check, everything=everything), now())
             pause = settling.pause(now())
             if pause is None or pause > 0:
-                await alarm.wait(poll if pause is None else min(poll, pause))
+                await waker.wait(poll if pause is None else min(poll, pause))
                 continue
-            asked, alarm.asked = alarm.asked, False
+            nudged, waker.nudged = waker.nudged, False
             contents, before = settling.loading(), disk.stats
             loaded = await _load(load, disk.inputs)
             disk.inputs = tuple(dict.fromkeys(loaded.inputs)) or disk.inputs
-            alarm.watch_folders_of(disk.inputs)
-            await asyncio.to_thread(disk.look, everything=False)
+            waker.watch_folders_of(disk.inputs)
+            await asyncio.to_thread(disk.check, everything=False)
             if _differ(before, disk.stats):
                 # A file was written meanwhile, and the load may have read half of it: once more.
-                alarm.asked |= asked
+                waker.nudged |= nudged
                 settling.force()
                 continue
-            told = (
-                news.of_failure(loaded.diagnostics, contents, asked=asked)
+            outcome = (
+                news.of_failure(loaded.diagnostics, contents, asked=nudged)
                 if isinstance(loaded, ConfigError)
                 else news.of_load(loaded)
             )
-            if told is not None:
-                yield told
-            elif asked:
+            if outcome is not None:
+                yield outcome
+            elif nudged:
                 nothing_new("")
 
 
 @dataclass(slots=True)
 class Settling:
-    """
-    When to load: what is on disk is not what was loaded, and has been the same for a while.
-
-    Fed with looks at the disk, each with its time in seconds. Nothing counts as loaded at first.
-    """
+    """Decides when to load: the contents are not those loaded, and unchanged for a while."""
 
     quiet: float
     _seen: Contents = field(default_factory=dict)
@@ -151,34 +141,34 @@ class Settling:
     _loaded: Contents | None = None
 
     def see(self, contents: Contents, now: float) -> None:
-        """Take a look into account."""
+        """Take the present contents into account."""
         if contents != self._seen:
             self._seen, self._since = contents, now
 
     def force(self) -> None:
-        """Have it loaded whether it has changed or not."""
+        """Have the contents loaded whether they have changed or not."""
         self._loaded = None
 
     def pause(self, now: float) -> float | None:
-        """Seconds until it is to be loaded, at most 0 if that is now; None while it is loaded."""
+        """Return the seconds until a load is due, at most 0 if now; None if nothing changed."""
         return None if self._seen == self._loaded else self._since + self.quiet - now
 
     def loading(self) -> Contents:
-        """From here on what was seen last counts as loaded; and is returned."""
+        """Return the contents seen last, which from now on count as loaded."""
         self._loaded = self._seen
         return self._seen
 
 
 @dataclass(slots=True)
 class News(Generic[L]):
-    """What of the loads is worth telling: what has not been told already."""
+    """Decides which loads to report: those that were not reported already."""
 
     generation: str
-    """Of the configuration that the listener has."""
+    """The generation that the listener has."""
     _failure: tuple[tuple[Diagnostic, ...], Contents] | None = None
 
     def of_load(self, loaded: L) -> Reloaded[L] | None:
-        """None if the listener has this configuration and knows of no failure since."""
+        """Return None if the listener has this configuration, and no failure came since."""
         failed, self._failure = self._failure is not None, None
         if loaded.generation == self.generation and not failed:
             return None
@@ -188,17 +178,17 @@ class News(Generic[L]):
     def of_failure(
         self, diagnostics: tuple[Diagnostic, ...], contents: Contents, *, asked: bool
     ) -> LoadFailed | None:
-        """None if the same failure of the same contents has been told, unless it was asked for."""
+        """Return None if this failure of these contents was reported, unless asked for."""
         before, self._failure = self._failure, (diagnostics, contents)
         if not asked and before is not None and before[0] == diagnostics:
-            _, told = before
-            if not _differ(told, contents):
+            _, reported = before
+            if not _differ(reported, contents):
                 return None
         return LoadFailed(diagnostics)
 
 
 def _differ(one: Mapping[Path, object], other: Mapping[Path, object]) -> bool:
-    """Whether a file that both looked at has changed; one that only one knew of tells nothing."""
+    """Return whether a file that both know has changed; one that only one knows does not count."""
     return any(one[path] != other[path] for path in one.keys() & other.keys())
 
 
@@ -208,9 +198,9 @@ async def _load(load: Callable[[], L], inputs: Sequence[Path]) -> L | ConfigErro
     except ConfigError as error:
         return error
     except Exception as error:
-        # Whatever a file holds, and whatever is wrong here, it must not stop a running router.
+        # Whatever is wrong with a file or with this code, it must not stop a running router.
         log.exception("config.load_crashed")
-        message = f"a fault in lambdo-router kept this from being loaded: {type(error).__name__}"
+        message = f"a bug in lambdo-router prevented the load: {type(error).__name__}"
         file = str(inputs[0]) if inputs else "routes"
         return ConfigError([Diagnostic(file, 1, 1, "internal-error", message)])
 
@@ -219,17 +209,17 @@ _Stat = tuple[int, int, int, int]
 """Device, inode, size and time of change in nanoseconds."""
 
 
-class _Disk:
-    """Looks at the inputs. Not for two threads at a time."""
+class _InputFiles:
+    """Checks the inputs on disk. Not for two threads at a time."""
 
     def __init__(self, inputs: Iterable[Path]) -> None:
         self.inputs = tuple(dict.fromkeys(inputs))
         self.stats: Mapping[Path, _Stat | None] = {}
-        """As of the last look."""
+        """As of the last check."""
         self._contents: Contents = {}
 
-    def look(self, *, everything: bool) -> Contents:
-        """The contents; those whose stat is what it was are not read again, unless `everything`."""
+    def check(self, *, everything: bool) -> Contents:
+        """Return the contents; reads inputs whose stat has changed, or all for `everything`."""
         stats = {path: _stat(path) for path in self.inputs}
         contents: dict[Path, str | None] = {}
         for path, found in stats.items():
@@ -262,13 +252,13 @@ def _digest(path: Path) -> str | None:
         return None
 
 
-class _Alarm:
-    """Wakes whoever waits for the next look when there is reason to look at once."""
+class _Waker:
+    """Ends a wait early if there is reason to check the inputs at once."""
 
     def __init__(self, nudge: asyncio.Event | None) -> None:
-        self.asked = False
+        self.nudged = False
         self._nudge = nudge
-        self._rung = asyncio.Event()
+        self._woken = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -276,12 +266,7 @@ class _Alarm:
             self._start("nudge", self._wait_for_nudges(self._nudge))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -290,15 +275,11 @@ class _Alarm:
         """Wait, at most that long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._rung.wait()
-        self._rung.clear()
+                await self._woken.wait()
+        self._woken.clear()
 
     def watch_folders_of(self, inputs: Iterable[Path]) -> None:
-        """
-        Be woken by what the kernel reports of these folders, from now on.
-
-        Called after every change, since a folder that was replaced reports nothing any more.
-        """
+        """Watch these folders; again after every change, as a replaced one reports no more."""
         around = {folder for path in inputs for folder in (path, path.parent)}
         folders = sorted(folder for folder in around if folder.is_dir())
         self._start("folders", self._watch(folders))
@@ -311,14 +292,14 @@ class _Alarm:
     async def _wait_for_nudges(self, nudge: asyncio.Event) -> None:
         while await nudge.wait():
             nudge.clear()
-            self.asked = True
-            self._rung.set()
+            self.nudged = True
+            self._woken.set()
 
     async def _watch(self, folders: Sequence[Path]) -> None:
         if not folders:
             return
         try:
             async for _ in awatch(*folders, watch_filter=None, recursive=False, debounce=200):
-                self._rung.set()
-        except Exception as error:  # noqa: BLE001 - the look once a second must go on without
+                self._woken.set()
+        except Exception as error:  # noqa: BLE001 - the check once a second must continue
             log.warning("config.watch_degraded", reason=str(error))

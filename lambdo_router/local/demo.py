@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import lambdo_router
-from lambdo_router.config.samples import Ending, Expectation, Sample
+from lambdo_router.config.messages import Ending, Expectation, Sample
 from lambdo_router.core import journal
 from lambdo_router.core.errors import LambdoError
 from lambdo_router.core.routing import Reason, Refused, RoutingTable

@@ -25,7 +25,7 @@ from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
 from lambdo_router.admin import admin_app
 from lambdo_router.admin.serving import serve
 from lambdo_router.config.diagnostics import closest
-from lambdo_router.config.samples import Sample, SampleError
+from lambdo_router.config.messages import Sample, SampleError
 from lambdo_router.core.errors import LambdoError
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.core.routing import Queue, RoutingTable

@@ -13,7 +13,7 @@ import lambdo_router
 from lambdo_router.cli import cli
 from lambdo_router.cli.demo import play
 from lambdo_router.config.load import load_routes
-from lambdo_router.config.samples import read_samples
+from lambdo_router.config.messages import read_samples
 
 _FILES = [
     "handler.py",

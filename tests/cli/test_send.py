@@ -213,7 +213,7 @@ def test_a_queue_that_is_not_there_is_said_without_a_traceback(
         ),
         pytest.param(
             ["--queue", "orders", "--body", "{}", "--attribute", "n:Number=five"],
-            'attribute `n`: "five" is no number',
+            'attribute `n`: "five" is not a number',
             id="no-number",
         ),
         pytest.param(

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from lambdo_router.cli import cli
 from lambdo_router.config.load import load_routes
-from lambdo_router.config.samples import Sample, read_samples
+from lambdo_router.config.messages import Sample, read_samples
 from lambdo_router.core.message import Message
 from lambdo_router.core.routing import Refused, Routed, decide
 

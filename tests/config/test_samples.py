@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from lambdo_router.config.samples import (
+from lambdo_router.config.messages import (
     Expectation,
     Sample,
     SampleError,
@@ -103,7 +103,7 @@ _GOOD = {"queue": "q", "body": {}}
         ),
         pytest.param(
             {"queue": "q", "body_text": ""},
-            ["`body_text` must be text, and not empty, which SQS does not take"],
+            ["`body_text` must be text, and not empty, which SQS does not accept"],
             id="empty-text",
         ),
         pytest.param(
@@ -115,15 +115,15 @@ _GOOD = {"queue": "q", "body": {}}
             {**_GOOD, "attributes": {"n": {"type": "Numbr", "value": "5"}}},
             [
                 (
-                    'attribute `n`: no type is called "Numbr"; allowed are String, Number and '
-                    "Binary, also with a label as in Number.int"
+                    'attribute `n`: there is no type "Numbr"; allowed are String, Number and '
+                    "and Binary, also with a label as in Number.int"
                 )
             ],
             id="unknown-type",
         ),
         pytest.param(
             {**_GOOD, "attributes": {str(n): "x" for n in range(11)}},
-            ["11 attributes; SQS takes 10 with a message"],
+            ["11 attributes; SQS accepts 10 per message"],
             id="too-many",
         ),
         pytest.param(
@@ -224,10 +224,10 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         pytest.param(".a", "String", "x", "a name is 1 to 256", id="period-first"),
         pytest.param("a..b", "String", "x", "a name is 1 to 256", id="two-periods"),
         pytest.param("a" * 257, "String", "x", "a name is 1 to 256", id="long"),
-        pytest.param("a", "", "x", "no type is called", id="no-type"),
+        pytest.param("a", "", "x", "there is no type", id="no-type"),
         pytest.param("a", "String", "", "the value is empty", id="empty"),
-        pytest.param("a", "Number", "five", '"five" is no number', id="no-number"),
-        pytest.param("a", "Number.x", "1,5", '"1,5" is no number', id="comma"),
+        pytest.param("a", "Number", "five", '"five" is not a number', id="no-number"),
+        pytest.param("a", "Number.x", "1,5", '"1,5" is not a number', id="comma"),
         pytest.param("a", "Binary", "?", "is base64", id="no-base64"),
     ],
 )

@@ -143,29 +143,29 @@ def test_a_failure_is_told_once_for_each_content(
 
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    disk = watch._Disk([path, path])
-    assert disk.look(everything=False) == {path: None}
+    disk = watch._InputFiles([path, path])
+    assert disk.check(everything=False) == {path: None}
     path.write_text("x")
-    first = disk.look(everything=False)[path]
+    first = disk.check(everything=False)[path]
     path.write_text("longer")
-    second = disk.look(everything=False)[path]
+    second = disk.check(everything=False)[path]
     path.write_text("x")
     assert first != second
-    assert disk.look(everything=False) == {path: first}
+    assert disk.check(everything=False) == {path: first}
     path.unlink()
-    assert disk.look(everything=False) == {path: None}
+    assert disk.check(everything=False) == {path: None}
 
 
 def test_what_a_stat_does_not_show_is_seen_when_everything_is_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("x")
     os.utime(path, (1, 1))
-    disk = watch._Disk([path])
-    before = disk.look(everything=False)
+    disk = watch._InputFiles([path])
+    before = disk.check(everything=False)
     path.write_text("y")
     os.utime(path, (1, 1))
-    assert disk.look(everything=False) == before
-    assert disk.look(everything=True) != before
+    assert disk.check(everything=False) == before
+    assert disk.check(everything=True) != before
 
 
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
@@ -173,19 +173,19 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     link.symlink_to(link)
     paths = [pipe, link, tmp_path / "nul\0", pipe / "below"]
-    assert watch._Disk(paths).look(everything=True) == dict.fromkeys(paths)
+    assert watch._InputFiles(paths).check(everything=True) == dict.fromkeys(paths)
 
 
 def test_a_folder_is_known_by_the_names_in_it(tmp_path: Path) -> None:
     (tmp_path / "one").write_text("1")
-    disk = watch._Disk([tmp_path])
-    before = disk.look(everything=False)
+    disk = watch._InputFiles([tmp_path])
+    before = disk.check(everything=False)
     (tmp_path / "one").write_text("changed")
-    assert disk.look(everything=True) == before
+    assert disk.check(everything=True) == before
     (tmp_path / "two").write_text("2")
-    assert disk.look(everything=False) != before
+    assert disk.check(everything=False) != before
     (tmp_path / "two").unlink()
-    assert disk.look(everything=False) == before
+    assert disk.check(everything=False) == before
 
 
 # The whole, on real files and in real time.
@@ -514,7 +514,7 @@ async def test_a_fault_in_loading_is_a_failure_like_any_other(files: Files) -> N
         files.routes.write_text("fault")
         failed = await anext(outcomes)
         assert isinstance(failed, LoadFailed)
-        text = "a fault in lambdo-router kept this from being loaded: ZeroDivisionError"
+        text = "a bug in lambdo-router prevented the load: ZeroDivisionError"
         assert str(failed.diagnostics[0]) == f"{files.routes}:1:1: {text} [internal-error]"
         files.routes.write_text("two")
         assert await Follower(outcomes).next() == "two"

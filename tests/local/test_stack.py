@@ -8,7 +8,7 @@ import pytest
 from building import message, route, table
 
 from lambdo_router.adapters.fly import FlyMachines
-from lambdo_router.config.samples import Sample, SampleError
+from lambdo_router.config.messages import Sample, SampleError
 from lambdo_router.core.batch import Batch, BatchKey
 from lambdo_router.core.errors import LaunchRejected
 from lambdo_router.core.machine import entry_of, machine_request

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 import lambdo_router
 from lambdo_router.cli import cli
 from lambdo_router.cli import demo as demo_command
-from lambdo_router.config.samples import Expectation, Sample
+from lambdo_router.config.messages import Expectation, Sample
 from lambdo_router.core import journal
 from lambdo_router.core.batch import Batch
 from lambdo_router.core.errors import LaunchUnavailable

@@ -16,8 +16,8 @@ from routes_fragments import completed, kind_of, write_the_files_beside
 
 from lambdo_router.cli import COMMANDS, cli
 from lambdo_router.config.load import examine_routes
+from lambdo_router.config.messages import attribute
 from lambdo_router.config.read.yaml_loader import read_document
-from lambdo_router.config.samples import attribute
 from lambdo_router.core.message import Attribute, attribute_document, system_document
 from lambdo_router.core.patterns import Pattern, PatternError, compile_pattern
 from lambdo_router.core.patterns.operators import OPERATORS

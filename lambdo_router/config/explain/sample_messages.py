@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lambdo_router.config.explain.resolved import Values, profile_values
 from lambdo_router.config.load import LoadedRoutes
-from lambdo_router.config.samples import Sample
+from lambdo_router.config.messages import Sample
 from lambdo_router.core.admission import judge
 from lambdo_router.core.message import Message
 from lambdo_router.core.profile import Profile

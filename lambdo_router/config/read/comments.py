@@ -8,16 +8,11 @@ reports; a `#` that is left, at the beginning of a line or after a space, begins
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import yaml
-
-from lambdo_router.config.read.yaml_loader import MAX_DEPTH, yaml_events
+from lambdo_router.config.read.yaml_loader import Span, scalar_spans
 
 _HEADER = re.compile("[|>][-+0-9]*")
 _COMMENT = re.compile(r"(?:^|(?<=[ \t]))#")
-_Span = tuple[int, int, int, int]
-"""Line and column of the first character and of the first one after it, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +34,10 @@ def comments(lines: Sequence[str], wanted: Callable[[str], bool]) -> Iterator[Co
     nothing is. A file that is not YAML has no comments.
     """
     left = {number: line for number, line in enumerate(lines) if wanted(line)}
-    for span in _scalar_spans("\n".join(lines), left) if left else ():
+    spans = scalar_spans("\n".join(lines)) if left else None
+    if spans is None:
+        return
+    for span in spans:
         for number in range(span[0], span[2] + 1):
             if number in left:
                 left[number] = _without(lines, left[number], number, span)
@@ -51,33 +49,7 @@ def comments(lines: Sequence[str], wanted: Callable[[str], bool]) -> Iterator[Co
             yield Comment(number + 1, column + 1, lines[number][column:], alone)
 
 
-def _scalar_spans(text: str, left: dict[int, str]) -> list[_Span]:
-    """
-    Return where scalars are; none, and nothing left to look at, in a text that is not YAML.
-
-    A block scalar begins with its `|` or `>`, and ends where a line begins that is not its own.
-    """
-    spans: list[_Span] = []
-    depth = 0
-    try:
-        for event in yaml_events(text):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                break
-            if isinstance(event, yaml.ScalarEvent):
-                start: Any = event.start_mark  # parsers always set both; the stubs allow for None
-                end: Any = event.end_mark
-                spans.append((start.line, start.column, end.line, end.column))
-        else:
-            return spans
-    except (yaml.YAMLError, ValueError, OverflowError):
-        pass
-    left.clear()
-    return []
-
-
-def _without(lines: Sequence[str], line: str, number: int, span: _Span) -> str:
+def _without(lines: Sequence[str], line: str, number: int, span: Span) -> str:
     """Return the line with the part of the scalar in it crossed out."""
     first, start, last, end = span
     begin = start if number == first else 0

@@ -170,7 +170,7 @@ class _Loader:
     def read(self, text: str) -> None:
         last = yaml.Event()
         try:
-            for last in yaml_events(text):
+            for last in _events(text):
                 self._take(last)
             self.whole = True
         except yaml.MarkedYAMLError as error:
@@ -368,7 +368,7 @@ _TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
 """libyaml's error from 0.2.6 on, at 1,000 levels. Python's parser has no limit."""
 
 
-def yaml_events(text: str) -> Iterator[yaml.Event]:
+def _events(text: str) -> Iterator[yaml.Event]:
     """Parse with libyaml if PyYAML was built with it, else with Python, ten times slower."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     yielded = 0
@@ -382,6 +382,33 @@ def yaml_events(text: str) -> Iterator[yaml.Event]:
             raise
         # libyaml has looked ahead, and not reported what is before that place.
         yield from islice(yaml.parse(text[: mark.index], loader), yielded, None)
+
+
+Span = tuple[int, int, int, int]
+"""Line and column of the first character and of the first one after it, from 0."""
+
+
+def scalar_spans(text: str) -> list[Span] | None:
+    """
+    Return where scalars are; None for a text that is not YAML, or nested too deep.
+
+    A block scalar begins with its `|` or `>`, and ends where a line begins that is not its own.
+    """
+    spans: list[Span] = []
+    depth = 0
+    try:
+        for event in _events(text):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                return None
+            if isinstance(event, yaml.ScalarEvent):
+                start: Any = event.start_mark  # parsers always set both; the stubs allow for None
+                end: Any = event.end_mark
+                spans.append((start.line, start.column, end.line, end.column))
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return None
+    return spans
 
 
 def _position_of(event: yaml.Event) -> Position:

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from lambdo_router.config.diagnostics import Diagnostic, Place
 from lambdo_router.config.messages import (
+    Sample,
     SampleError,
-    WrittenMessage,
     attribute,
     json_body,
     notification,
-    read_message,
+    read_sample,
 )
 from lambdo_router.config.read.document import Document, On, Path, value_at
 from lambdo_router.config.read.files import link_out, read_regular
@@ -236,7 +236,7 @@ class TestReader:
         system |= {name: _text(value) for name, value in written.get("system", {}).items()}
         return sent.queue, Message("test", "", sent.body, sent.attributes, system)
 
-    def _sent(self, written: Mapping[str, Any], at: Path) -> WrittenMessage | None:
+    def _sent(self, written: Mapping[str, Any], at: Path) -> Sample | None:
         if "file" in written:
             return self._from_file(written, at)
         if "queue" not in written:
@@ -247,17 +247,17 @@ class TestReader:
         body = self._body(written, at)
         if body is None:
             return None
-        sent = WrittenMessage(written["queue"], body, attributes)
+        sent = Sample("", written["queue"], body, attributes)
         return notification(sent) if written.get("envelope") == "sns" else sent
 
-    def _from_file(self, written: Mapping[str, Any], at: Path) -> WrittenMessage | None:
+    def _from_file(self, written: Mapping[str, Any], at: Path) -> Sample | None:
         for key in _GIVEN_BY_FILE:
             if key in written:
                 what = f"`{key}` contradicts `file`, which has the whole message"
                 self._note((*at, key), "conflicting-keys", what, "remove one of them", "key")
         path = self._inside(written["file"], (*at, "file"))
         try:
-            return None if path is None else read_message(path)
+            return None if path is None else read_sample(path, with_expectation=False)
         except SampleError as error:
             for line in str(error).splitlines():
                 self._bad_message((*at, "file"), line)
