@@ -116,7 +116,7 @@ _GOOD = {"queue": "q", "body": {}}
             [
                 (
                     'attribute `n`: there is no type "Numbr"; allowed are String, Number and '
-                    "and Binary, also with a label as in Number.int"
+                    "Binary, also with a label as in Number.int"
                 )
             ],
             id="unknown-type",

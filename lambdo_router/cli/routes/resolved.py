@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from lambdo_router.cli.output.layout import columns
+from lambdo_router.config.diagnostics import Place
 from lambdo_router.config.explain.resolved import (
     Values,
     may_be_secret,
@@ -14,7 +15,7 @@ from lambdo_router.config.explain.resolved import (
     route_values,
 )
 from lambdo_router.config.load import LoadedRoutes
-from lambdo_router.config.read.places import Origin, Place
+from lambdo_router.config.read.places import Origin
 from lambdo_router.core.routing import Part, Route
 
 FORMAT_VERSION = "1.0"
