@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic, render
 from lambdo_router.config.read import yaml_loader as module
-from lambdo_router.config.read.yaml_loader import read_document, source_lines
+from lambdo_router.config.read.text import source_lines
+from lambdo_router.config.read.yaml_loader import read_document
 from lambdo_router.core.strict_json import WideNumber
 
 
@@ -147,17 +148,6 @@ def test_what_is_refused_and_where(text: str, expected: list[str]) -> None:
             "a: !!int 1",
             "tags like `!!int` are not allowed; to make text of it, quote it",
             id="tag",
-        ),
-        pytest.param("a: %b", "text cannot begin with `%`; quote it", id="start"),
-        pytest.param(
-            "a: [b\nc: d",
-            "a `,` or a `]` is missing before this: the `[` of line 1 is still open",
-            id="list",
-        ),
-        pytest.param(
-            "a: b: c",
-            "a second `: ` in the same value; quote the value",
-            id="colon",
         ),
     ],
 )
@@ -385,25 +375,8 @@ def test_long_names_are_cut_in_messages() -> None:
 
 LAYOUT = st.sampled_from(
     [
-        *(
-            "\n",
-            "  ",
-            "- ",
-            ": ",
-            "? ",
-            "[",
-            "]",
-            "{",
-            "}",
-            ", ",
-            "a",
-            "1",
-            "'",
-            '"',
-            "|",
-            ">",
-            "#",
-        ),
+        *("\n", "  ", "- ", ": ", "? ", "[", "]", "{", "}", ", "),
+        *("a", "1", "'", '"', "|", ">", "#"),
         *("&x ", "*x", "!!str ", "---\n", "...\n", "%YAML 1.2\n", "<<", "~", "\t", "\\", "\\ud800"),
         *("\0", "é", "@"),
     ]

@@ -1,5 +1,5 @@
-from lambdo_router.config.read.draft import Draft, Node, Section, known, without
-from lambdo_router.config.read.units import parse_duration
+from lambdo_router.config.read.draft import Draft, without
+from lambdo_router.config.read.nodes import Node, Section, known
 from lambdo_router.config.read.variables import substitute
 from lambdo_router.config.read.yaml_loader import read_document
 
@@ -29,16 +29,14 @@ def queue(draft: Draft, name: str = "a") -> Section:
 
 def test_a_value_is_known_or_only_written_or_absent() -> None:
     section = queue(draft_of(TEXT))
+    written = [section.text("name"), section.text("visibility"), section.number("max_waiting")]
 
-    assert section.text("name") == Node(DRAFT, ("queues", "a", "name"), "orders")
-    assert section.text("visibility") == Node(DRAFT, ("queues", "a", "visibility"), None)
-    assert section.number("max_waiting") == Node(DRAFT, ("queues", "a", "max_waiting"), None)
+    assert written == [
+        Node(DRAFT, ("queues", "a", "name"), "orders"),
+        Node(DRAFT, ("queues", "a", "visibility"), None),
+        Node(DRAFT, ("queues", "a", "max_waiting"), None),
+    ]
     assert section.text("reject_to") is None
-
-
-def test_a_default_stands_in_for_what_is_not_known() -> None:
-    section = queue(draft_of(TEXT))
-
     assert known(section.text("name"), "none") == "orders"
     assert known(section.text("visibility"), "none") == "none"
     assert known(section.text("reject_to"), "none") == "none"
@@ -48,27 +46,8 @@ def test_broken_entries_are_cut_out_and_their_names_kept() -> None:
     draft = draft_of(TEXT)
 
     assert dict(queue(draft, "b").value) == {}
-    assert draft.names("queues") == ("a", "b")
-    assert draft.good_names("queues") == ["a"]
-    assert [section.path for section in draft.routes()] == [("routes", 0), ("routes", 1)]
+    assert (draft.names("queues"), draft.good_names("queues")) == (("a", "b"), ["a"])
     assert [len(section.value) for section in draft.routes()] == [3, 0]
-
-
-def test_a_text_is_parsed_and_its_mistake_quotes_what_the_author_wrote() -> None:
-    good, bad = draft_of(TEXT, V="5m"), draft_of(TEXT, V="9999999999m")
-
-    assert queue(good).parsed("visibility", parse_duration) == Node(
-        DRAFT, ("queues", "a", "visibility"), 300.0
-    )
-    assert queue(bad).parsed("visibility", parse_duration) == Node(
-        DRAFT, ("queues", "a", "visibility"), None
-    )
-    assert [str(problem) for problem in bad.problems if problem.code == "bad-format"] == [
-        (
-            'routes.yaml:4:33: `visibility` is the text "${V}"; write a whole number and a unit '
-            "(ms, s, m or h), like 5s [bad-format]"
-        )
-    ]
 
 
 def test_the_same_problem_is_noted_once() -> None:

@@ -209,18 +209,6 @@ def test_a_file_of_the_right_shape_has_no_misfits() -> None:
     ("text", "misfit"),
     [
         pytest.param(
-            RIGHT + "profiles: {p: {size: 5}}",
-            (
-                ("profiles", "p", "size"),
-                "wrong-type",
-                (
-                    "`size` is the number 5; "
-                    "write a size such as performance-2x, or {cpu_kind, cpus, memory_mb}"
-                ),
-            ),
-            id="no-alternative-is-meant",
-        ),
-        pytest.param(
             RIGHT + "profiles: {p: {size: {cpu_kind: shared, cpus: 1, memory_mb: 1}}}",
             (
                 ("profiles", "p", "size", "memory_mb"),
@@ -228,30 +216,6 @@ def test_a_file_of_the_right_shape_has_no_misfits() -> None:
                 "`memory_mb` is the number 1; allowed is 256 to 131072",
             ),
             id="the-alternative-is-told-by-its-type",
-        ),
-        pytest.param(
-            RIGHT + "defaults: {env: {a-b: c}}",
-            (
-                ("defaults", "env", "a-b"),
-                "bad-name",
-                (
-                    '`env` has the key "a-b"; a variable name consists of letters, digits '
-                    "and `_`, and does not begin with a digit"
-                ),
-            ),
-            id="a-key-is-pointed-at",
-        ),
-        pytest.param(
-            RIGHT + "defaults: {batch_size: '${N}'}",
-            (
-                ("defaults", "batch_size"),
-                "wrong-type",
-                (
-                    '`batch_size` must be a whole number, not the text "${N}"; '
-                    "a variable is always text; write the value itself"
-                ),
-            ),
-            id="a-variable-is-no-number",
         ),
         pytest.param(
             RIGHT + f"defaults: {{region: {'9' * 70}}}",
@@ -273,18 +237,6 @@ def test_a_file_of_the_right_shape_has_no_misfits() -> None:
                 ),
             ),
             id="a-long-text-is-cut",
-        ),
-        pytest.param(
-            RIGHT.replace("queue: q,", "queue: q, body: {},"),
-            (
-                ("routes", 0, "body"),
-                "unknown-key",
-                (
-                    "unknown key `body` in route `r`; it is a key of `match`; allowed are: match, "
-                    "name, on_invalid, overrides, profile, queue, schema"
-                ),
-            ),
-            id="a-key-that-stands-too-far-out",
         ),
     ],
 )

@@ -13,7 +13,7 @@ import click
 
 from lambdo_router.cli.output.layout import is_coloured
 from lambdo_router.config.diagnostics import Diagnostic, escape, parts
-from lambdo_router.config.read.yaml_loader import source_lines
+from lambdo_router.config.read.text import source_lines
 
 
 def print_diagnostics(

@@ -17,7 +17,8 @@ from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.read.document import Document
 from lambdo_router.config.read.files import is_glob, link_out
 from lambdo_router.config.read.include import Unreadable, read_bytes
-from lambdo_router.config.read.yaml_loader import parse_document, source_lines
+from lambdo_router.config.read.text import source_lines
+from lambdo_router.config.read.yaml_loader import parse_document
 from lambdo_router.config.route_tests import ENDINGS, NOUN, ROUTES, no_routes, routes_of
 
 

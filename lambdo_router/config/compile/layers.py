@@ -16,7 +16,7 @@ from lambdo_router.config.compile.machine_config import (
     read_machine,
 )
 from lambdo_router.config.diagnostics import closest
-from lambdo_router.config.read.draft import Node, Section, Unfit
+from lambdo_router.config.read.nodes import Node, Section, Unfit
 from lambdo_router.config.read.units import parse_duration, parse_size, size_text
 from lambdo_router.core.profile import SIZES, Guest, Preset, normalise_image
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.read.document import Path, doubles
-from lambdo_router.config.read.draft import Node, Section, without
+from lambdo_router.config.read.draft import without
+from lambdo_router.config.read.nodes import Node, Section
 from lambdo_router.config.read.shape import MACHINE_CONFIG_SCHEMA, schema_text
 from lambdo_router.core.machine import BATCH_PATH, EVENTS_PATH
 

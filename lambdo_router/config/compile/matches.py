@@ -6,7 +6,8 @@ from typing import Final
 
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.draft import Draft, Section
+from lambdo_router.config.read.draft import Draft
+from lambdo_router.config.read.nodes import Section
 from lambdo_router.core.message import SYSTEM_NUMBERS
 from lambdo_router.core.patterns import Pattern, PatternError, compile_pattern
 from lambdo_router.core.routing import Match

@@ -5,7 +5,8 @@ from typing import Literal
 
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.draft import Draft, Section
+from lambdo_router.config.read.draft import Draft
+from lambdo_router.config.read.nodes import Section
 from lambdo_router.core.profile import ANY_IMAGE, SIZES, Overrides
 
 

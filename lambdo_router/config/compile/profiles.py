@@ -21,7 +21,8 @@ from lambdo_router.config.compile.layers import (
 )
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.draft import Draft, Node, Section, known
+from lambdo_router.config.read.draft import Draft
+from lambdo_router.config.read.nodes import Node, Section, known
 from lambdo_router.core.profile import DEFAULT_SIZE, SIZES, Guest, Profile
 
 T = TypeVar("T")

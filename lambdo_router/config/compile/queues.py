@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from lambdo_router.config.diagnostics import closest
 from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.draft import Draft, Node, Section, Unfit, known
+from lambdo_router.config.read.draft import Draft
+from lambdo_router.config.read.nodes import Node, Section, Unfit, known
 from lambdo_router.config.read.units import parse_duration
 from lambdo_router.core.routing import Policy, Queue
 

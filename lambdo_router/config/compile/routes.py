@@ -21,7 +21,8 @@ from lambdo_router.config.compile.profiles import (
 )
 from lambdo_router.config.compile.queues import as_policy, nowhere_to_reject, unknown_queue
 from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.draft import Draft, Section, known
+from lambdo_router.config.read.draft import Draft
+from lambdo_router.config.read.nodes import Section, known
 from lambdo_router.core.batch import BatchKey
 from lambdo_router.core.machine import room_for_entries
 from lambdo_router.core.profile import Profile

@@ -17,7 +17,8 @@ from lambdo_router.config.compile.layers import Layer
 from lambdo_router.config.compile.overrides import why_it_never_matches
 from lambdo_router.config.diagnostics import Diagnostic, closest
 from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.draft import Draft, Section
+from lambdo_router.config.read.draft import Draft
+from lambdo_router.config.read.nodes import Section
 from lambdo_router.config.read.units import size_text
 from lambdo_router.core.batch import BatchKey
 from lambdo_router.core.machine import REQUEST_LIMIT, room_for_entries

@@ -14,7 +14,8 @@ from lambdo_router.config.compile.matches import SYSTEM_ATTRIBUTES
 from lambdo_router.config.diagnostics import Diagnostic, escape
 from lambdo_router.config.lint.shadows import find_shadows
 from lambdo_router.config.read.document import Path
-from lambdo_router.config.read.draft import Draft, Section
+from lambdo_router.config.read.draft import Draft
+from lambdo_router.config.read.nodes import Section
 from lambdo_router.core.message import SYSTEM_NUMBERS
 from lambdo_router.core.patterns import Clause, Index, Pattern, Unmet, impossible
 from lambdo_router.core.routing import Match, Part, Route

@@ -24,8 +24,9 @@ from lambdo_router.config.read.files import (
     read_regular,
     refusal,
 )
+from lambdo_router.config.read.text import source_lines
 from lambdo_router.config.read.variables import substitute
-from lambdo_router.config.read.yaml_loader import parse_document, source_lines
+from lambdo_router.config.read.yaml_loader import parse_document
 
 MOST_INCLUDED = 1000
 _MOST_READ = 16 * 1024 * 1024

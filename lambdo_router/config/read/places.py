@@ -7,7 +7,8 @@ from functools import cache
 
 from lambdo_router.config.diagnostics import Place
 from lambdo_router.config.read.document import Path, doubles
-from lambdo_router.config.read.draft import Draft, Section
+from lambdo_router.config.read.draft import Draft
+from lambdo_router.config.read.nodes import Section
 from lambdo_router.config.read.shape import ROUTES_SCHEMA, schema_text
 
 _MERGED = ("env", "machine")
