@@ -94,7 +94,7 @@ class Profile:
     """JSON object merged into Fly's machine config. Text, so that a profile stays hashable."""
     more_apps: tuple[str, ...] = ()
     """More apps that its Machines may be created in; each accepts a create a second."""
-    veiled: "Profile | None" = field(default=None, compare=False, repr=False)
+    masked: "Profile | None" = field(default=None, compare=False, repr=False)
     """The same with variables as written; None if it has none that may be secrets."""
 
     @property
@@ -104,9 +104,9 @@ class Profile:
 
         Texts of three characters or less are left out: they are parts of any word, not secrets.
         """
-        if self.veiled is None:
+        if self.masked is None:
             return ()
-        texts = zip(_texts_of(self), _texts_of(self.veiled), strict=True)
+        texts = zip(_texts_of(self), _texts_of(self.masked), strict=True)
         differing = {it for it in texts if it[0] != it[1] and len(it[0]) >= _SHORTEST_SECRET}
         return tuple(sorted(differing, key=lambda it: (-len(it[0]), it)))
 
@@ -120,13 +120,13 @@ class Profile:
         if app == self.app:
             return self
         others = tuple(other for other in self.apps if other != app)
-        veiled = self.veiled and self.veiled.within(app)
-        return replace(self, app=app, more_apps=others, veiled=veiled)
+        masked = self.masked and self.masked.within(app)
+        return replace(self, app=app, more_apps=others, masked=masked)
 
     @property
     def public(self) -> "Profile":
         """The profile as it may be shown to people."""
-        return self.veiled or self
+        return self.masked or self
 
 
 def _texts_of(profile: Profile) -> Iterator[str]:
@@ -159,13 +159,13 @@ class Overrides:
     """Names of Fly's size table."""
     command: Literal[True] | tuple[tuple[str, ...], ...] = ()
     """True allows any argv; otherwise the allowed beginnings of one."""
-    veiled: "Overrides | None" = field(default=None, compare=False, repr=False)
+    masked: "Overrides | None" = field(default=None, compare=False, repr=False)
     """As `Profile.veiled`."""
 
     @property
     def public(self) -> "Overrides":
         """The overrides as they may be shown to anybody, including the sender."""
-        return self.veiled or self
+        return self.masked or self
 
     def apply(self, profile: Profile, attributes: Mapping[str, Attribute]) -> Profile:
         """
@@ -188,8 +188,8 @@ class Overrides:
                 "the message has no attribute `image`, and the route's profile sets no image; "
                 f"allowed are: {', '.join(self.public.image)}"
             )
-        if changes and profile.veiled is not None:
-            changes["veiled"] = replace(profile.veiled, **changes)  # type: ignore[arg-type]
+        if changes and profile.masked is not None:
+            changes["masked"] = replace(profile.masked, **changes)  # type: ignore[arg-type]
         return replace(profile, **changes) if changes else profile  # type: ignore[arg-type]
 
     def _image(self, wish: str) -> str:

@@ -50,13 +50,13 @@ class Queue:
     reject_to: str | None = None
     """Name, in the same file, of the queue that rejected messages are sent to."""
     on_unmatched: Policy = "leave"
-    veiled: "Queue | None" = field(default=None, compare=False, repr=False)
+    masked: "Queue | None" = field(default=None, compare=False, repr=False)
     """The same with variables as written; None if it has none that may be secrets."""
 
     @property
     def public(self) -> "Queue":
         """The queue as it may be shown to people."""
-        return self.veiled or self
+        return self.masked or self
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,10 +167,10 @@ def test_a_message_must_bring_an_image_where_the_profile_has_none() -> None:
 
 
 def test_what_a_sender_chooses_is_shown_and_what_a_variable_holds_is_not() -> None:
-    veiled = profile(image="${IMAGE}", command=("run", "${KEY}"), env=(("A", "${A}"),))
-    secret = profile(image="hidden:1", command=("run", "key1"), env=(("A", "abc"),), veiled=veiled)
+    masked = profile(image="${IMAGE}", command=("run", "${KEY}"), env=(("A", "${A}"),))
+    secret = profile(image="hidden:1", command=("run", "key1"), env=(("A", "abc"),), masked=masked)
     overrides = Overrides(
-        image=("x.io/hidden:*",), command=True, veiled=Overrides(("${GLOB}",), command=True)
+        image=("x.io/hidden:*",), command=True, masked=Overrides(("${GLOB}",), command=True)
     )
 
     own = overrides.apply(secret, {"command": text('["mine"]')})

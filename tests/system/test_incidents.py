@@ -177,7 +177,7 @@ async def test_a_flood_is_no_failure_and_shows_as_what_waits_and_why(tmp_path: P
             it.here.send(json.dumps({"n": number}), kind="a")
         for _ in range(2):
             await it.said("machine.launched")
-        status = await it.status(lambda now: now["queues"][0]["waiting"] == 5)
+        status = await it.status(lambda now: now["routes"][0]["waiting"] == 5)
         ready, metrics, page = await it.ready(), await it.metrics(), await it.page()
         seen = await it.look("queue-growing")
         it.write(bounded.replace("max_machines: 2", "max_machines: 20"))

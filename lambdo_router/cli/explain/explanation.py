@@ -148,7 +148,7 @@ def _key_digest(key: BatchKey) -> str:
     schema = key.route.schema
     identity = [
         *(key.queue, key.route.name, key.profile.name, schema and schema.digest),
-        route_values(key.route, veiled=False),
+        route_values(key.route, masked=False),
         profile_values(key.route.profile),
         profile_values(key.profile),
     ]

@@ -65,7 +65,7 @@ def routes_json(
 def _route_json(
     loaded: LoadedRoutes, route: Route, *, resolved: bool, show_values: bool
 ) -> dict[str, object]:
-    own = route_values(route, veiled=not show_values)
+    own = route_values(route, masked=not show_values)
     patterns = route.match.parts()
     name = loaded.places.entry(route.name).get("profile")
     content: dict[str, object] = {
@@ -73,7 +73,7 @@ def _route_json(
         **_place(loaded.place_of(route.name)),
         "queues": list(route.queues),
         "match": {
-            part: pattern_json(patterns[part], veiled=not show_values) if part in patterns else None
+            part: pattern_json(patterns[part], masked=not show_values) if part in patterns else None
             for part in get_args(Part)
         },
         "schema": _schema(loaded, route, show_values=show_values),
@@ -113,7 +113,7 @@ def _rows(
 ) -> Iterator[tuple[str, str, str]]:
     """Yield key, value and source of the route's own keys, then of its profile's."""
     entry = loaded.places.entry(route.name)
-    values: Values = dict(route_values(route, veiled=not show_values))
+    values: Values = dict(route_values(route, masked=not show_values))
     if route.schema is not None:
         values["schema"] = _schema(loaded, route, show_values=show_values)
     for key, value in values.items():

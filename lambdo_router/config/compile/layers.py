@@ -89,7 +89,7 @@ def merged(
     """Return the mappings as one, the last on top; `as_written` with variables not filled in."""
     result: dict[str, object] = {}
     for node in nodes:
-        value = node.draft.veiled(node.path, node.value) if as_written else node.value
+        value = node.draft.masked(node.path, node.value) if as_written else node.value
         result = _merged(result, value)
     return result
 

@@ -46,7 +46,7 @@ def _pattern(match: Section, part: str) -> Pattern | None:
     if not isinstance(value, dict):
         return None
     try:
-        return compile_pattern(value, scalars=True, veiled=match.draft.veiled(at, value))
+        return compile_pattern(value, scalars=True, masked=match.draft.masked(at, value))
     except PatternError as error:
         _report(match.draft, at, value, error)
         return None

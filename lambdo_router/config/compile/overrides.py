@@ -33,14 +33,14 @@ def read_overrides(section: Section) -> Overrides:
         command=command,
     )
     if command is not True:
-        prefixes = draft.veiled(overrides.at("command"), list(map(list, command)))
+        prefixes = draft.masked(overrides.at("command"), list(map(list, command)))
         command = tuple(map(tuple, prefixes))
-    veiled = Overrides(
-        image=tuple(draft.veiled(path, glob) for path, glob in images),
-        size=tuple(draft.veiled(path, size) for path, size in sizes),
+    masked = Overrides(
+        image=tuple(draft.masked(path, glob) for path, glob in images),
+        size=tuple(draft.masked(path, size) for path, size in sizes),
         command=command,
     )
-    return plain if veiled == plain else replace(plain, veiled=veiled)
+    return plain if masked == plain else replace(plain, masked=masked)
 
 
 def _texts(overrides: Section, key: str) -> list[tuple[Path, str]]:

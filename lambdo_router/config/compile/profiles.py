@@ -106,14 +106,14 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
         machine=_machine(layer),
         more_apps=apps[1:],
     )
-    veiled = replace(
+    masked = replace(
         profile,
         image=_veiled(layer.get("image"), profile.image),
         command=tuple(_veiled(layer.get("command"), list(profile.command or ()))) or None,
         env=_variables(layer, as_written=True),
         machine=_machine(layer, as_written=True),
     )
-    return profile if veiled == profile else replace(profile, veiled=veiled)
+    return profile if masked == profile else replace(profile, masked=masked)
 
 
 def _variables(layer: Layer, *, as_written: bool = False) -> tuple[tuple[str, str], ...]:
@@ -128,7 +128,7 @@ def _machine(layer: Layer, *, as_written: bool = False) -> str:
 
 def _veiled(node: Node[str | None] | Node[tuple[str, ...] | None] | None, value: T) -> T:
     """Return the value with variables as they are written."""
-    return value if node is None else node.draft.veiled(node.path, value)
+    return value if node is None else node.draft.masked(node.path, value)
 
 
 def _text(node: Node[str | None] | None) -> str:

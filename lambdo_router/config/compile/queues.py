@@ -97,14 +97,14 @@ def _compile_queue(section: Section, name: str, access: _Access) -> Queue:
         reject_to=_reject_to(section, name),
         on_unmatched=_on_unmatched(section),
     )
-    veiled = replace(
+    masked = replace(
         queue,
-        url=draft.veiled(section.at("url"), queue.url),
-        lookup=draft.veiled(section.at("name"), queue.lookup),
-        role_arn=draft.veiled(section.at("role_arn"), queue.role_arn),
-        endpoint=draft.veiled(section.at("endpoint"), queue.endpoint),
+        url=draft.masked(section.at("url"), queue.url),
+        lookup=draft.masked(section.at("name"), queue.lookup),
+        role_arn=draft.masked(section.at("role_arn"), queue.role_arn),
+        endpoint=draft.masked(section.at("endpoint"), queue.endpoint),
     )
-    return queue if veiled == queue else replace(queue, veiled=veiled)
+    return queue if masked == queue else replace(queue, masked=masked)
 
 
 def _visibility(text: str) -> float:

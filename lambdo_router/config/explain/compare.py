@@ -155,7 +155,7 @@ def _route_changes(
 ) -> Iterator[KeyChange]:
     routes = (before, after)
     yield from _key_changes(
-        [{} if route is None else route_values(route, veiled=False) for route in routes],
+        [{} if route is None else route_values(route, masked=False) for route in routes],
         [{} if route is None else route_values(route) for route in routes],
     )
     digests = [None if r is None or r.schema is None else r.schema.digest for r in routes]

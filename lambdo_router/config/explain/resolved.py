@@ -48,7 +48,7 @@ def queue_values(queue: Queue) -> Values:
     values: Values = {}
     for field in fields(queue):
         value, spelled = getattr(queue, field.name), _SPELLED.get(field.name)
-        if field.name not in ("name", "veiled") and value is not None:
+        if field.name not in ("name", "masked") and value is not None:
             key = "name" if field.name == "lookup" else field.name
             values[key] = value if spelled is None else spelled(value)
     return values
@@ -60,7 +60,7 @@ def profile_values(profile: Profile) -> Values:
     for field in fields(profile):
         value = getattr(profile, field.name)
         match field.name:
-            case "name" | "guest" | "more_apps" | "veiled":
+            case "name" | "guest" | "more_apps" | "masked":
                 continue  # `size` has the guest, and `app` every app
             case "app" if profile.more_apps:
                 values["app"] = list(profile.apps)
@@ -76,26 +76,26 @@ def profile_values(profile: Profile) -> Values:
     return values
 
 
-def route_values(route: Route, *, veiled: bool = True) -> Values:
+def route_values(route: Route, *, masked: bool = True) -> Values:
     """
     Return a route's own values: all but its name, its schema's contents and its profile.
 
-    With `veiled`, variables are as written; without, they have their values.
+    With `masked`, variables are as written; without, they have their values.
     """
     queues = list(route.queues)
     values: Values = {"queue": queues[0] if len(queues) == 1 else queues}
     for part in ("attributes", "body", "system"):
         pattern: Pattern | None = getattr(route.match, part)
         if pattern is not None:
-            values |= dict(_leaves(f"match.{part}", pattern_json(pattern, veiled=veiled)))
+            values |= dict(_leaves(f"match.{part}", pattern_json(pattern, masked=masked)))
     if route.schema is not None:
         values["on_invalid"] = route.on_invalid
-    return values | _override_values(route.overrides.public if veiled else route.overrides)
+    return values | _override_values(route.overrides.public if masked else route.overrides)
 
 
-def pattern_json(pattern: Pattern, *, veiled: bool = True) -> dict[str, Any]:
+def pattern_json(pattern: Pattern, *, masked: bool = True) -> dict[str, Any]:
     """Return the pattern as JSON; a number that no double can hold becomes text."""
-    source = pattern.public_source if veiled else pattern.source
+    source = pattern.public_source if masked else pattern.source
     read: dict[str, Any] = json.loads(source, parse_float=_number)
     return read
 

@@ -20,7 +20,7 @@ from lambdo_router.config.diagnostics import Diagnostic, Place, Related, Severit
 from lambdo_router.config.read.document import Document, On, Path, value_at
 from lambdo_router.config.read.nodes import Node, Section, Unfit
 from lambdo_router.config.read.shape import ROUTES_SCHEMA, SchemaViolation, misspelt, violations
-from lambdo_router.config.read.variables import veiled
+from lambdo_router.config.read.variables import masked
 
 V = TypeVar("V")
 Named = Literal["queues", "profiles"]
@@ -146,12 +146,12 @@ class Draft:
         """Return the name at `path` as the author wrote it, in backticks."""
         return f"`{self.written(path)}`"
 
-    def veiled(self, path: Path, value: V) -> V:
+    def masked(self, path: Path, value: V) -> V:
         """Return a value read at `path` with its variables as they are written there."""
         document, inside = self._locate(path)
         if inside not in document.filled:
             return value
-        return cast(V, veiled(value, document.as_written(inside)))
+        return cast(V, masked(value, document.as_written(inside)))
 
     def describe(self, path: Path) -> str:
         """Return what people call the thing at `path`: queue `orders`, `visibility`."""

@@ -158,7 +158,7 @@ class RoutesFiles:
     def _read_included(self, root: Document, at: DocumentPath, path: Path) -> None:
         folder = root.path.parent
         # The value of a variable is not shown.
-        veiled = str(root.as_written(at)) if root.holds_variable(at) else None
+        masked = str(root.as_written(at)) if root.holds_variable(at) else None
         if (link := link_out(folder, path)) is not None:
             what = f"the link `{veiled or link}` leads out of the folder of this file"
             hint = "included files must be in the folder of this file or below; copy it there"
@@ -167,7 +167,7 @@ class RoutesFiles:
         try:
             content = read_bytes(path)
         except Unreadable as error:
-            name = veiled or os.path.relpath(path, folder)
+            name = masked or os.path.relpath(path, folder)
             what = f"`{name}` cannot be included: {error}"
             self._note(root, at, "include-not-readable", what)
             return

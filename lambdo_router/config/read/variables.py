@@ -40,16 +40,16 @@ def substitute(
     return changes, work.problems
 
 
-def veiled(value: object, written: object) -> object:
+def masked(value: object, written: object) -> object:
     """
     Return a value as it may be shown: texts in which a variable was filled in as `written`.
 
     Texts without a variable stay as they are; a `$${` in them has become `${`.
     """
     if isinstance(value, dict) and isinstance(written, dict):
-        return {key: veiled(inner, written.get(key)) for key, inner in value.items()}
+        return {key: masked(inner, written.get(key)) for key, inner in value.items()}
     if isinstance(value, list) and isinstance(written, list) and len(value) == len(written):
-        return list(map(veiled, value, written))
+        return list(map(masked, value, written))
     if isinstance(value, str) and isinstance(written, str) and _names_a_variable(written):
         return written
     return value

@@ -91,7 +91,7 @@ class Pattern:
     """The pattern in JSON with sorted keys."""
     sub_rules: tuple[SubRule, ...] = field(compare=False, repr=False)
     """The pattern without `$or`: an event matches if it satisfies one of these."""
-    veiled: Mapping[str, object] | None = field(default=None, compare=False, repr=False)
+    masked: Mapping[str, object] | None = field(default=None, compare=False, repr=False)
     """The pattern as it may be shown to people, if that is different."""
     _plan: _Plan = field(init=False, compare=False, repr=False)
 
@@ -101,7 +101,7 @@ class Pattern:
     @property
     def public_source(self) -> str:
         """The source as it may be shown to people; it need not be a valid pattern."""
-        return self.source if self.veiled is None else canonical_source(self.veiled)
+        return self.source if self.masked is None else canonical_source(self.masked)
 
     def matches(self, event: Mapping[str, object] | EventReader) -> bool:
         """Return whether the event satisfies the pattern. Raises ValueError if it is no object."""
@@ -132,16 +132,16 @@ class Pattern:
         attempt = _Attempt(self._plan, reader)
         if attempt.succeeds():
             return None
-        return explain(self.sub_rules, reader.event, self.veiled, gave_up=attempt.gave_up)
+        return explain(self.sub_rules, reader.event, self.masked, gave_up=attempt.gave_up)
 
 
 def compile_pattern(
-    pattern: object, *, scalars: bool = False, veiled: Mapping[str, object] | None = None
+    pattern: object, *, scalars: bool = False, masked: Mapping[str, object] | None = None
 ) -> Pattern:
     """
     Compile a pattern given as parsed JSON or YAML: dicts, lists and scalars.
 
-    With `scalars` a field may have one bare value in place of a list. `veiled` has the same shape
+    With `scalars` a field may have one bare value in place of a list. `masked` has the same shape
     and is what people may see of the pattern. Raises PatternError, whose text says what was found
     and what is allowed, and whose `path` leads to the place.
     """
@@ -151,7 +151,7 @@ def compile_pattern(
             f"found {described(pattern)}"
         )
     sub_rules = compile_sub_rules(pattern, scalars=scalars)
-    return Pattern(canonical_source(pattern), sub_rules, None if veiled == pattern else veiled)
+    return Pattern(canonical_source(pattern), sub_rules, None if masked == pattern else masked)
 
 
 def _reader(event: Mapping[str, object] | EventReader) -> EventReader:
