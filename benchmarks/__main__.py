@@ -83,7 +83,7 @@ def run(name: str) -> tuple[float, int, list[dict[str, Any]]]:
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """The whole report."""
+    """Return the whole report."""
     parts = [
         "# Benchmarks",
         _described(report["machine"], quick=report["quick"]),

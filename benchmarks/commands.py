@@ -77,7 +77,7 @@ def main(rounds: int) -> int:
 
 
 def targets(cpu: dict[str, float]) -> list[Target]:
-    """The limits, each with what was found."""
+    """Return the limits, each with what was found."""
     limits = {"--help": HELP_LIMIT}
     for count, limit in zip(ROUTES, VALIDATE_LIMITS, strict=True):
         limits[f"validate, {count:,} routes"] = limit

@@ -96,7 +96,7 @@ class PricedFly(ForgetfulFly):
         return await super().launch(request)
 
     def runs(self, events: int) -> None:
-        """The next Machine has so many events."""
+        """Let the next Machine run for this number of events."""
         self.runs_for = START + EACH * events
         self.machine_seconds += self.runs_for
 
@@ -122,7 +122,7 @@ class Run:
             self.sent[self.queue.inner.put(BODY)] = loop.time()
 
     def launched(self, message_ids: Sequence[str]) -> None:
-        """A Machine has been created for these."""
+        """Note that a Machine was created for these messages."""
         now = asyncio.get_running_loop().time()
         self.machines += 1
         self.waits += [now - self.sent.pop(it) for it in message_ids]

@@ -108,7 +108,7 @@ def measure(conditions: Conditions, size: int) -> Result:
 
 
 def message(number: int) -> Message:
-    """A message of about 900 bytes for the route of this number."""
+    """Return a message of about 900 bytes for the route of this number."""
     body = {
         "version": "0",
         "id": "7bf73129-1428-4cd3-a780-95db273d1602",
@@ -149,7 +149,7 @@ class Sample:
 
 
 def uploaded(number: int) -> Message:
-    """A notification of S3."""
+    """Return a notification of S3."""
     record = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -170,7 +170,7 @@ def uploaded(number: int) -> Message:
 
 
 def paid(number: int) -> Message:
-    """An order, by way of SNS, which wraps it."""
+    """Return an order, by way of SNS, which wraps it."""
     order = {"order": {"id": f"A-{number}", "total": 99.5, "items": list(range(20))}, "paid": True}
     envelope = {
         "Type": "Notification",
@@ -187,7 +187,7 @@ def paid(number: int) -> Message:
 
 
 def pushed(number: int) -> Message:
-    """What a code host says of a push: about 12 kB, with many commits."""
+    """Return what a code host says of a push: about 12 kB, with many commits."""
     commit = {
         "id": "f" * 40,
         "message": "Make it work " * 8,
@@ -271,7 +271,7 @@ def schema_of(sample: Sample) -> EventSchema:
 
 
 def whole(sample: Sample, size: int) -> float:
-    """Seconds for one decision with so many routes."""
+    """Seconds for one decision with this many routes."""
     schema = schema_of(sample)
     routes = tuple(
         Route(f"route-{number}", (QUEUE.name,), PROFILE, sample.match(number), schema)
@@ -301,7 +301,7 @@ def decide_all(table: RoutingTable, queue: Queue, messages: list[Message]) -> No
 
 
 def whole_events(sizes: list[int]) -> Table:
-    """The first table."""
+    """Return the first table."""
     rows = []
     targets = []
     for sample in SAMPLES:
@@ -337,7 +337,7 @@ def main(sizes: list[int]) -> int:
 
 
 def kinds(sizes: list[int]) -> Table:
-    """The second table."""
+    """Return the second table."""
     rows = []
     for name, conditions in KINDS.items():
         results = [measure(conditions, size) for size in sizes]

@@ -194,7 +194,7 @@ def row(case: Case, pairs: Sequence[Pair]) -> tuple[object, ...]:
 
 
 def ratio(pairs: Sequence[Pair]) -> float:
-    """The router's speed, as part of the floor's right before."""
+    """Return the router's speed as a part of the floor's."""
     return median([router.speed / floor.speed for floor, router in pairs])
 
 

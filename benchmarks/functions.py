@@ -55,7 +55,7 @@ _TESTS: list[tuple[str, Callable[[], object]]] = []
 
 
 def measured(name: str) -> Callable[[Callable[[], Callable[[], object]]], None]:
-    """What the decorated function returns is what is measured."""
+    """Register a function whose result is the function to measure."""
 
     def add(make: Callable[[], Callable[[], object]]) -> None:
         _TESTS.append((name, make()))

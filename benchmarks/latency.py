@@ -91,7 +91,7 @@ class Samples:
     """Seconds of the process, its polls included."""
 
     def at(self, part: float) -> float:
-        """A percentile, in milliseconds."""
+        """Return a percentile, in milliseconds."""
         return percentile(self.seconds, part) * 1e3
 
 
@@ -127,7 +127,7 @@ async def one(services: Services, calls: Watched, queue: str) -> float:
 
 
 async def measure(messages: int, folder: Path) -> tuple[Samples, dict[int, Samples]]:
-    """The floor, and the router by its number of queues."""
+    """Return the floor, and the router by its number of queues."""
     services = Services()
     names = [f"queue-{number}" for number in range(max(QUEUES))]
     services.create_queues(names)

@@ -95,7 +95,7 @@ class Launches:
 
 
 def routes_of(case: Case) -> RoutingTable:
-    """The table of a case."""
+    """Return the table of a case."""
     names = ["q"] if case.shared else [f"q{number}" for number in range(ROUTES)]
     worker = profile(acknowledge="launch", batch_size=case.batch_size)
     routes = [

@@ -29,7 +29,7 @@ _LIBRARIES = ("boto3", "httpx", "jsonschema-rs", "prometheus-client", "structlog
 
 
 def full_or_quick(full: _T, quick: _T) -> _T:
-    """What an ordinary run takes, or what a smoke run does."""
+    """Return what an ordinary run takes, or what a smoke run does."""
     return quick if QUICK else full
 
 
@@ -79,7 +79,7 @@ def least_cpu(work: Callable[[], object], rounds: int) -> float:
 
 
 def in_turns(ways: dict[str, Callable[[], _T]], rounds: int) -> dict[str, list[_T]]:
-    """What each way gave in each round; every round begins with another way."""
+    """Return what each way gave in each round; every round begins with another way."""
     found: dict[str, list[_T]] = {name: [] for name in ways}
     names = list(ways)
     for number in range(rounds):
@@ -90,7 +90,7 @@ def in_turns(ways: dict[str, Callable[[], _T]], rounds: int) -> dict[str, list[_
 
 
 def percentile(values: Sequence[float], part: float) -> float:
-    """The value that this part of them does not exceed."""
+    """Return the value that this part of them does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
@@ -108,7 +108,7 @@ class Column:
     """How its numbers are written, as in an f-string; empty: as they are."""
 
     def cell(self, value: object) -> str:
-        """A value as it stands in the table; nothing for None."""
+        """Return a value as it stands in the table; nothing for None."""
         if value is None:
             return ""
         return format(value, self.form) if isinstance(value, int | float) else str(value)
@@ -136,7 +136,7 @@ class Table:
     targets: Sequence[Target] = field(default=())
 
     def markdown(self) -> str:
-        """A heading, the table, the note and the targets."""
+        """Return a heading, the table, the note and the targets."""
         heads = [column.title for column in self.columns]
         rules = ["---" if column.form == "" else "---:" for column in self.columns]
         cells = [[c.cell(v) for c, v in zip(self.columns, row, strict=True)] for row in self.rows]
@@ -174,7 +174,7 @@ def tell(*tables: Table) -> int:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Return what the figures were measured on."""
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "processor": _first("/proc/cpuinfo", "model name") or platform.processor(),
@@ -189,7 +189,7 @@ def machine() -> dict[str, Any]:
 
 
 def _first(path: str, key: str) -> str | None:
-    """The value of the first line `key: value` of a file of /proc; None if there is none."""
+    """Return the value of the first line `key: value` of a file of /proc; None if there is none."""
     file = Path(path)
     for line in file.read_text().splitlines() if file.exists() else ():
         name, _, value = line.partition(":")

@@ -154,7 +154,7 @@ class Timed:
 
 
 async def one_round(servers: Servers, with_metrics: bool) -> Round:  # noqa: FBT001 - a side
-    """What a router takes for a round of messages."""
+    """Return what a router takes for a round of messages."""
     await servers.send_a_round()
     route = Route("orders", ("q",), profile("worker"))
     table = RoutingTable("benchmark", {"q": servers.queue}, (route,))

@@ -113,7 +113,7 @@ class Looking:
 
 
 async def one_round(servers: Servers, with_page: bool) -> Round:  # noqa: FBT001 - a side
-    """What a router takes for a round of messages."""
+    """Return what a router takes for a round of messages."""
     await servers.send_a_round()
     table = RoutingTable(
         "benchmark", {"q": servers.queue}, (Route("orders", ("q",), profile("worker")),)
@@ -164,7 +164,7 @@ def read(url: str) -> None:
 
 
 def looked_at(routes: int) -> tuple[Looking, list[journal.Fact]]:
-    """A router with so many routes, each of which has had a batch."""
+    """Return a router with this many routes, each of which has had a batch."""
     looking = Looking()
     made = tuple(
         Route(f"route-{at}", ("q",), profile(f"profile-{at % 20}")) for at in range(routes)
@@ -205,7 +205,7 @@ def _fetch(url: str) -> bytes:
 
 
 def first_paint(url: str) -> str:
-    """The median of some loads without a cache; nothing without a Chromium."""
+    """Return the median of some loads without a cache; nothing without a Chromium."""
     path = shutil.which("chromium")
     if path is None:
         return ""

@@ -74,7 +74,7 @@ class Services:
             self.sqs.send(queue, NewMessage(body, {}), now)
 
     def environment(self, **more: str) -> dict[str, str]:
-        """What leads a process here, and nowhere else."""
+        """Return the environment that points a process here."""
         return {
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": self.sqs_url,
@@ -94,7 +94,7 @@ class Services:
 async def process(
     folder: Path, command: Sequence[str], environment: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process for the length of the block; what it says is in the file `said` of its folder."""
+    """Yield a process for the block; its output is in the file `said` of its folder."""
     with (folder / "said").open("wb") as said:
         started = await asyncio.create_subprocess_exec(
             *command, cwd=folder, env=environment, stdout=said, stderr=said

@@ -62,7 +62,7 @@ class Stalls:
             self.late.append(max(0.0, loop.time() - due))
 
     def take(self) -> list[float]:
-        """What was seen since the last time."""
+        """Return what was seen since the last time."""
         seen, self.late = self.late, []
         return seen
 
@@ -99,7 +99,7 @@ class Swaps:
     swapped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def observe(self, fact: journal.Fact) -> None:
-        """A table was swapped, or a file refused, which would be a fault of the benchmark."""
+        """Note that a table was swapped; a refused file would be a fault of the benchmark."""
         if isinstance(fact, journal.TableActivated) and fact.previous is not None:
             self.swapped.set()
         if isinstance(fact, journal.ReloadFailed):
@@ -133,7 +133,7 @@ class Result:
 
 @asynccontextmanager
 async def routed(file: Path) -> AsyncIterator[tuple[Traffic, Swaps]]:
-    """A router on this file, as `run` puts it together, with queues and a Fly in memory."""
+    """Return a router on this file, as `run` puts it together, with queues and a Fly in memory."""
     load = partial(load_routes, file, {}, missing="warning")
     first: LoadedRoutes = load()
     stop, reload = asyncio.Event(), asyncio.Event()
@@ -158,7 +158,7 @@ async def routed(file: Path) -> AsyncIterator[tuple[Traffic, Swaps]]:
 
 
 async def measure(routes: int, folder: Path) -> Result:
-    """Reload a file with so many routes some times over."""
+    """Reload a file with this many routes some times over."""
     file = write_routes_file(folder, routes)
     plain = file.read_text("utf-8")
     began = time.process_time()

@@ -32,7 +32,7 @@ _SCHEMA = '{"type": "object", "required": ["id"], "properties": {"id": {"type": 
 
 
 def write_routes_file(folder: Path, count: int) -> Path:
-    """A routes file with so many routes, and the schema that some of them name."""
+    """Return a routes file with this many routes, and the schema that some of them name."""
     folder.joinpath("order.schema.json").write_text(_SCHEMA, "utf-8")
     file = folder / "routes.yaml"
     file.write_text("".join(_text(count)), "utf-8")

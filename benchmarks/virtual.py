@@ -137,7 +137,7 @@ async def routing(
     observe: Callable[[journal.Fact], None],
     limits: Limits = FLYS_PACE,
 ) -> AsyncIterator[Router]:
-    """A router at work for the length of the block."""
+    """Yield a running router."""
 
     async def opened(queue: Queue) -> SpiedQueue:
         return queues[queue.name]

@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def work(route: str, event: dict[str, Any]) -> Iterator[str]:
-    """Here the real work would be done; this only says what it would be."""
+    """Say what the work would be; a real handler would do it here."""
     match route:
         case "image-uploads":
             for record in event["Records"]:

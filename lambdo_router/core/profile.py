@@ -160,7 +160,7 @@ class Overrides:
     command: Literal[True] | tuple[tuple[str, ...], ...] = ()
     """True allows any argv; otherwise the allowed beginnings of one."""
     masked: "Overrides | None" = field(default=None, compare=False, repr=False)
-    """As `Profile.veiled`."""
+    """As `Profile.masked`."""
 
     @property
     def public(self) -> "Overrides":

@@ -20,7 +20,7 @@ def places(loaded: LoadedRoutes) -> Mapping[str, str]:
 
 
 async def loaded_fact(before: LoadedRoutes, loaded: LoadedRoutes) -> journal.RoutesLoaded:
-    """The fact that `loaded` is fit to run, with what is different from the table `before` it."""
+    """Return the fact that `loaded` is valid, with the changes from the table `before` it."""
     # In a thread: ten thousand routes take a while to compare, and messages do not wait for it.
     return await asyncio.to_thread(_loaded_fact, before, loaded)
 

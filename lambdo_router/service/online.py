@@ -42,7 +42,7 @@ class Answers:
 
 
 def questions(table: RoutingTable) -> Questions:
-    """What is worth asking about a table; nothing that hangs on a variable that is not set."""
+    """Return what to check about a table, leaving out what depends on unset variables."""
     used = {queue.name for queue in table.sources()}
     used |= {queue.reject_to for queue in table.sources() if queue.reject_to is not None}
     apps = {app for route in table.routes for app in route.profile.apps}
@@ -83,7 +83,7 @@ def _no_token(places: Places, table: RoutingTable) -> Diagnostic:
 
 
 def _clock(places: Places, table: RoutingTable, answers: Answers) -> Iterator[Diagnostic]:
-    """The greatest difference that one of the services shows, told at the first queue."""
+    """Return the largest clock difference to a service, reported at the first queue."""
     asked = answers.queues.values()
     seen = [(answer.ahead, "AWS's") for answer in asked if not isinstance(answer, QueueError)]
     if answers.fly is not None and answers.fly.facts is not None:

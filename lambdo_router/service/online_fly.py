@@ -36,7 +36,7 @@ class FlyAnswers:
 
 
 def app_of_image(image: str) -> str:
-    """The app whose repository in Fly's registry holds the image; empty for any other image."""
+    """Return the app whose repository in Fly's registry has the image; empty for other images."""
     reference = normalise_image(image) or ""
     if not reference.startswith(_REGISTRY):
         return ""
@@ -83,7 +83,7 @@ class _Spot:
         )
 
     def shown(self, key: str, value: str) -> str:
-        """The value; or what is written, if a variable is in it, for that is not to be printed."""
+        """Return the value, or the text as written if a variable is in it."""
         origin = self.places.origins(self.route.name).get(key)
         written = str(origin.written) if origin is not None else ""
         return f"of `{written}`" if "${" in written else value
@@ -111,7 +111,7 @@ def _of_route(spot: _Spot, answers: FlyAnswers) -> Iterator[Diagnostic]:
 def _app(
     spot: _Spot, index: int, outcome: LaunchError | str | None, token: TokenFacts | None
 ) -> Iterator[Diagnostic]:
-    """What is wrong with one of the profile's apps, that of this index."""
+    """Return what is wrong with the profile's app of this index."""
     what = str(outcome)
     match outcome:
         case LaunchRejected(code="app_not_found"):
@@ -157,5 +157,5 @@ def _regions(spot: _Spot, expression: str, regions: RegionFacts) -> Iterator[Dia
 
 
 def _is_group(code: str) -> bool:
-    """Whether the word stands for several regions, as `any` and `usa` do."""
+    """Return whether the word stands for several regions, as `any` and `usa` do."""
     return code in known_regions().groups

@@ -61,7 +61,7 @@ class _Look:
 
 
 def place_of(draft: Draft, queue: str) -> Path:
-    """Where the address of a queue is written."""
+    """Return where the address of a queue is written."""
     key = "url" if draft.is_written(("queues", queue, "url")) else "name"
     return ("queues", queue, key)
 

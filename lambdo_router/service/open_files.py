@@ -24,6 +24,6 @@ def raise_limit() -> None:
 
 
 def most_connections() -> int:
-    """What the router's own server may take of it: a quarter, the rest is for SQS and Fly."""
+    """Return the share of the router's own server: a quarter; the rest is for SQS and Fly."""
     now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MOST_CONNECTIONS if now == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, now // 4)

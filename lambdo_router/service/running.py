@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # imported where it is used: it is slow to load
 
 
 def fly_machines(settings: Settings, token: Secret) -> "FlyMachines":
-    """The Machines API as the environment has it. Raises SettingsError."""
+    """Return the Machines API client for the environment. Raises SettingsError."""
     from lambdo_router.adapters.fly import FlyMachines
 
     return FlyMachines(
@@ -30,7 +30,7 @@ def fly_machines(settings: Settings, token: Secret) -> "FlyMachines":
 
 
 async def no_changes() -> AsyncIterator[RoutingTable]:
-    """Where no file can change: no further table ever."""
+    """Yield no further tables; the routes are fixed."""
     later: tuple[RoutingTable, ...] = ()
     for table in later:
         yield table
@@ -91,7 +91,7 @@ async def told(
     first: LoadedRoutes,
     observe: journal.Observer,
 ) -> AsyncIterator[RoutingTable]:
-    """The tables of those changes that are good; what is said about each goes to the journal."""
+    """Yield the tables of the valid changes, and report every change to the journal."""
     before = first
     async for change in changes:
         match change:

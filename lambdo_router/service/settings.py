@@ -26,7 +26,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself."""
+        """Return the value itself."""
         return self._value
 
     def __repr__(self) -> str:
@@ -77,7 +77,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """The environment as settings. SettingsError names every variable that is wrong, at once."""
+    """Return the environment as settings. Raises SettingsError that names every bad variable."""
     reader = _Reader(environment)
     token = reader.text("LAMBDO_FLY_TOKEN", "FLY_API_TOKEN")
     port = reader.number("LAMBDO_ADMIN_PORT", int, 9091, 0, 65535)
@@ -116,7 +116,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def without_secrets(settings: Settings) -> dict[str, object]:
-    """The settings as they may be shown: of a secret only that it is set."""
+    """Return the settings as they may be shown; of a secret only that it is set."""
     told: dict[str, object] = {}
     for name in (field.name for field in fields(settings)):
         match getattr(settings, name):
@@ -135,7 +135,7 @@ _USER_OF_URL = re.compile(r"(?<=://)[^/?#]*@")
 
 
 def _own_address(reader: "_Reader", port: int) -> str | None:
-    """The name of this Machine in Fly's private network; None outside of Fly."""
+    """Return the name of this Machine in Fly's private network; None outside of Fly."""
     machine, app = reader.text("FLY_MACHINE_ID"), reader.text("FLY_APP_NAME")
     return f"http://{machine}.vm.{app}.internal:{port}" if machine and app and port else None
 
@@ -152,11 +152,11 @@ class _Reader:
         self.problems: list[str] = []
 
     def text(self, *names: str) -> str:
-        """The first of these that is set and not empty."""
+        """Return the first of these variables that is set and not empty."""
         return next((v for n in names if (v := self._environment.get(n, "").strip())), "")
 
     def secret(self, name: str, shortest: int) -> Secret | None:
-        """A token that others send in a header; nothing of it is ever told."""
+        """Return a token that others send in a header; it is never shown."""
         text = self.text(name)
         if text and (len(text) < shortest or not (text.isascii() and text.isprintable())):
             self.problems.append(

@@ -149,7 +149,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_events() -> Any:
-    """What the events file holds; an Unreadable in the place of an event that cannot be read."""
+    """Return the events of the file; Unreadable in place of one that cannot be read."""
     try:
         return read_json(EVENTS_PATH)
     except Unusable:
@@ -167,7 +167,7 @@ def read_event(text: bytes) -> Any:
 
 
 def pieces_of(array: bytes) -> list[bytes]:
-    """The texts between the commas of a JSON array; none if as a whole it is no array."""
+    """Return the texts of the elements of a JSON array; empty if it is not an array."""
     array = array.strip()
     end = len(array) - 1
     pieces, begin, depth, in_text = [], 1, 0, False
@@ -452,7 +452,7 @@ def call_for_all(handler: Handler, jobs: list[Job], about: About, stop: Stop) ->
 
 
 def finished(result: Any) -> Any:
-    """What a call came to: what it returned, awaited if need be."""
+    """Return the result of a call, awaited if needed."""
     if not inspect.isawaitable(result):
         return result
 
@@ -465,7 +465,7 @@ def finished(result: Any) -> Any:
 
 
 def read_failures(returned: Any, jobs: list[Job]) -> set[str]:
-    """The ids in `{"batchItemFailures": [{"itemIdentifier": ...}]}`; raises if one is unknown."""
+    """Return the IDs in `batchItemFailures[].itemIdentifier`; raise if one is unknown."""
     items = (returned.get("batchItemFailures") or []) if isinstance(returned, dict) else []
     known = {job.context.message_id for job in jobs if job.context.message_id is not None}
     failed: list[Any] = [it.get("itemIdentifier") if isinstance(it, dict) else None for it in items]
@@ -478,7 +478,7 @@ def read_failures(returned: Any, jobs: list[Job]) -> set[str]:
 
 
 def stop_if_forked() -> None:
-    """A child that the function has forked, and that comes back, must not go on with the batch."""
+    """End a child that the function has forked; only its parent goes on with the batch."""
     if os.getpid() != PROCESS:
         sys.stdout.flush()
         os._exit(1)
@@ -506,7 +506,7 @@ def report(failed: list[Job]) -> bool:
 
 
 def post(body: bytes) -> tuple[int, str]:
-    """The status, 0 if there was no answer, and the text."""
+    """Return the status, 0 if there was no answer, and the text."""
     # Not urllib: it would follow redirects and use proxies, and the token is for the router alone.
     import http.client
     from urllib.parse import urlsplit

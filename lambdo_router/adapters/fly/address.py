@@ -21,7 +21,7 @@ _HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")
 
 def full_address(text: str) -> str:
     """
-    The API's address in full, without a slash at its end and without the `/v1` of its paths.
+    Return the API's address in full, without a slash at its end and without the `/v1` of its paths.
 
     Without a scheme it is http for this machine and Fly's private network, which speak nothing
     else, and https for the rest. Raises SettingsError for what is no address.
@@ -49,13 +49,13 @@ def full_address(text: str) -> str:
 
 
 def is_private(url: str) -> bool:
-    """Whether an address is on this machine or in Fly's private network: no proxy leads there."""
+    """Return whether an address is on this machine or in Fly's private network: no proxy then."""
     return _is_private(_host(url))
 
 
 def authorization(token: str) -> str:
     """
-    The Authorization header's value: `FlyV1` for Fly's own tokens (fm1r, fm1a, fm2), else `Bearer`.
+    Return the Authorization header: `FlyV1` for Fly's own tokens (fm1r, fm1a, fm2), else `Bearer`.
 
     A scheme that came along with the token is dropped. Raises SettingsError for a token that is
     empty or that no header can carry.
@@ -75,7 +75,7 @@ def authorization(token: str) -> str:
 
 def secret_parts(token: str) -> tuple[str, ...]:
     """
-    What must not be shown of a token: all of it, and each part of one that is joined by commas.
+    Return what must not be shown of a token: all of it, and each of its comma-separated parts.
 
     What is shorter than 8 characters is no secret, and hiding it would tear holes into words.
     """
@@ -85,7 +85,7 @@ def secret_parts(token: str) -> tuple[str, ...]:
 
 def _bare(token: str) -> str:
     """
-    The token without a scheme and without the space that pasting adds.
+    Return the token without a scheme and without the space that pasting adds.
 
     Those of several apps, joined by commas, may bring a scheme each.
     """

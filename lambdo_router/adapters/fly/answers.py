@@ -45,7 +45,7 @@ class Answer:
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def json(self) -> object:
-        """The body's JSON value; None if it is no JSON."""
+        """Return the body's JSON value; None if it is not JSON."""
         try:
             value: object = json.loads(self.text)
         except (ValueError, RecursionError):
@@ -53,7 +53,7 @@ class Answer:
         return value
 
     def fields(self) -> Mapping[str, object]:
-        """The body's JSON object; empty if it is none."""
+        """Return the body's JSON object; empty if it is not one."""
         value = self.json()
         return value if isinstance(value, dict) else {}
 
@@ -146,7 +146,7 @@ _TABLE = (
 
 def failure(answer: Answer, app: str, now: float) -> LaunchError:
     """
-    The error that an answer without success stands for. `now` is unix time, for a Retry-After.
+    Return the error for an answer without success; `now` is unix time, for a Retry-After.
 
     Its text is `Machines API: 422 could not find a candidate host (request 01J...-iad)`, and what
     to do where a person must act.
@@ -182,7 +182,7 @@ def described(answer: Answer) -> str:
 
 def holder_of_name(answer: Answer, name: str) -> str | None:
     """
-    The id of the Machine that holds `name` already, if that is what the answer says.
+    Return the id of the Machine that holds `name` already, if that is what the answer says.
 
     Empty if it says so without an id; None if it says something else. Fly words it `already_exists:
     unique machine name violation, machine ID 3d8d7000c52d78 already exists with name "job-1"`.
@@ -197,7 +197,7 @@ def holder_of_name(answer: Answer, name: str) -> str | None:
 
 
 def shown(text: str, secrets: Iterable[Secret]) -> str:
-    """A foreign text on one short line: no secrets, no line breaks, the unprintable escaped."""
+    """Return a foreign text as one short line, without secrets, unprintable characters escaped."""
     for secret in secrets:
         hidden, instead = (secret, "[token]") if isinstance(secret, str) else secret
         text = text.replace(hidden, instead)
@@ -216,7 +216,7 @@ def _word(answer: Answer) -> str:
 
 
 def _said(answer: Answer) -> str:
-    """What the body has to say: its message, the title of a page, or the code's usual phrase."""
+    """Return the body's message, the title of its page, or the usual phrase for the status."""
     fields = answer.fields()
     for key in ("message", "error"):
         value = fields.get(key)
@@ -234,7 +234,7 @@ def _said(answer: Answer) -> str:
 
 
 def _title(page: str) -> str:
-    """The title of a page of HTML; empty if it has none. Each step looks at the page once."""
+    """Return the title of an HTML page, empty if it has none, in linear time."""
     begins = _TITLE.search(page)
     opened = -1 if begins is None else page.find(">", begins.end())
     ends = None if opened < 0 else _TITLES_END.search(page, opened)

@@ -27,15 +27,16 @@ _PIECE: Final = 64 * 1024
 
 
 def check_head(response: httpx.Response) -> None:
-    """Raises LaunchUnavailable for headers beyond the bound."""
+    """Raise LaunchUnavailable for headers beyond the bound."""
     if len(response.headers.raw) > MOST_HEADERS:
         raise _unreadable(f"it has over {MOST_HEADERS} headers")
 
 
 async def text_of(response: httpx.Response) -> str:
     """
-    The body of an answer, as far as it matters. LaunchUnavailable, ambiguous, for one of a success
-    that is packed or too long.
+    Return the body of an answer, as far as it matters.
+
+    Raises LaunchUnavailable, ambiguous, for a success whose body is packed or too long.
     """
     content, most = bytearray(), MOST_IN_ANSWER if response.is_success else MOST_IN_FAILURE
     if _is_packed(response):
@@ -52,8 +53,9 @@ async def text_of(response: httpx.Response) -> str:
 
 async def pieces_of(response: httpx.Response) -> AsyncIterator[str]:
     """
-    The text of a long list as it comes; a token at its beginning, not to be shown, is in the first
-    piece. LaunchUnavailable as for `text_of`.
+    Yield the text of a long list as it arrives; a token at its beginning is in the first piece.
+
+    Raises LaunchUnavailable as `text_of` does.
     """
     _is_packed(response)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -77,7 +79,7 @@ def _stream(response: httpx.Response) -> AsyncIterator[bytes]:
 
 
 def _is_packed(response: httpx.Response) -> bool:
-    """Raises LaunchUnavailable if that matters, since it was asked not to be."""
+    """Return whether the body is packed; raise LaunchUnavailable if that matters."""
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding in ("", "identity"):
         return False

@@ -173,7 +173,7 @@ class FlyClient:
         self, app: str, query: Mapping[str, str], keep: Callable[[Fields], _Kept | None]
     ) -> list[_Kept]:
         """
-        What `keep` makes of the Machines of a list, except for None; of all its pages.
+        Return what `keep` makes of a list's Machines, on all its pages, without None.
 
         A list is read as it comes, since that of a busy app's destroyed Machines is longer than
         memory. LaunchUnavailable, ambiguous, for one that does not come to its end.
@@ -231,7 +231,7 @@ class FlyClient:
 
     async def _metadata_of(self, app: str, machine_id: str) -> Mapping[str, str]:
         """
-        A Machine's metadata, also of a destroyed one. MachineGone if Fly knows no such Machine.
+        Return a Machine's metadata, even if destroyed. Raises MachineGone if Fly does not know it.
 
         The Machine itself has its metadata too, and for a destroyed one Fly promises neither.
         """
@@ -282,7 +282,7 @@ class FlyClient:
     async def _opened(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: str = ""
     ) -> AsyncIterator[httpx.Response]:
-        """A request under way, whose answer is still to be read."""
+        """Send a request and return it; its answer is still to be read."""
         request = httpx.Request(
             method,
             self._address + path,
@@ -338,12 +338,12 @@ def _endless(app: str) -> LaunchUnavailable:
 
 
 def machines_path(app: str) -> str:
-    """The path of an app's Machines; a strange name of an app stays one part of it."""
+    """Return the path of an app's Machines; the app's name is always one part of it."""
     return f"/v1/apps/{quote(app, '')}/machines"
 
 
 def text_of(value: object) -> str:
-    """A short text of an answer, as ids and names are; empty if it is none."""
+    """Return a short text of an answer, such as an ID or a name; empty if it is not one."""
     return value if isinstance(value, str) and len(value) <= _LONGEST_NAME else ""
 
 

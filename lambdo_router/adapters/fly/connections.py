@@ -77,7 +77,7 @@ class Connections(httpx.AsyncBaseTransport):
         """The one that was used last is at the end."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer, whose body is still to be read; close it in any case."""
+        """Return the answer, whose body is still to be read. It must be closed in any case."""
         timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
         with _told_as(httpx.PoolTimeout, httpx.PoolTimeout):
             async with asyncio.timeout(timeouts.get("pool")):
@@ -106,7 +106,7 @@ class Connections(httpx.AsyncBaseTransport):
         self._idle.clear()
 
     def _take_idle(self) -> "_Connection | None":
-        """The one that was used last: it is the least likely to be closed by the server soon."""
+        """Return the connection used last, which the server is least likely to close soon."""
         while self._idle:
             connection = self._idle.pop()
             if connection.is_fresh():
@@ -136,7 +136,7 @@ class Connections(httpx.AsyncBaseTransport):
         return connection
 
     def _let_go(self, connection: "_Connection | None", *, usable: bool) -> None:
-        """A request has ended, whichever way; its connection may serve the next one."""
+        """Keep the connection of a request that has ended, if it can serve the next one."""
         self._places.release()
         while self._idle and not self._idle[0].is_fresh():
             self._close(self._idle.popleft())
@@ -173,7 +173,7 @@ class _Connection:
         self._idle_until = 0.0
 
     def is_fresh(self) -> bool:
-        """Whether an idle connection is worth a request: young, and without a word meanwhile."""
+        """Return whether an idle connection can be used: recent, and without data meanwhile."""
         young = asyncio.get_running_loop().time() < self._idle_until
         closed = self._reader.at_eof() or self._writer.is_closing()
         return young and not closed and self._reader.come == self._read
@@ -193,7 +193,7 @@ class _Connection:
 
     async def send(self, request: httpx.Request, patience: float | None) -> None:
         """
-        The whole request.
+        Send the whole request.
 
         A server may answer and hang up before it has read everything: a connection that breaks
         here may still have its answer, so that is left to the reading.
@@ -224,7 +224,7 @@ class _Connection:
         raise httpx.RemoteProtocolError("it tells over and over that it is still to come")
 
     async def body(self, patience: float | None) -> AsyncIterator[bytes]:
-        """The rest of the answer, piece by piece."""
+        """Yield the rest of the answer."""
         crumbs = 0
         while isinstance(event := await self._event(patience), h11.Data):
             crumbs += len(event.data) < _CRUMB

@@ -43,7 +43,7 @@ class _Event:
 
 def machine_end(listed: Iterable[object], *, failed: bool = False) -> MachineEnd | None:
     """
-    The end that a Machine's events tell of, which are newest first, as the API lists them.
+    Return the end in a Machine's events, which are newest first, as the API lists them.
 
     `failed`: the Machine is in the state of that name, which lasts, so nothing more will be told.
     None while it runs, while it is to run again, and while an exit may still be told.
@@ -119,7 +119,7 @@ def _event(fields: Mapping[str, object]) -> _Event:
 
 
 def _told(exit_: _Event) -> Mapping[str, object]:
-    """What an exit event tells; empty if nothing."""
+    """Return the fields of an exit event; empty if it has none."""
     monitor = exit_.request.get("MonitorEvent")
     for place in (monitor, exit_.request):
         told = place.get("exit_event") if isinstance(place, Mapping) else None
@@ -129,7 +129,7 @@ def _told(exit_: _Event) -> Mapping[str, object]:
 
 
 def _exit_code(told: Mapping[str, object]) -> tuple[int | None, str]:
-    """The exit code, and the error in words. `guest_exit_code` is 0 even after an OOM kill."""
+    """Return the exit code and the error; `guest_exit_code` is 0 even after an OOM kill."""
     error = str(told.get("error") or told.get("guest_error") or "")
     code = told.get("exit_code", 0)  # what is zero may be left out
     if not told or not isinstance(code, int) or isinstance(code, bool):
@@ -150,7 +150,7 @@ def _is_started(event: _Event) -> bool:
 
 
 def _seconds(start: _Event, exit_: _Event, told: Mapping[str, object]) -> float | None:
-    """How long it ran, in steps of a millisecond."""
+    """Return how long it ran, in steps of a millisecond."""
     ended = unix_time(told.get("exited_at")) or exit_.at
     if start.at is None or ended is None:
         return None

@@ -54,7 +54,7 @@ class FlyInspector(FlyClient):
     """Asks Fly about itself."""
 
     async def inspect(self) -> FlyFacts:
-        """Raises LaunchUnavailable if nothing answers."""
+        """Raise LaunchUnavailable if nothing answers."""
         started = time.time()
         regions = await self._call("GET", _REGIONS)
         ahead = ahead_of(regions.headers.get("date", ""), started, time.time())
@@ -77,7 +77,7 @@ def _token(answer: Answer) -> TokenFacts | None:
 
 
 def _regions(answer: Answer) -> RegionFacts | None:
-    """The specification has lower-case keys; Fly's own client reads capital ones."""
+    """Read a key in lower case, as in the specification, or capitalised, as Fly's client does."""
     fields = answer.fields() if answer.is_success else {}
     rows = [
         (

@@ -43,7 +43,7 @@ class FlyLauncher(FlyClient):
 
     async def find(self, request: MachineRequest) -> Machine | None:
         """
-        The Machine of this very batch, destroyed ones included; None if none is to be seen.
+        Return the Machine of this very batch, even if destroyed; None if Fly shows none.
 
         A name alone proves nothing: it is free again once its Machine is destroyed, and a later
         delivery of the same messages makes the same one. So the batch id in the Machine's metadata
@@ -90,7 +90,7 @@ class FlyLauncher(FlyClient):
         return f"cannot tell whether the token is good for the app {app}: {described(answer)}"
 
     async def _adopt(self, request: MachineRequest, holder: str, answer: Answer) -> Machine:
-        """The Machine that holds our name already: by its id, or by the name where none is said."""
+        """Return the Machine that has the name, by ID or, if the answer has none, by name."""
         if holder:
             try:
                 found = await self._call_machine("GET", request.app, holder)
@@ -129,7 +129,7 @@ class FlyLauncher(FlyClient):
         return None
 
     async def _batch_of(self, app: str, machine_id: str, listed: Fields) -> str | None:
-        """The batch id in a listed Machine's metadata; None if it has none or is gone for good."""
+        """Return the batch ID in a listed Machine's metadata; None if it has none or is gone."""
         if batch := _batch_in_config(listed):
             return batch
         try:
@@ -163,7 +163,7 @@ def _machine(fields: Fields, name: str, *, adopted: bool) -> Machine:
 
 
 def _batch_in_config(fields: Fields) -> str:
-    """The batch id, where a list shows the Machines' configs all the same."""
+    """Return the batch ID, if a list shows the Machines' configs."""
     config = fields.get("config")
     metadata = config.get("metadata") if isinstance(config, Mapping) else None
     return text_of(metadata.get("lambdo_batch")) if isinstance(metadata, Mapping) else ""

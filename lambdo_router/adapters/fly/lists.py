@@ -33,14 +33,14 @@ class ElementsOfArray:
         """What is to come: `[`, `first` (an element or the end), `element`, `comma` or `end`."""
 
     def feed(self, text: str) -> Iterator[object]:
-        """The elements that are complete with this text; long ones later, at the end at last."""
+        """Return the elements that this text completes; long ones may be returned later."""
         self._parts.append(text)
         self._size += len(text)
         if self._size >= self._worth_a_look:
             yield from self._look()
 
     def close(self) -> Iterator[object]:
-        """The text has come to its end: the elements that are left; ValueError for a cut array."""
+        """Return the remaining elements at the end. Raises ValueError for a cut array."""
         yield from self._look()
         if self._expects != "end":
             raise ValueError("the array is cut off")
@@ -78,7 +78,7 @@ class ElementsOfArray:
 
 
 def _element(text: str, at: int) -> tuple[object, int] | None:
-    """The element that begins here, and where it ends; None while it is not complete."""
+    """Return the element that begins here, and its end; None while it is incomplete."""
     try:
         element, end = _DECODER.raw_decode(text, at)
     except ValueError:

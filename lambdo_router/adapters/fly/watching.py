@@ -32,7 +32,7 @@ class FlyWatcher(FlyClient):
 
     async def living(self, app: str) -> Sequence[MachineSummary]:
         """
-        The Machines of ours that are not destroyed yet, in one list without payloads.
+        Return the router's Machines that are not destroyed, in one list without payloads.
 
         One that is being destroyed still counts: its exit may not have been told.
         """
@@ -42,7 +42,7 @@ class FlyWatcher(FlyClient):
 
     async def launched_since(self, app: str, since: float) -> Sequence[MachineSummary]:
         """
-        The Machines of ours created at or after unix time `since`, destroyed ones included.
+        Return the router's Machines created since that unix time, including destroyed ones.
 
         Fly does not say whether its metadata filter knows destroyed Machines, so names decide, and
         a Machine whose creation the list does not tell counts. A list that shows no Machine at all,
@@ -70,7 +70,7 @@ class FlyWatcher(FlyClient):
         self, app: str, machine_id: str, *, at_rest: bool = False
     ) -> MachineEnd | None:
         """
-        How the Machine ended; None while it has not, or while an exit event may still come.
+        Return how the Machine ended; None while it has not, or while an exit event may still come.
 
         `at_rest`: lists show it so. One that failed is destroyed by nobody, and Fly does not say
         what its events tell: so where they leave it open the Machine itself is asked.
@@ -136,7 +136,7 @@ class FlyWatcher(FlyClient):
 
 
 def _sighting(fields: Fields) -> MachineSummary | None:
-    """A listed Machine, if it is one of ours."""
+    """Return a listed Machine if it is one of the router's."""
     machine_id, name = text_of(fields.get("id")), text_of(fields.get("name"))
     if not machine_id or not name.startswith(_OURS):
         return None

@@ -35,7 +35,7 @@ class Address:
 
 
 def address_of(queue: Queue) -> Address:
-    """Raises QueueRefused if `url` is neither a queue URL nor an ARN."""
+    """Raise QueueRefused if `url` is neither a queue URL nor an ARN."""
     if queue.url is None:
         name = queue.lookup or queue.name
         return Address(name, name=name, region=queue.region)
@@ -61,7 +61,7 @@ def address_of(queue: Queue) -> Address:
 
 
 def without_password(text: str) -> str:
-    """The text with what stands before the host of a URL taken out: it may be a password."""
+    """Return the text without what precedes the host of a URL: it may be a password."""
     return re.sub(r"//[^/@\s]*@", "//", text)
 
 

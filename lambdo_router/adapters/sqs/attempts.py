@@ -30,7 +30,7 @@ class Attempts:
 
     def make(self, receive: Callable[[str], _T]) -> _T:
         """
-        What `receive` returns or raises, called with the id to use.
+        Call `receive` with the ID to use, and return its result.
 
         An id whose answer was lost stays in use until one comes; throttling is none. If SQS
         refuses an id that was used before, the messages are past getting, and a new id is tried at

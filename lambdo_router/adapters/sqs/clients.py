@@ -112,7 +112,7 @@ class ClientMaker:
         self._clients: dict[Way, Clients] = {}
 
     def of(self, way: Way) -> Clients:
-        """The clients of this way. Raises botocore's errors; ValueError for a strange endpoint."""
+        """Return the clients for this way. Raises botocore's errors; ValueError: bad endpoint."""
         with self._lock:
             if way not in self._clients:
                 wait = self._settings.wait_seconds

@@ -55,7 +55,7 @@ class SqsConnector:
         return opened
 
     async def inspect(self, queue: Queue) -> QueueFacts:
-        """What SQS says of the queue, to be judged at the start. Raises as `open` does."""
+        """Return the queue's attributes for the checks at the start. Raises as `open` does."""
 
         def look() -> QueueFacts:
             address, clients = self._way_to(queue)
@@ -136,7 +136,7 @@ def _check(client: "SQSClient", url: str) -> tuple[str, ...]:
 
 
 def _elsewhere(address: Address, endpoint: str) -> str:
-    """The likely reason of a refusal where a URL's host is not the one that was asked."""
+    """Return the likely reason of a refusal if a URL's host is not the one that was asked."""
     asked = urlsplit(endpoint)
     if address.foreign_host in (None, f"{asked.scheme}://{asked.netloc}"):
         return ""

@@ -222,7 +222,7 @@ def translated(doing: str, *also: type[Exception]) -> Iterator[None]:
 
 
 def may_have_happened(error: QueueError) -> bool:
-    """Whether a call that failed may have had its effect: no answer came, or 408, or a 5xx."""
+    """Return whether a failed call may have had its effect: no answer, 408, or a 5xx."""
     if isinstance(error, QueueRefused):
         return False
     cause = error.__cause__
@@ -231,7 +231,7 @@ def may_have_happened(error: QueueError) -> bool:
 
 
 def is_denied(error: ClientError) -> bool:
-    """Whether the keys are right and only this one action on the queue is not allowed."""
+    """Return whether the keys are right and only this one action on the queue is not allowed."""
     return _code_of(error) in _DENIED and error.operation_name != _ASSUME_ROLE
 
 

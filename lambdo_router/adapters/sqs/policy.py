@@ -35,7 +35,7 @@ class Caller:
 
 def verdict(policy: str, action: str, queue_arn: str, caller: Caller | None) -> Verdict:
     """
-    Whether `caller` (None: not known) may do `action`, like `sqs:SendMessage`, on the queue.
+    Return whether `caller` (None: not known) may do `action`, like `sqs:SendMessage`, on the queue.
 
     `policy` is the queue's attribute `Policy`, empty where it has none.
     """
@@ -71,7 +71,7 @@ def _statements(policy: str) -> Iterator[Mapping[str, object]]:
 def _covers(
     statement: Mapping[str, object], action: str, queue_arn: str, caller: Caller | None
 ) -> bool:
-    """Whether a statement is about this action, queue and caller, conditions aside."""
+    """Return whether a statement is about this action, queue and caller, conditions aside."""
     if "Action" in statement:
         patterns = _texts(statement["Action"])
         if not any(fnmatch.fnmatchcase(action.lower(), p.lower()) for p in patterns):

@@ -171,7 +171,7 @@ class SqsQueue:
         return await self._threads.run(call)
 
     async def attributes(self) -> Mapping[str, str]:
-        """The queue's own attributes, as SQS spells them. Its counts are approximate."""
+        """Return the queue's own attributes, as SQS spells them. Its counts are approximate."""
 
         def call() -> Mapping[str, str]:
             with translated(self._doing("get attributes")):
@@ -264,7 +264,7 @@ class SqsQueue:
         )
 
     def _read(self, wire: Mapping[str, Any]) -> Message | None:
-        """A message as it came; None, which leaves it to SQS, if it did not come as it was sent."""
+        """Return the message; None, which leaves it to SQS, if its checksum does not match."""
         body, digest = wire.get("Body", ""), wire.get("MD5OfBody")
         receipt, message_id = wire.get("ReceiptHandle", ""), wire.get("MessageId", "")
         if not receipt or (digest and digest.lower() != _md5(body)):

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def _let_go(_: object) -> None:
-    """The outcome of most calls is worth nothing to anyone but the caller."""
+    """Do nothing: the outcome of most calls concerns only the caller."""
 
 
 _IDLE = 60.0
@@ -61,7 +61,7 @@ class Threads:
 
     async def run(self, call: Callable[[], _T], late: Callable[[_T], None] = _let_go) -> _T:
         """
-        What `call` returns or raises in one of the threads. Cancelling does not end the call.
+        Run `call` in one of the threads and return its result. Cancelling does not end the call.
 
         If the caller has gone by the time it returns, `late` gets its result, on the loop or, if
         that is closed, in the thread; it must not block.

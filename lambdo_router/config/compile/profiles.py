@@ -108,8 +108,8 @@ def complete(draft: Draft, layer: Layer, name: str, place: Path, fallbacks: Fall
     )
     masked = replace(
         profile,
-        image=_veiled(layer.get("image"), profile.image),
-        command=tuple(_veiled(layer.get("command"), list(profile.command or ()))) or None,
+        image=_masked(layer.get("image"), profile.image),
+        command=tuple(_masked(layer.get("command"), list(profile.command or ()))) or None,
         env=_variables(layer, as_written=True),
         machine=_machine(layer, as_written=True),
     )
@@ -126,7 +126,7 @@ def _machine(layer: Layer, *, as_written: bool = False) -> str:
     return json.dumps(machine, sort_keys=True, separators=(",", ":"))
 
 
-def _veiled(node: Node[str | None] | Node[tuple[str, ...] | None] | None, value: T) -> T:
+def _masked(node: Node[str | None] | Node[tuple[str, ...] | None] | None, value: T) -> T:
     """Return the value with variables as they are written."""
     return value if node is None else node.draft.masked(node.path, value)
 

@@ -160,7 +160,7 @@ class RoutesFiles:
         # The value of a variable is not shown.
         masked = str(root.as_written(at)) if root.holds_variable(at) else None
         if (link := link_out(folder, path)) is not None:
-            what = f"the link `{veiled or link}` leads out of the folder of this file"
+            what = f"the link `{masked or link}` leads out of the folder of this file"
             hint = "included files must be in the folder of this file or below; copy it there"
             self._note(root, at, "include-not-allowed", what, hint)
             return

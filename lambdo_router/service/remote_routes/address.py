@@ -45,11 +45,11 @@ class Address:
         return self.shown_of(self.name)
 
     def shown_of(self, name: str) -> str:
-        """The same for another file, by its path from the folder."""
+        """Return the address of another file, by its path from the folder."""
         return f"{self.place}/{name}"
 
     def url_of(self, name: str) -> str:
-        """The URL of a file, with the query, and without user and password."""
+        """Return the URL of a file with the query, without user and password."""
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{self.host}/{self.folder}{quote(name)}{query}"
 
@@ -60,12 +60,12 @@ class Address:
 
 
 def is_elsewhere(text: str) -> bool:
-    """Whether this is meant as an address, and not as a path on this machine."""
+    """Return whether this is meant as an address, and not as a path on this machine."""
     return _SCHEME.match(text) is not None
 
 
 def read_address(text: str) -> Address:
-    """What the address says. ValueError says what is allowed instead, and repeats no secret."""
+    """Return the parsed address. Raises ValueError with what is allowed, without any secret."""
     scheme = _SCHEME.match(text)
     kind = scheme[1].lower() if scheme else ""
     if scheme is None or kind not in ("s3", "https", "http"):
@@ -80,7 +80,7 @@ def read_address(text: str) -> Address:
 
 
 def allows(address: Address, url: str) -> bool:
-    """Whether a redirect from the address to this URL may be followed: never out of TLS."""
+    """Return whether a redirect from the address to this URL may be followed: never out of TLS."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

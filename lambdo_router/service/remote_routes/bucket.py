@@ -57,7 +57,7 @@ class Bucket:
     can_list = True
 
     def __init__(self, address: Address) -> None:
-        """Raises RoutesUnavailable where boto3's configuration is wrong."""
+        """Raise RoutesUnavailable where boto3's configuration is wrong."""
         self.address = address
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,

@@ -48,7 +48,7 @@ class Good:
 
 def cache_folder(setting: str, environment: Mapping[str, str]) -> Path:
     """
-    The folder for all addresses: what LAMBDO_ROUTES_CACHE says, or else the user's cache.
+    Return the folder for all addresses: LAMBDO_ROUTES_CACHE, or else the user's cache.
 
     Where that cannot be written, as in a container without a home, it is the folder of temporary
     files. Raises OSError if it cannot be made.
@@ -88,7 +88,7 @@ class Cache:
         return self._folder
 
     def room(self) -> Path:
-        """A new and empty folder to load from; to be given to `keep` or `discard`. OSError."""
+        """Return a new, empty folder, to be passed to `keep` or `discard`. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         room = Path(tempfile.mkdtemp(prefix=_LOADING, dir=self._folder))
         (room / "files").mkdir()
@@ -122,7 +122,7 @@ class Cache:
         self._clean_up()
 
     def good(self) -> Good | None:
-        """The last good copy; None if there is none, or it is damaged."""
+        """Return the last good copy; None if there is none, or it is damaged."""
         try:
             version = (self._folder / _GOOD).resolve(strict=True)
             manifest = json.loads((version / "manifest.json").read_text("utf-8"))

@@ -166,7 +166,7 @@ class RoutesOrigin:
         return self._poll * (0.9 + 0.2 * self._jitter())
 
     async def _look(self, *, asked: bool) -> Examined | None:
-        """What is there, loaded; None if it is what was loaded last, and nobody asked."""
+        """Load what is there; return None if it is what was loaded last and nobody asked."""
         before = self._snapshot
         if before is not None:
             seen = await self._threads.run(lambda: self._seen_again(before))

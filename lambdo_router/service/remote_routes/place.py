@@ -41,7 +41,7 @@ class File:
 
 
 def tag(header: str) -> str:
-    """An ETag or a date to be asked with; empty, as if there were none, for one without bounds."""
+    """Return an ETag or date for a conditional request; empty if it is too long."""
     return header if len(header) <= _LONGEST_TAG else ""
 
 
@@ -60,15 +60,17 @@ class Place(Protocol):
 
     def read(self, name: str, known: File | None) -> File | None:
         """
-        The file at this path from the folder; `known` itself if it is still that one; None if
-        there is no such file. Raises RoutesUnavailable.
+        Return the file at this path from the folder; None if there is none.
+
+        Returns `known` itself if it has not changed. Raises RoutesUnavailable.
         """
         ...
 
     def names(self, folder: str) -> Sequence[str]:
         """
-        The files in a folder (empty, or a path that ends with `/`) and below, as paths from the
-        address's folder. Raises RoutesUnavailable.
+        Return the files in a folder and below, as paths from the address's folder.
+
+        `folder` is empty or ends with `/`. Raises RoutesUnavailable.
         """
         ...
 

@@ -61,7 +61,7 @@ class Round:
         self.listings: dict[str, tuple[str, ...]] = {}
 
     def file(self, name: str) -> File | None:
-        """Raises RoutesUnavailable."""
+        """Raise RoutesUnavailable."""
         if name not in self.files:
             if len(self.files) >= MOST_FILES:
                 raise RoutesUnavailable(
@@ -77,13 +77,13 @@ class Round:
         return self.files[name]
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """Raises RoutesUnavailable."""
+        """Raise RoutesUnavailable."""
         if folder not in self.listings:
             self.listings[folder] = tuple(sorted(self._place.names(folder)))
         return self.listings[folder]
 
     def again(self, snapshot: FetchedRoutes) -> FetchedRoutes:
-        """What the same files and folders hold by now. Raises RoutesUnavailable."""
+        """Return the present contents of the same files and folders. Raises RoutesUnavailable."""
         return FetchedRoutes(
             {name: self.file(name) for name in snapshot.files},
             {folder: self.names(folder) for folder in snapshot.listings},
@@ -137,7 +137,7 @@ def _keep(folder: Path, name: str, file: File | None, place: Place) -> None:
 
 
 def _globs(examined: Examined) -> Iterator[str]:
-    """The entries of `include` that stand for any number of files, and are allowed."""
+    """Return the allowed entries of `include` that are globs."""
     if examined.places is None:
         return
     for _, text in include_entries(examined.places.draft.documents[0]):
@@ -146,7 +146,7 @@ def _globs(examined: Examined) -> Iterator[str]:
 
 
 def _head(glob: str) -> str:
-    """The folder above every name that the glob may mean."""
+    """Return the folder above every name that the glob can match."""
     steps = [step for step in glob.split("/") if step not in ("", ".")]
     plain: list[str] = []
     for step in steps[:-1]:
@@ -157,7 +157,7 @@ def _head(glob: str) -> str:
 
 
 def _matches(name: str, glob: str) -> bool:
-    """Whether the glob means the file of that name; as `expand` does it on disk."""
+    """Return whether the glob matches the file name, as `expand` does on disk."""
     steps = [step for step in glob.split("/") if step not in ("", ".")]
     parts = name.split("/")
     return len(parts) == len(steps) and all(
@@ -167,5 +167,5 @@ def _matches(name: str, glob: str) -> bool:
 
 
 def _is_sound(name: str) -> bool:
-    """Whether it is a name for a file of the mirror; keys of a bucket may be anything."""
+    """Return whether it is a valid file name here; keys of a bucket may be anything."""
     return name.isprintable() and all(step not in ("", ".", "..") for step in name.split("/"))

@@ -94,7 +94,7 @@ class Web:
     def _taken(
         self, response: httpx.Response, shown: str, known: File | None, give_up: float
     ) -> File | str | None:
-        """The file, None for none, or the address that the answer leads to."""
+        """Return the file, None if there is none, or the address of a redirect."""
         status, headers = response.status_code, response.headers
         if len(headers.raw) > _MOST_HEADERS:
             raise RoutesUnavailable(f"{shown}: the answer has over {_MOST_HEADERS} headers")
