@@ -26,7 +26,7 @@ from lambdo_router.core.routing import RoutingTable
 from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.engine.router import Router
 from lambdo_router.service.open_files import raise_limit
-from lambdo_router.service.remote_routes.address import Address
+from lambdo_router.service.remote_routes.address import RoutesAddress
 from lambdo_router.service.running import fly_machines, signals
 from lambdo_router.service.settings import Settings, read_settings, without_secrets
 from lambdo_router.telemetry.logs import Logs, configure_logs
@@ -55,7 +55,7 @@ _RETRIED = "the router keeps trying while it runs"
     default=True,
     help="Serve /healthz, /readyz, /status and /metrics, and accept reports from Machines.",
 )
-def command(routes: Path | Address | None, grace: float | None, *, admin: bool) -> None:
+def command(routes: Path | RoutesAddress | None, grace: float | None, *, admin: bool) -> None:
     """
     Run the router: read the queues of ROUTES (default: routes.yaml) and create Machines.
 
@@ -107,7 +107,7 @@ def command(routes: Path | Address | None, grace: float | None, *, admin: bool) 
 
 
 async def _run(
-    settings: Settings, routes: Path | Address | None, logs: Logs, *, admin: bool
+    settings: Settings, routes: Path | RoutesAddress | None, logs: Logs, *, admin: bool
 ) -> int:
     from lambdo_router.service.observers import Observers, listen
 

@@ -22,12 +22,12 @@ from lambdo_router.config.read.files import Mirror
 from lambdo_router.core import journal
 from lambdo_router.core.errors import SettingsError
 from lambdo_router.core.routing import RoutingTable
-from lambdo_router.service.remote_routes.address import Address, is_elsewhere, read_address
+from lambdo_router.service.remote_routes.address import RoutesAddress, is_elsewhere, read_address
 from lambdo_router.service.running import no_changes, tables, told
 from lambdo_router.service.settings import Settings
 
 if TYPE_CHECKING:  # imported where it is used: it is slow to load
-    from lambdo_router.service.remote_routes.place import Place
+    from lambdo_router.service.remote_routes.remote_store import RemoteStore
 
 Changes = Callable[
     [asyncio.Event, journal.Observer, Callable[[str], None]], AsyncIterator[RoutingTable]
@@ -46,7 +46,7 @@ _DEFAULT_FILE = Path("routes.yaml")
 
 def path_or_address(
     _context: click.Context, _parameter: click.Parameter, value: str | None
-) -> Path | Address | None:
+) -> Path | RoutesAddress | None:
     """Convert the argument ROUTES: a path, or an `s3://` or `https://` address."""
     if value is None:
         return None
@@ -57,7 +57,7 @@ def path_or_address(
 
 
 async def open_routes(
-    routes: Path | Address | None, settings: Settings, ends: AsyncExitStack
+    routes: Path | RoutesAddress | None, settings: Settings, ends: AsyncExitStack
 ) -> Source:
     """
     Load the routes, and print the warnings about them; connections are closed with `ends`.
@@ -65,7 +65,7 @@ async def open_routes(
     Without a name these are routes.yaml, or else the original contract. Raises LambdoError if
     there is nothing to run.
     """
-    if isinstance(routes, Address):
+    if isinstance(routes, RoutesAddress):
         return await _remote(routes, settings, ends)
     return _local(routes, settings)
 
@@ -96,7 +96,7 @@ def _local(routes: Path | None, settings: Settings) -> Source:
     return table, lambda *_: no_changes()
 
 
-async def _remote(address: Address, settings: Settings, ends: AsyncExitStack) -> Source:
+async def _remote(address: RoutesAddress, settings: Settings, ends: AsyncExitStack) -> Source:
     from lambdo_router.service.remote_routes.cache import Cache
     from lambdo_router.service.remote_routes.following import RoutesOrigin
 
@@ -140,7 +140,7 @@ def _cache_folder(settings: Settings) -> Path:
         ) from error
 
 
-def _place(address: Address) -> "Place":
+def _place(address: RoutesAddress) -> "RemoteStore":
     if address.scheme == "s3":
         from lambdo_router.service.remote_routes.bucket import Bucket
 

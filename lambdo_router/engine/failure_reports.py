@@ -129,7 +129,7 @@ class FailureReports:
     def _batch(self, batch_id: str, token: str) -> _OpenReport:
         batch = self._open.get(batch_id)
         # The same answer for an unknown batch and a wrong token would hide a late report from its
-        # runtime; a batch id is a digest and tells nobody anything.
+        # runtime; a batch ID is a digest and reveals nothing.
         if batch is None:
             raise ReportError(404, "no such batch is running under this router")
         if not hmac.compare_digest(batch.token.encode(), token.encode()):

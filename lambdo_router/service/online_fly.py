@@ -101,7 +101,7 @@ def _of_route(spot: _Spot, answers: FlyAnswers) -> Iterator[Diagnostic]:
             "image",
             "image-app-not-found",
             f"there is no app {spot.shown('image', image_app)} on Fly, so there is no such image",
-            "mend the name, or push the image to an app that is there",
+            "fix the name, or push the image to an app that exists",
         )
     regions = answers.facts.regions if answers.facts else None
     if regions is not None and profile.region:

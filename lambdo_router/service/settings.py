@@ -78,7 +78,7 @@ class Settings:
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return the environment as settings. Raises SettingsError that names every bad variable."""
-    reader = _Reader(environment)
+    reader = _Environment(environment)
     token = reader.text("LAMBDO_FLY_TOKEN", "FLY_API_TOKEN")
     port = reader.number("LAMBDO_ADMIN_PORT", int, 9091, 0, 65535)
     most = reader.number("LAMBDO_MAX_MACHINES", int, 0, 0, 1_000_000)
@@ -134,19 +134,19 @@ def without_secrets(settings: Settings) -> dict[str, object]:
 _USER_OF_URL = re.compile(r"(?<=://)[^/?#]*@")
 
 
-def _own_address(reader: "_Reader", port: int) -> str | None:
+def _own_address(reader: "_Environment", port: int) -> str | None:
     """Return the name of this Machine in Fly's private network; None outside of Fly."""
     machine, app = reader.text("FLY_MACHINE_ID"), reader.text("FLY_APP_NAME")
     return f"http://{machine}.vm.{app}.internal:{port}" if machine and app and port else None
 
 
-def _admin_hosts(reader: "_Reader") -> tuple[str, ...]:
+def _admin_hosts(reader: "_Environment") -> tuple[str, ...]:
     app = reader.text("FLY_APP_NAME")
     listed = reader.text("LAMBDO_ADMIN_HOSTS").replace(",", " ").split()
     return (*listed, f"{app}.fly.dev") if app else tuple(listed)
 
 
-class _Reader:
+class _Environment:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self.problems: list[str] = []

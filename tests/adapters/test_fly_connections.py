@@ -208,7 +208,7 @@ async def test_notes_and_crumbs_are_taken_within_reason(before: bytes, body: byt
 @pytest.mark.parametrize(
     ("before", "body", "why"),
     [
-        pytest.param(NOTE * 11, b"", "over and over", id="notes"),
+        pytest.param(NOTE * 11, b"", "without end", id="notes"),
         pytest.param(b"", CRUMB * 1001, "crumbs", id="crumbs"),
     ],
 )

@@ -2,7 +2,12 @@
 
 import pytest
 
-from lambdo_router.service.remote_routes.address import Address, allows, is_elsewhere, read_address
+from lambdo_router.service.remote_routes.address import (
+    RoutesAddress,
+    allows,
+    is_elsewhere,
+    read_address,
+)
 
 
 @pytest.mark.parametrize(
@@ -102,5 +107,5 @@ PUBLIC = read_address("https://h.example/r.yaml")
         pytest.param(LOCAL, "http://h.example/x", False, id="from-this-machine-without-tls"),
     ],
 )
-def test_a_redirect_stays_in_tls(address: Address, url: str, *, allowed: bool) -> None:
+def test_a_redirect_stays_in_tls(address: RoutesAddress, url: str, *, allowed: bool) -> None:
     assert allows(address, url) is allowed

@@ -12,7 +12,7 @@ from sqs_backends import Backend
 from lambdo_router.service.remote_routes import bucket
 from lambdo_router.service.remote_routes.address import read_address
 from lambdo_router.service.remote_routes.bucket import Bucket
-from lambdo_router.service.remote_routes.place import RoutesUnavailable
+from lambdo_router.service.remote_routes.remote_store import RoutesUnavailable
 
 pytest_plugins = ["sqs_backends"]
 

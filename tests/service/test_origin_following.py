@@ -17,10 +17,10 @@ from lambdo_router.config.load import Examined, LoadedRoutes, examine_routes
 from lambdo_router.config.read.files import Mirror
 from lambdo_router.config.watch import LoadFailed, Reloaded
 from lambdo_router.service.remote_routes import snapshot
-from lambdo_router.service.remote_routes.address import Address, read_address
+from lambdo_router.service.remote_routes.address import RoutesAddress, read_address
 from lambdo_router.service.remote_routes.cache import Cache, cache_folder
 from lambdo_router.service.remote_routes.following import RoutesOrigin
-from lambdo_router.service.remote_routes.place import File, RoutesUnavailable
+from lambdo_router.service.remote_routes.remote_store import File, RoutesUnavailable
 
 pytestmark = pytest.mark.real_time
 
@@ -41,7 +41,7 @@ BROKEN = ROUTES % "first" + "roots: []\n"
 class Shelf:
     """A `Place` in memory."""
 
-    address: Address = read_address("s3://acme/deploy/routes.yaml")
+    address: RoutesAddress = read_address("s3://acme/deploy/routes.yaml")
     can_list: bool = True
     texts: dict[str, str] = field(default_factory=dict)
     away: str = ""

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from files_server import Files, files_server
 
-from lambdo_router.service.remote_routes import place, web
+from lambdo_router.service.remote_routes import remote_store, web
 from lambdo_router.service.remote_routes.address import read_address
-from lambdo_router.service.remote_routes.place import File, RoutesUnavailable
+from lambdo_router.service.remote_routes.remote_store import File, RoutesUnavailable
 from lambdo_router.service.remote_routes.web import Web
 
 
@@ -157,7 +157,7 @@ def test_a_redirect_out_of_tls_is_not_followed(files: Files, there: Web) -> None
 def test_a_file_that_is_too_large_is_not_read_to_its_end(
     files: Files, there: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, "MOST_IN_FILE", 1024 * 1024)
+    monkeypatch.setattr(remote_store, "MOST_IN_FILE", 1024 * 1024)
     files.contents["a/routes.yaml"] = b"x" * (1024 * 1024 + 1)
     with pytest.raises(RoutesUnavailable, match="the file has over 1 MiB; is it the right one"):
         there.read("routes.yaml", None)

@@ -59,7 +59,7 @@ class Answer:
 
 
 Fate = Literal["passes", "unclear", "refused"]
-"""Another try may do; the same, but the call may have had its effect; a person must mend it."""
+"""Retry; retry, but the call may have had its effect; a person must fix it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 What an answer may cost: how long it may be, and that it comes as it is.
 
 A server that is broken, or not Fly's at all, may send headers, pages and packed bodies without end;
-none of them may take the router's memory or its loop. An answer that tells of success is refused as
-a whole beyond the bounds. One that tells of a failure says so in its status: of its body only the
+none of them may take the router's memory or its loop. An answer that reports success is refused as
+a whole beyond the bounds. One that reports a failure does so in its status: of its body only the
 beginning is read, and nothing that is packed.
 """
 

@@ -122,7 +122,7 @@ class Connections(httpx.AsyncBaseTransport):
         secure = url.scheme == "https"
         with _told_as(httpx.ConnectError, httpx.ConnectTimeout):
             async with asyncio.timeout(timeouts.get("connect")):
-                loop, reader = asyncio.get_running_loop(), _Reader(limit=_PIECE)
+                loop, reader = asyncio.get_running_loop(), _BodyReader(limit=_PIECE)
                 transport, protocol = await loop.create_connection(
                     lambda: asyncio.StreamReaderProtocol(reader),
                     host,
@@ -152,7 +152,7 @@ class Connections(httpx.AsyncBaseTransport):
         connection.abort()
 
 
-class _Reader(asyncio.StreamReader):
+class _BodyReader(asyncio.StreamReader):
     """Knows how much has come, read or not."""
 
     come = 0
@@ -165,7 +165,7 @@ class _Reader(asyncio.StreamReader):
 class _Connection:
     """One socket, and where its HTTP stands."""
 
-    def __init__(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: _BodyReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self._read = 0
@@ -221,7 +221,7 @@ class _Connection:
             event = await self._event(patience)
             if isinstance(event, h11.Response):
                 return event
-        raise httpx.RemoteProtocolError("it tells over and over that it is still to come")
+        raise httpx.RemoteProtocolError("it repeats without end that it is still to come")
 
     async def body(self, patience: float | None) -> AsyncIterator[bytes]:
         """Yield the rest of the answer."""

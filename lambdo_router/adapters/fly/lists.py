@@ -83,7 +83,7 @@ def _element(text: str, at: int) -> tuple[object, int] | None:
         element, end = _DECODER.raw_decode(text, at)
     except ValueError:
         return None
-    # 12 may be the beginning of 123, and 1e the one of 1e9: what follows tells.
+    # 12 may be the beginning of 123, and 1e the one of 1e9: what follows decides.
     after = _after_space(text, end)
     return (element, end) if text[after : after + 1] in (",", "]") else None
 

@@ -2,7 +2,7 @@
 Amazon SQS over boto3: the queues of `ports`, for the real service and for all that speak like it.
 
     address.py     what a queue URL or an ARN says
-    failures.py    which of boto3's errors may pass and which a person must mend: one table
+    failures.py    which of boto3's errors are transient and which a person must fix: one table
     threads.py     boto3's calls block, so they run in daemon threads of our own
     attempts.py    receives of a FIFO queue, and what becomes of one whose answer was lost
     clients.py     boto3's clients: a pair for each region, role and endpoint

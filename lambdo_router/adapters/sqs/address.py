@@ -20,7 +20,7 @@ _OLDEST_HOST = "queue.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class QueueAddress:
     """A queue by its URL, or by its name to be looked up, in an account if `account` is known."""
 
     shown: str
@@ -34,14 +34,14 @@ class Address:
     """Scheme and host of a URL that is not one of AWS's."""
 
 
-def address_of(queue: Queue) -> Address:
+def address_of(queue: Queue) -> QueueAddress:
     """Raise QueueRefused if `url` is neither a queue URL nor an ARN."""
     if queue.url is None:
         name = queue.lookup or queue.name
-        return Address(name, name=name, region=queue.region)
+        return QueueAddress(name, name=name, region=queue.region)
     arn = _ARN.fullmatch(queue.url)
     if arn is not None:
-        return Address(queue.url, None, arn["name"], arn["account"], arn["region"])
+        return QueueAddress(queue.url, None, arn["name"], arn["account"], arn["region"])
     try:
         parts = urlsplit(queue.url)
         host = parts.hostname or ""
@@ -57,7 +57,7 @@ def address_of(queue: Queue) -> Address:
     port = f":{parts.port}" if parts.port else ""
     foreign = None if region else f"{parts.scheme}://{host}{port}"
     region = region or queue.region
-    return Address(without_password(queue.url), queue.url, region=region, foreign_host=foreign)
+    return QueueAddress(without_password(queue.url), queue.url, region=region, foreign_host=foreign)
 
 
 def without_password(text: str) -> str:

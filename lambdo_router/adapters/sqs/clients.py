@@ -81,7 +81,7 @@ class SqsSettings:
 
 
 class Way(NamedTuple):
-    """What tells clients apart."""
+    """What distinguishes clients."""
 
     region: str | None
     role_arn: str | None

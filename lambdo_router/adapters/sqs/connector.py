@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from lambdo_router.adapters.sqs.address import Address, address_of
+from lambdo_router.adapters.sqs.address import QueueAddress, address_of
 from lambdo_router.adapters.sqs.clients import ClientMaker, Clients, SqsSettings, Way
 from lambdo_router.adapters.sqs.failures import UnreadableAnswer, is_denied, translated
 from lambdo_router.adapters.sqs.inspection import QueueFacts, inspect_queue
@@ -94,7 +94,7 @@ class SqsConnector:
             notes=notes,
         )
 
-    def _way_to(self, queue: Queue) -> tuple[Address, Clients]:
+    def _way_to(self, queue: Queue) -> tuple[QueueAddress, Clients]:
         address = address_of(queue)
         region = address.region or self._settings.region or environ.get("AWS_REGION") or None
         # botocore raises ValueError for an endpoint URL that is none.
@@ -103,7 +103,7 @@ class SqsConnector:
 
 
 @contextmanager
-def _explained(queue: Queue, address: Address, clients: Clients) -> Iterator[None]:
+def _explained(queue: Queue, address: QueueAddress, clients: Clients) -> Iterator[None]:
     """Raise boto3's errors as ours, with the queue, where it was looked for, and as whom."""
     endpoint = clients.calls.meta.endpoint_url
     role = f" as {queue.role_arn}" if queue.role_arn else ""
@@ -116,7 +116,7 @@ def _explained(queue: Queue, address: Address, clients: Clients) -> Iterator[Non
         raise
 
 
-def _look_up(client: "SQSClient", address: Address) -> str:
+def _look_up(client: "SQSClient", address: QueueAddress) -> str:
     owner = {"QueueOwnerAWSAccountId": address.account} if address.account else {}
     url = client.get_queue_url(QueueName=address.name or "", **owner).get("QueueUrl")
     if not url:
@@ -135,7 +135,7 @@ def _check(client: "SQSClient", url: str) -> tuple[str, ...]:
     return ()
 
 
-def _elsewhere(address: Address, endpoint: str) -> str:
+def _elsewhere(address: QueueAddress, endpoint: str) -> str:
     """Return the likely reason of a refusal if a URL's host is not the one that was asked."""
     asked = urlsplit(endpoint)
     if address.foreign_host in (None, f"{asked.scheme}://{asked.netloc}"):

@@ -1,5 +1,5 @@
 """
-boto3's errors in our words: what may pass, and what a person must mend.
+boto3's errors translated: what is transient, and what a person must fix.
 
 The service's own refusals go by their code, for the status says too little: SQS throttles with
 403. Failures on the way there go by the class of botocore's exception. A test compares that table

@@ -86,7 +86,7 @@ class SqsQueue:
 
     @property
     def fifo(self) -> bool:
-        """Whether SQS keeps the order of each message group, which the queue's SQS name tells."""
+        """Whether SQS keeps the order of each message group: its SQS name ends in `.fifo`."""
         return self._url.endswith(".fifo")
 
     async def receive(self, limit: int, visibility: float) -> Sequence[Message]:

@@ -19,7 +19,7 @@ _EXAMPLES = "write one like s3://bucket/routes.yaml or https://example.com/route
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class RoutesAddress:
     """A file, and by it the folder that the names of further files are relative to."""
 
     scheme: Scheme
@@ -64,7 +64,7 @@ def is_elsewhere(text: str) -> bool:
     return _SCHEME.match(text) is not None
 
 
-def read_address(text: str) -> Address:
+def read_address(text: str) -> RoutesAddress:
     """Return the parsed address. Raises ValueError with what is allowed, without any secret."""
     scheme = _SCHEME.match(text)
     kind = scheme[1].lower() if scheme else ""
@@ -79,7 +79,7 @@ def read_address(text: str) -> Address:
     return address
 
 
-def allows(address: Address, url: str) -> bool:
+def allows(address: RoutesAddress, url: str) -> bool:
     """Return whether a redirect from the address to this URL may be followed: never out of TLS."""
     try:
         parts = urlsplit(url)
@@ -92,15 +92,15 @@ def allows(address: Address, url: str) -> bool:
     return parts.scheme == "http" and address.scheme == "http" and _is_loopback(host)
 
 
-def _of_bucket(text: str) -> Address:
+def _of_bucket(text: str) -> RoutesAddress:
     bucket, _, key = text.partition("/")
     if _BUCKET.fullmatch(bucket) is None:
         raise ValueError(f"`s3://` is followed by the name of a bucket and a key; {_EXAMPLES}")
     folder, slash, name = key.rpartition("/")
-    return Address("s3", bucket, folder + slash, name)
+    return RoutesAddress("s3", bucket, folder + slash, name)
 
 
-def _of_web(text: str) -> Address:
+def _of_web(text: str) -> RoutesAddress:
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises for one that is no number
@@ -109,7 +109,7 @@ def _of_web(text: str) -> Address:
     if not parts.hostname or parts.fragment or re.search(r"[\s\\]", text):
         raise ValueError(f"this is no URL of a file; {_EXAMPLES}")
     folder, slash, name = parts.path.removeprefix("/").rpartition("/")
-    return Address(
+    return RoutesAddress(
         scheme="https" if parts.scheme.lower() == "https" else "http",
         host=parts.netloc.rpartition("@")[2],
         folder=folder + slash,

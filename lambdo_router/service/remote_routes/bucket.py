@@ -16,8 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdo_router import __version__
-from lambdo_router.service.remote_routes.address import Address
-from lambdo_router.service.remote_routes.place import (
+from lambdo_router.service.remote_routes.address import RoutesAddress
+from lambdo_router.service.remote_routes.remote_store import (
     CONNECT_TIMEOUT,
     FILE_TIMEOUT,
     READ_TIMEOUT,
@@ -52,11 +52,11 @@ _LONGEST_REASON: Final = 200
 
 
 class Bucket:
-    """A `Place`."""
+    """A `RemoteStore`."""
 
     can_list = True
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: RoutesAddress) -> None:
         """Raise RoutesUnavailable where boto3's configuration is wrong."""
         self.address = address
         config = Config(

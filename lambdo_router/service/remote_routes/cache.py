@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from lambdo_router.service.remote_routes.address import Address
+from lambdo_router.service.remote_routes.address import RoutesAddress
 
 _GOOD: Final = "good"
 _VERSION, _LOADING = "v-", "loading-"
@@ -75,7 +75,7 @@ def _made(folder: Path) -> Path:
 class Cache:
     """The copies of one address. Not for two threads at a time; several processes may share it."""
 
-    def __init__(self, root: Path, address: Address) -> None:
+    def __init__(self, root: Path, address: RoutesAddress) -> None:
         """`root` is there. The address's folder is made with the first copy."""
         identity = f"{address.url_of(address.name)} {address.user}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]

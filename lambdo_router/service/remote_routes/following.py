@@ -28,7 +28,7 @@ from lambdo_router.config.watch import LoadFailed, News, Reloaded
 from lambdo_router.core.backoff import backoff
 from lambdo_router.engine.waiting import set_within
 from lambdo_router.service.remote_routes.cache import Cache
-from lambdo_router.service.remote_routes.place import File, Place, RoutesUnavailable
+from lambdo_router.service.remote_routes.remote_store import File, RemoteStore, RoutesUnavailable
 from lambdo_router.service.remote_routes.snapshot import FetchedRoutes, Load, Round, assemble
 
 POLL: Final = 30.0
@@ -61,7 +61,7 @@ class RoutesOrigin:
 
     def __init__(
         self,
-        place: Place,
+        store: RemoteStore,
         cache: Cache,
         load: Load,
         *,
@@ -70,7 +70,7 @@ class RoutesOrigin:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`poll` and `quiet` are seconds; a pause is up to a tenth longer or shorter."""
-        self._place = place
+        self._store = store
         self._cache = cache
         self._load = load
         self._poll, self._quiet, self._jitter = poll, quiet, jitter
@@ -84,12 +84,12 @@ class RoutesOrigin:
     @property
     def shown(self) -> str:
         """The address, fit to be shown."""
-        return self._place.address.shown
+        return self._store.address.shown
 
     async def aclose(self) -> None:
         """Give up what is under way, and close connections."""
         self._threads.stop()
-        self._place.close()
+        self._store.close()
 
     async def start(self) -> Start:
         """
@@ -181,19 +181,19 @@ class RoutesOrigin:
         return await self._threads.run(self._fetch_and_load)
 
     def _seen_again(self, before: FetchedRoutes) -> FetchedRoutes:
-        seen = Round(self._place, self._known).again(before)
+        seen = Round(self._store, self._known).again(before)
         self._known |= {name: file for name, file in seen.files.items() if file is not None}
         return seen
 
     def _fetch_and_load(self) -> Examined:
-        found = Round(self._place, self._known)
+        found = Round(self._store, self._known)
         try:
             room = self._cache.room()
         except OSError as error:
             raise RoutesUnavailable(_no_room(self._cache, error)) from None
         kept = False
         try:
-            self._snapshot, examined = assemble(self._place, found, room, self._load)
+            self._snapshot, examined = assemble(self._store, found, room, self._load)
             self._known = {n: f for n, f in self._snapshot.files.items() if f is not None}
             if not examined.errors and examined.compiled is not None:
                 kept = self._keep(room, examined)
@@ -214,8 +214,8 @@ class RoutesOrigin:
         good = self._cache.good()
         if good is None:
             return None
-        address = self._place.address
-        mirror = Mirror(good.folder, address.place, self._place.can_list)
+        address = self._store.address
+        mirror = Mirror(good.folder, address.place, self._store.can_list)
         try:
             return sound(self._load(good.folder / address.name, mirror)), good.saved_at
         except ConfigError:

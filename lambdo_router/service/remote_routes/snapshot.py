@@ -20,7 +20,7 @@ from typing import Final
 from lambdo_router.config.load import Examined
 from lambdo_router.config.read.files import Mirror, expand, is_glob, refusal
 from lambdo_router.config.read.include import include_entries
-from lambdo_router.service.remote_routes.place import File, Place, RoutesUnavailable
+from lambdo_router.service.remote_routes.remote_store import File, RemoteStore, RoutesUnavailable
 
 MOST_FILES: Final = 500
 MOST_IN_ALL: Final = 16 * 1024 * 1024
@@ -53,9 +53,9 @@ class FetchedRoutes:
 class Round:
     """One look at a place: each file is asked for once, however often it is needed."""
 
-    def __init__(self, place: Place, known: Mapping[str, File]) -> None:
+    def __init__(self, store: RemoteStore, known: Mapping[str, File]) -> None:
         """`known` are files as they were at an earlier look."""
-        self._place = place
+        self._store = store
         self._known = known
         self.files: dict[str, File | None] = {}
         self.listings: dict[str, tuple[str, ...]] = {}
@@ -65,21 +65,21 @@ class Round:
         if name not in self.files:
             if len(self.files) >= MOST_FILES:
                 raise RoutesUnavailable(
-                    f"{self._place.address.shown}: it leads to over {MOST_FILES} files"
+                    f"{self._store.address.shown}: it leads to over {MOST_FILES} files"
                 )
-            self.files[name] = self._place.read(name, self._known.get(name))
+            self.files[name] = self._store.read(name, self._known.get(name))
             size = sum(len(file.content) for file in self.files.values() if file is not None)
             if size > MOST_IN_ALL:
                 most = MOST_IN_ALL // (1024 * 1024)
                 raise RoutesUnavailable(
-                    f"{self._place.address.shown}: it leads to over {most} MiB of files"
+                    f"{self._store.address.shown}: it leads to over {most} MiB of files"
                 )
         return self.files[name]
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Raise RoutesUnavailable."""
         if folder not in self.listings:
-            self.listings[folder] = tuple(sorted(self._place.names(folder)))
+            self.listings[folder] = tuple(sorted(self._store.names(folder)))
         return self.listings[folder]
 
     def again(self, snapshot: FetchedRoutes) -> FetchedRoutes:
@@ -91,24 +91,24 @@ class Round:
 
 
 def assemble(
-    place: Place, found: Round, folder: Path, load: Load
+    store: RemoteStore, found: Round, folder: Path, load: Load
 ) -> tuple[FetchedRoutes, Examined]:
     """
     Fetch the routes file and all that it leads to into the empty `folder`, and load it.
 
     Raises RoutesUnavailable for what cannot be fetched, or cannot be kept on disk.
     """
-    mirror = Mirror(folder, place.address.place, place.can_list)
-    root = folder / place.address.name
+    mirror = Mirror(folder, store.address.place, store.can_list)
+    root = folder / store.address.name
     looked_for: dict[str, None] = {}
     listed: dict[str, None] = {}
-    wanted = [place.address.name]
+    wanted = [store.address.name]
     while wanted:
         for name in wanted:
             looked_for[name] = None
-            _keep(folder, name, found.file(name), place)
+            _keep(folder, name, found.file(name), store)
         examined = load(root, mirror)
-        globs = list(_globs(examined)) if place.can_list else []
+        globs = list(_globs(examined)) if store.can_list else []
         folders = {path for text in globs for path in expand(folder, text).watched}
         names = [mirror.inside(path) for path in examined.inputs if path not in folders]
         for text in globs:
@@ -121,7 +121,7 @@ def assemble(
     return FetchedRoutes(files, {head: found.listings[head] for head in listed}), examined
 
 
-def _keep(folder: Path, name: str, file: File | None, place: Place) -> None:
+def _keep(folder: Path, name: str, file: File | None, store: RemoteStore) -> None:
     if file is None:
         return
     path = folder / name
@@ -129,7 +129,7 @@ def _keep(folder: Path, name: str, file: File | None, place: Place) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.content)
     except OSError as error:
-        shown = place.address.shown_of(name)
+        shown = store.address.shown_of(name)
         raise RoutesUnavailable(
             f"{shown}: it cannot be kept at {path.parent} ({error.strerror}); "
             "LAMBDO_ROUTES_CACHE names another folder"

@@ -16,8 +16,8 @@ from urllib.parse import urljoin
 import httpx
 
 from lambdo_router import __version__
-from lambdo_router.service.remote_routes.address import Address, allows
-from lambdo_router.service.remote_routes.place import (
+from lambdo_router.service.remote_routes.address import RoutesAddress, allows
+from lambdo_router.service.remote_routes.remote_store import (
     CONNECT_TIMEOUT,
     FILE_TIMEOUT,
     READ_TIMEOUT,
@@ -36,11 +36,11 @@ _MOST_HEADERS: Final = 200
 
 
 class Web:
-    """A `Place`. Files cannot be listed: HTTP has no word for it."""
+    """A `RemoteStore`. Files cannot be listed: HTTP has no word for it."""
 
     can_list = False
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: RoutesAddress) -> None:
         self.address = address
         secret = httpx.BasicAuth(address.user, address.password)
         self._auth = secret if address.user or address.password else None

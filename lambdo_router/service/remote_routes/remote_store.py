@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from lambdo_router.core.errors import LambdoError
-from lambdo_router.service.remote_routes.address import Address
+from lambdo_router.service.remote_routes.address import RoutesAddress
 
 MOST_IN_FILE: Final = 4 * 1024 * 1024
 """Bytes, as many as a routes file may have."""
@@ -21,14 +21,15 @@ FILE_TIMEOUT: Final = 30.0
 
 class RoutesUnavailable(LambdoError):
     """
-    A file could not be fetched: it may pass, or a person must mend it. The text says which file,
-    why, and what helps; nothing of it is secret.
+    A file could not be fetched: a transient failure, or one that a person must fix.
+
+    The text says which file, why, and what helps; it contains no secret.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as it was fetched, with what tells whether it is still the same."""
+    """A fetched file, with its ETag or date, which show whether it has changed."""
 
     content: bytes = field(repr=False)
     etag: str = ""
@@ -45,11 +46,11 @@ def tag(header: str) -> str:
     return header if len(header) <= _LONGEST_TAG else ""
 
 
-class Place(Protocol):
+class RemoteStore(Protocol):
     """Somewhere files are read from. Its calls block, and are made one at a time."""
 
     @property
-    def address(self) -> Address:
+    def address(self) -> RoutesAddress:
         """The routes file, and the folder."""
         ...
 
