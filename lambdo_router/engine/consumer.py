@@ -13,43 +13,35 @@ awaited.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from typing import ClassVar
 
 from lambdo_router.core import journal
 from lambdo_router.core.admission import Admitted, NotAdmitted, QueueRoutes, TooLarge
 from lambdo_router.core.batch import Batcher, BatchKey
 from lambdo_router.core.machine import room_for_entries
 from lambdo_router.core.message import Message
-from lambdo_router.core.ports import MessageQueue
-from lambdo_router.engine.context import Context
-from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.queue_reader import QueueReader
 from lambdo_router.engine.redelivery import TakeOver
 from lambdo_router.engine.waiting import set_by
 
 
+@dataclass(eq=False)
 class Consumer(QueueReader):
     """Reads one standard queue until told to stop."""
 
-    MOST_POLLS = 8
+    MOST_POLLS: ClassVar = 8
 
-    def __init__(
-        self,
-        queue: MessageQueue,
-        held_messages: HeldMessages,
-        context: Context,
-        current: Callable[[], QueueRoutes | None],
-    ) -> None:
-        super().__init__(queue, held_messages, context, current)
-        self._batcher = Batcher(room_for_entries)
-        self._serving: dict[BatchKey, asyncio.Task[None]] = {}
-        self._grown: dict[BatchKey, asyncio.Event] = {}
+    _batcher: Batcher = field(default_factory=lambda: Batcher(room_for_entries))
+    _serving: dict[BatchKey, asyncio.Task[None]] = field(default_factory=dict)
+    _grown: dict[BatchKey, asyncio.Event] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Receive, route, batch, launch and settle until `stop`."""
-        self._observe(journal.QueueOpened(self._name))
+        self.observe(journal.QueueOpened(self.queue.name))
         async with asyncio.TaskGroup() as upkeep:
-            renewing = upkeep.create_task(self._held_messages.keep_alive(self._batcher.drop))
+            renewing = upkeep.create_task(self.held_messages.keep_alive(self._batcher.drop))
             sharing = upkeep.create_task(self._sharing.run())
             async with asyncio.TaskGroup() as work:
                 polling = work.create_task(self._receiver.poll())
@@ -64,7 +56,7 @@ class Consumer(QueueReader):
                 await polling  # a long poll may take 20 s to return
             await self._sharing.recall_all()  # what was about to be parked
             renewing.cancel()
-        self._observe(journal.QueueClosed(self._name))
+        self.observe(journal.QueueClosed(self.queue.name))
 
     def _batched(self) -> Mapping[str, int]:
         return self._batcher.waiting_by_route()
@@ -78,8 +70,8 @@ class Consumer(QueueReader):
             try:
                 self._route(work, routes, message)
             except Exception as error:  # noqa: BLE001 - a defect costs one message, not the queue
-                self._observe(journal.InternalError(self._name, (message.id,), error))
-                self._held_messages.drop((message.id,))
+                self.observe(journal.InternalError(self.queue.name, (message.id,), error))
+                self.held_messages.drop((message.id,))
 
     def _route(self, work: asyncio.TaskGroup, routes: QueueRoutes, message: Message) -> None:
         admission = self._admit(routes, message)
@@ -105,9 +97,9 @@ class Consumer(QueueReader):
             await self._redelivery.wait_for_end(settled)
         elif settled is None:
             if self._stopping.is_set():
-                await self._held_messages.release((message.id,))
-            elif self._held_messages.is_lost(message.id):
-                self._held_messages.drop((message.id,))
+                await self.held_messages.release((message.id,))
+            elif self.held_messages.is_lost(message.id):
+                self.held_messages.drop((message.id,))
             else:
                 self._add(work, routes, message, admission)
 
@@ -141,7 +133,7 @@ class Consumer(QueueReader):
         refused: NotAdmitted | TooLarge,
     ) -> None:
         route, settlement = self._refusal(routes, message, refused)
-        settling = partial(self._held_messages.settle, message, route, settlement)
+        settling = partial(self.held_messages.settle, message, route, settlement)
         self._start(work, (message.id,), settling)
 
     # From a batch to its Machine
@@ -155,7 +147,7 @@ class Consumer(QueueReader):
                     grown.clear()
                     await set_by(grown, due_at)
                     continue
-                async with await self._context.permits.permit(key) as permit:
+                async with await self.context.permits.permit(key) as permit:
                     # During the wait the batch went on growing, or lost all its leases.
                     batch = self._batcher.take(key)
                     if batch is not None:
@@ -167,7 +159,7 @@ class Consumer(QueueReader):
 
     async def _release_batches(self) -> None:
         waiting = [i for batch in self._batcher.drain() for i in batch.message_ids]
-        await self._held_messages.release(waiting)
+        await self.held_messages.release(waiting)
 
     def _start(
         self,
@@ -186,5 +178,5 @@ class Consumer(QueueReader):
             del unit  # it holds the batch, whose bodies must not stay while its Machine runs
             await awaitable
         except Exception as error:  # noqa: BLE001 - the boundary of one message or batch
-            self._observe(journal.InternalError(self._name, message_ids, error))
-            self._held_messages.drop(message_ids)
+            self.observe(journal.InternalError(self.queue.name, message_ids, error))
+            self.held_messages.drop(message_ids)

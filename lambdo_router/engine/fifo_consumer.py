@@ -10,18 +10,16 @@ hidden. A lost lease ends the sequence, since SQS may have delivered it to other
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from lambdo_router.core import journal
 from lambdo_router.core.admission import Admission, Admitted, NotAdmitted, QueueRoutes, TooLarge
 from lambdo_router.core.batch import Batch, Batcher
 from lambdo_router.core.machine import room_for_entries
 from lambdo_router.core.message import Message
-from lambdo_router.core.ports import MessageQueue
 from lambdo_router.engine.batch_runner import RunningBatch
-from lambdo_router.engine.context import Context
-from lambdo_router.engine.held_messages import HeldMessages
 from lambdo_router.engine.queue_reader import QueueReader
 from lambdo_router.engine.redelivery import TakeOver
 from lambdo_router.engine.waiting import unless
@@ -37,30 +35,23 @@ class _Arrival:
     """What the routes decide, once they were asked."""
 
 
+@dataclass(eq=False)
 class FifoConsumer(QueueReader):
     """Reads one FIFO queue until told to stop."""
 
-    MOST_POLLS = 1  # the messages of a group must arrive in order
+    MOST_POLLS: ClassVar = 1  # the messages of a group must arrive in order
 
-    def __init__(
-        self,
-        queue: MessageQueue,
-        held_messages: HeldMessages,
-        context: Context,
-        current: Callable[[], QueueRoutes | None],
-    ) -> None:
-        super().__init__(queue, held_messages, context, current)
-        self._sequences: dict[str, deque[_Arrival]] = {}
-        """What is still to be done of each message group, in order."""
-        self._at_gate: dict[str, asyncio.Event] = {}
-        """Messages whose batch waits for its launch, and what ends the wait."""
+    _sequences: dict[str, deque[_Arrival]] = field(default_factory=dict)
+    """What is still to be done of each message group, in order."""
+    _at_gate: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Messages whose batch waits for its launch, and what ends the wait."""
 
     async def run(self) -> None:
         """Receive, route, launch and settle, group by group, until `stop`."""
-        self._observe(journal.QueueOpened(self._name))
+        self.observe(journal.QueueOpened(self.queue.name))
         async with asyncio.TaskGroup() as upkeep:
             # A message whose lease was lost stays known: its sequence has to notice.
-            renewing = upkeep.create_task(self._held_messages.keep_alive(lambda _: False))
+            renewing = upkeep.create_task(self.held_messages.keep_alive(lambda _: False))
             sharing = upkeep.create_task(self._sharing.run())
             async with asyncio.TaskGroup() as work:
                 polling = work.create_task(self._receiver.poll())
@@ -72,7 +63,7 @@ class FifoConsumer(QueueReader):
                 await polling  # a long poll may take 20 s to return
             await self._sharing.recall_all()  # what was about to be parked
             renewing.cancel()
-        self._observe(journal.QueueClosed(self._name))
+        self.observe(journal.QueueClosed(self.queue.name))
 
     def stop(self) -> None:
         """Receive no more; `run` returns when everything under way has ended."""
@@ -108,12 +99,12 @@ class FifoConsumer(QueueReader):
                 if not step:
                     break
         except Exception as error:  # noqa: BLE001 - the boundary of one sequence
-            self._observe(journal.InternalError(self._name, under_way, error))
+            self.observe(journal.InternalError(self.queue.name, under_way, error))
             waiting = {arrival.message.id for arrival in rest}
-            self._held_messages.drop(tuple(i for i in under_way if i not in waiting))
+            self.held_messages.drop(tuple(i for i in under_way if i not in waiting))
         finally:
             del self._sequences[group]
-        await self._held_messages.release(arrival.message.id for arrival in rest)
+        await self.held_messages.release(arrival.message.id for arrival in rest)
 
     async def _advance(self, rest: deque[_Arrival]) -> RunningBatch | TakeOver | bool:
         """
@@ -122,7 +113,7 @@ class FifoConsumer(QueueReader):
         A batch or message that has a Machine is returned, so that this frame does not keep its
         bodies while the Machine runs.
         """
-        if self._stopping.is_set() or any(self._held_messages.is_lost(a.message.id) for a in rest):
+        if self._stopping.is_set() or any(self.held_messages.is_lost(a.message.id) for a in rest):
             return False
         routes, message = rest[0].routes, rest[0].message
         admission = self._admission(rest[0])
@@ -153,7 +144,7 @@ class FifoConsumer(QueueReader):
         """Settle the first message; what follows must not run before it has left the queue."""
         arrival = rest.popleft()
         route, settlement = self._refusal(arrival.routes, arrival.message, refused)
-        return await self._held_messages.settle(arrival.message, route, settlement)
+        return await self.held_messages.settle(arrival.message, route, settlement)
 
     async def _batch(self, first: Admitted, rest: deque[_Arrival]) -> Batch:
         """Take the first message and those after it that may share its Machine."""
@@ -181,21 +172,21 @@ class FifoConsumer(QueueReader):
         if self._stopping.is_set():
             leaving.set()
         try:
-            permit = await unless(leaving, self._context.permits.permit(key))
+            permit = await unless(leaving, self.context.permits.permit(key))
         finally:
             for message_id in batch.message_ids:
                 del self._at_gate[message_id]
         if permit is None:
             if self._stopping.is_set():
-                await self._held_messages.release(batch.message_ids)
+                await self.held_messages.release(batch.message_ids)
             else:
                 head, *others = batch.message_ids
                 await self._sharing.park(key, head, weight=len(batch.entries))
-                await self._held_messages.release(others)
+                await self.held_messages.release(others)
             return False
         async with permit:
-            if self._held_messages.drop_expired(batch.message_ids):
-                self._held_messages.drop(batch.message_ids)
+            if self.held_messages.drop_expired(batch.message_ids):
+                self.held_messages.drop(batch.message_ids)
                 return False
             return await self._runner.launch(batch, permit)
 

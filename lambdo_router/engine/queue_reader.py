@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from lambdo_router.core import journal
@@ -19,60 +20,64 @@ from lambdo_router.engine.redelivery import Redelivery
 from lambdo_router.engine.sharing import Sharing
 
 
+@dataclass(eq=False)
 class QueueReader(ABC):
     """Reads one queue until told to stop."""
 
     MOST_POLLS: ClassVar[int]
     """Receives under way at once, while there is a backlog."""
 
-    def __init__(
-        self,
-        queue: MessageQueue,
-        held_messages: HeldMessages,
-        context: Context,
-        current: Callable[[], QueueRoutes | None],
-    ) -> None:
-        """Wire up; `current` returns the queue in the current table, None if no route reads it."""
-        self._name = queue.name
-        self._context = context
-        self._observe = context.observe
-        self._held_messages = held_messages
-        self._stopping = asyncio.Event()
+    queue: MessageQueue
+    held_messages: HeldMessages
+    context: Context
+    current: Callable[[], QueueRoutes | None]
+    """Returns the queue in the current table; None if no route reads it now."""
+    observe: journal.Observer = field(init=False)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _sharing: Sharing = field(init=False)
+    _receiver: Receiver = field(init=False)
+    _runner: BatchRunner = field(init=False)
+    _redelivery: Redelivery = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.observe = self.context.observe
         self._sharing = Sharing(
-            queue,
-            held_messages,
-            held_messages.waiting_messages,
-            context.permits,
-            context.observe,
-            current,
+            self.queue,
+            self.held_messages,
+            self.held_messages.waiting_messages,
+            self.context.permits,
+            self.observe,
+            self.current,
             self._withdraw,
         )
         self._receiver = Receiver(
-            queue,
-            held_messages,
+            self.queue,
+            self.held_messages,
             self._sharing,
             self._stopping,
-            current,
-            context.observe,
+            self.current,
+            self.observe,
             self.MOST_POLLS,
         )
-        self._runner = BatchRunner(held_messages, context, self._stopping)
-        self._redelivery = Redelivery(self._runner, held_messages, context, self._stopping)
+        self._runner = BatchRunner(self.held_messages, self.context, self._stopping)
+        self._redelivery = Redelivery(
+            self._runner, self.held_messages, self.context, self._stopping
+        )
 
     @property
     def held(self) -> int:
         """The number of messages received and not settled yet."""
-        return len(self._held_messages)
+        return len(self.held_messages)
 
     def snapshot(self, state: QueueState) -> QueueSnapshot:
         """Return what is held now."""
         return QueueSnapshot(
-            self._name,
+            self.queue.name,
             state,
-            held=len(self._held_messages),
-            waiting=self._held_messages.waiting,
+            held=len(self.held_messages),
+            waiting=self.held_messages.waiting,
             batched=self._batched(),
-            margin=self._held_messages.least_margin(),
+            margin=self.held_messages.least_margin(),
         )
 
     def stop(self) -> None:
@@ -93,11 +98,11 @@ class QueueReader(ABC):
 
     def _admit(self, routes: QueueRoutes, message: Message) -> Admission:
         admission = routes.admit(message)
-        self._observe(journal.Decided(self._name, message.id, admission.decision))
+        self.observe(journal.Decided(self.queue.name, message.id, admission.decision))
         return admission
 
     def _refusal(
         self, routes: QueueRoutes, message: Message, refused: NotAdmitted | TooLarge
     ) -> tuple[str | None, Settlement]:
         """Return the route of a message that gets into no batch, and what becomes of it."""
-        return routes.settle(message, refused, self._held_messages.clock())
+        return routes.settle(message, refused, self.held_messages.clock())
