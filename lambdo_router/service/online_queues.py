@@ -2,7 +2,7 @@
 What SQS says of the queues of a routes file, and what of that does not go with the file.
 
 Nothing here asks anybody: the facts are an argument. Every finding stands where the queue's
-address is written, and says what would mend it. What cannot be seen from outside (rights that only
+address is written, and says how to fix it. What cannot be seen from outside (rights that only
 IAM knows, a key of KMS) is said as such.
 """
 

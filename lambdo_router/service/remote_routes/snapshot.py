@@ -51,7 +51,7 @@ class FetchedRoutes:
 
 
 class Round:
-    """One look at a place: each file is asked for once, however often it is needed."""
+    """One pass over a store, which requests each file once, however often it is needed."""
 
     def __init__(self, store: RemoteStore, known: Mapping[str, File]) -> None:
         """`known` are files as they were at an earlier look."""
