@@ -1,4 +1,4 @@
-"""How far this machine's clock is ahead of a server's, by the Date header of an answer."""
+"""The clock difference to a server, from the Date header of an answer."""
 
 from email.utils import parsedate_to_datetime
 

@@ -1,9 +1,8 @@
 """
-How long a server asks to be left alone, by the Retry-After header of its answer.
+How long a server asks to wait, from the Retry-After header of its answer.
 
-Whatever it says, it is minutes: by then a server that is well again would stand idle, and what
-waits for it holds its messages. One who still wants no calls says so again. Pure: time is an
-argument.
+At most minutes, whatever it says: a longer wait would leave a recovered server idle while messages
+are held, and a server that is still overloaded says so again. Pure: time is an argument.
 """
 
 import re
@@ -26,7 +25,7 @@ def seconds_of(header: str, now: float) -> float | None:
         return min(float(text), LONGEST)
     try:
         moment = parsedate_to_datetime(text)
-        # A date without a zone is Greenwich's, not this machine's.
+        # A date without a zone is in UTC, not in local time.
         known = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         return min(max(0.0, known.timestamp() - now), LONGEST)
     except (ValueError, TypeError, OverflowError):

@@ -23,7 +23,7 @@ from lambdo_router.core import journal
 from lambdo_router.core.errors import SettingsError
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.service.remote_routes.address import RoutesAddress, is_elsewhere, read_address
-from lambdo_router.service.running import no_changes, tables, told
+from lambdo_router.service.running import no_changes, reported, tables
 from lambdo_router.service.settings import Settings
 
 if TYPE_CHECKING:  # imported where it is used: it is slow to load
@@ -122,7 +122,7 @@ async def _remote(address: RoutesAddress, settings: Settings, ends: AsyncExitSta
         reload: asyncio.Event, observe: journal.Observer, nothing_new: Callable[[str], None]
     ) -> AsyncIterator[RoutingTable]:
         async with aclosing(origin.follow(start.loaded, reload, nothing_new)) as following:
-            async for table in told(following, start.loaded, observe):
+            async for table in reported(following, start.loaded, observe):
                 yield table
 
     return start.loaded, changes

@@ -1,4 +1,4 @@
-"""What the journal is told about routes that were loaded: where they stand, and what is new."""
+"""The fact that routes were loaded: where they are in the file, and what has changed."""
 
 import asyncio
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def places(loaded: LoadedRoutes) -> Mapping[str, str]:
 
 async def loaded_fact(before: LoadedRoutes, loaded: LoadedRoutes) -> journal.RoutesLoaded:
     """Return the fact that `loaded` is valid, with the changes from the table `before` it."""
-    # In a thread: ten thousand routes take a while to compare, and messages do not wait for it.
+    # In a thread: comparing ten thousand routes takes a while, and must not delay messages.
     return await asyncio.to_thread(_loaded_fact, before, loaded)
 
 
@@ -35,7 +35,7 @@ def _changes(before: LoadedRoutes, loaded: LoadedRoutes) -> tuple[str, ...]:
     try:
         comparison = compare(before, loaded)
     except Exception as error:
-        # A good table must not be kept from running because it cannot be compared with another.
+        # A valid table must be used even if it cannot be compared with another.
         log.exception("routes.compare_crashed")
         return (f"what is different could not be told ({type(error).__name__})",)
     if not comparison:

@@ -2,7 +2,7 @@
 The observers of one router, and the server that shows what they know: for `run` and `dev`.
 
 Status, metrics and the page observe the same journal as the logs. None of them can delay or stop a
-message, and the router knows of none.
+message, and the router does not know them.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """
-A routes file against what AWS and Fly say: `validate --online`, and the start of `run`.
+Check a routes file against AWS and Fly: for `validate --online` and the start of `run`.
 
-Which questions are to be asked, and what the answers mean for the file; asking them is the business
-of cli/online.py. Read only: nothing is sent, received, created or changed by the questions.
+This module decides what to ask and what the answers mean for the file; cli/online.py asks. The
+checks are read-only: they send, receive, create and change nothing.
 """
 
 from collections.abc import Iterator
@@ -25,20 +25,20 @@ class Questions:
     """What to ask."""
 
     queues: tuple[Queue, ...]
-    """Those that are read, and those that these reject to, as far as their addresses are known."""
+    """Queues that are read or rejected to, if their addresses are known."""
     apps: tuple[str, ...]
-    """That Machines are created in."""
+    """Apps that Machines are created in."""
     image_apps: tuple[str, ...]
-    """Others, whose images are named."""
+    """Other apps, whose images are used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What became of the questions."""
+    """The answers."""
 
     queues: QueueAnswers = field(default_factory=dict)
     fly: FlyAnswers | None = None
-    """None: there is no token to ask with."""
+    """None without a token to ask with."""
 
 
 def questions(table: RoutingTable) -> Questions:
@@ -61,7 +61,7 @@ def _is_known(queue: Queue) -> bool:
 
 
 def findings(places: Places, table: RoutingTable, answers: Answers) -> tuple[Diagnostic, ...]:
-    """Everything that the answers say against the file, by position."""
+    """Return every problem of the file that the answers show, by position."""
     found = [*queue_findings(places.draft, table, answers.queues)]
     if answers.fly is not None:
         found += fly_findings(places, table.routes, answers.fly)

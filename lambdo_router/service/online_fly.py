@@ -1,11 +1,10 @@
 """
-What Fly says of the apps, regions and images of a routes file, and of its token.
+Check the apps, regions, images and token of a routes file against what Fly reports.
 
-Nothing here asks anybody: the facts are an argument. Each finding stands where the value is
-written that a route's profile has in the end. Two things Fly tells in a create only, and so nothing
-is said of them: whether it takes a size (that is checked against the table that this version has)
-and whether an image can be had; of the latter it can be told that the app is missing whose images
-they are.
+Pure: the facts are an argument. Each finding is at the place of the value that a route's profile
+ends up with. Fly checks two things only when a Machine is created, so they are not covered here:
+sizes, which are checked against this version's table, and images, of which only a missing app can
+be reported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,14 +24,14 @@ _REGISTRY: Final = "registry.fly.io/"
 
 @dataclass(frozen=True, slots=True)
 class FlyAnswers:
-    """What became of the questions."""
+    """The answers."""
 
     apps: Mapping[str, LaunchError | str | None]
-    """By app: None if the token may launch there, a note if that cannot be told, or why not."""
+    """By app: None if the token may launch there, a note if that is unknown, or why not."""
     missing: frozenset[str] = frozenset()
     """Apps of images that do not exist."""
     facts: FlyFacts | None = None
-    """None if nothing answers, or nothing was asked."""
+    """None without an answer, or if nothing was asked."""
 
 
 def app_of_image(image: str) -> str:
@@ -46,7 +45,7 @@ def app_of_image(image: str) -> str:
 def fly_findings(
     places: Places, routes: tuple[Route, ...], answers: FlyAnswers
 ) -> Iterator[Diagnostic]:
-    """Everything that is wrong, or could not be found out; a value that routes share, once."""
+    """Return what is wrong or unknown; for a value that routes share, once."""
     told: set[Diagnostic] = set()
     for route in routes:
         for finding in _of_route(_Spot(places, route), answers):
@@ -57,7 +56,7 @@ def fly_findings(
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """One route, of whose profile a key is meant."""
+    """A route, for findings about its profile."""
 
     places: Places
     route: Route
@@ -72,7 +71,7 @@ class _Spot:
         *,
         item: int | None = None,
     ) -> Diagnostic:
-        """At the key's value; at that item of it, if it is a list."""
+        """Return the place of the key's value, or of an item of it, if it is a list."""
         origin = self.places.origins(self.route.name).get(key)
         place = self.places.place_of(self.route.name, "profile") if origin is None else origin.place
         if origin is not None and item is not None and item < len(origin.items):
@@ -132,7 +131,7 @@ def _app(
 
 
 def _whose(error: LaunchError, token: TokenFacts | None) -> str:
-    """Which apps the token is for, where it is not for the one that was asked about."""
+    """Name the apps that the token is for, if it is not for this one."""
     if error.code != "forbidden" or token is None or not token.apps:
         return ""
     return f"this one is for {', '.join(sorted(token.apps))}"

@@ -1,9 +1,8 @@
 """
-What SQS says of the queues of a routes file, and what of that does not go with the file.
+Check the queues of a routes file against what SQS reports.
 
-Nothing here asks anybody: the facts are an argument. Every finding stands where the queue's
-address is written, and says how to fix it. What cannot be seen from outside (rights that only
-IAM knows, a key of KMS) is said as such.
+Pure: the facts are an argument. Every finding is at the place of the queue's address and says how
+to fix it. What cannot be seen from outside (IAM permissions, a KMS key) is reported as unknown.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,9 +19,9 @@ from lambdo_router.core.errors import QueueError, QueueRefused
 from lambdo_router.core.routing import Queue, RoutingTable
 
 LONGEST_HOLD: Final = 12 * 3600.0
-"""Seconds for which SQS hides a message at most, counted from its receipt."""
+"""The longest that SQS hides a message, in seconds from its receipt."""
 _LEAST_RECEIVES: Final = 3
-"""A router that is stopped or killed uses up receives that are no attempt at anything."""
+"""A router that is stopped or killed uses up receives without an attempt."""
 _SHORT_REUSE: Final = 300.0
 """Seconds: SQS's own default for a data key."""
 _READING: Final = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
@@ -30,12 +29,12 @@ _SENDING: Final = ("sqs:SendMessage",)
 _NOT_THERE: Final = ("QueueDoesNotExist", "NonExistentQueue")
 
 QueueAnswers = Mapping[str, QueueFacts | QueueError]
-"""What became of the question, by the name of the queue."""
+"""The answers, by name of the queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One queue of the file, and what SQS says of it."""
+    """A queue of the file, and what SQS reports about it."""
 
     draft: Draft
     table: RoutingTable
@@ -69,7 +68,7 @@ def place_of(draft: Draft, queue: str) -> Path:
 def queue_findings(
     draft: Draft, table: RoutingTable, answers: QueueAnswers
 ) -> Iterator[Diagnostic]:
-    """Everything that is wrong with the queues, or odd, or could not be found out."""
+    """Return what is wrong, questionable or unknown about the queues."""
     for name, answer in answers.items():
         if isinstance(answer, QueueError):
             yield _unanswered(draft, name, answer)
@@ -102,7 +101,7 @@ def _unanswered(draft: Draft, name: str, error: QueueError) -> Diagnostic:
 
 
 def _policies(look: _Look) -> Iterator[Diagnostic]:
-    """Rights that the queue's own policy takes away, or does not give where it would have to."""
+    """Return the permissions that the queue's policy denies, or fails to grant where it must."""
     queues = look.table.sources()
     rejecting = [queue.name for queue in queues if queue.reject_to == look.queue.name]
     wanted = (*(_READING if look.is_read else ()), *(_SENDING if rejecting else ()))

@@ -1,8 +1,8 @@
 """
-How many files, which connections are too, this process may have open.
+The limit of open files, which includes connections.
 
-The kernel's default of 1,024 stands for programs that cannot count further. The router can, and
-needs one for each poll, each request to Fly and each connection to its own server.
+The default of 1,024 is for programs that use select(). The router does not, and needs a file for
+each poll, each request to Fly and each connection to its own server.
 """
 
 import resource
@@ -10,16 +10,16 @@ from contextlib import suppress
 from typing import Final
 
 _ENOUGH: Final = 10_240
-"""More than it ever needs, and as many as every kernel grants: that of macOS no more."""
+"""More than the router ever needs, and the most that every kernel grants (macOS)."""
 _MOST_CONNECTIONS: Final = 512
 
 
 def raise_limit() -> None:
-    """Allow as many as whoever started the process lets it have."""
+    """Raise the limit as far as the process may."""
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _ENOUGH if most == resource.RLIM_INFINITY else min(most, _ENOUGH)
     if now != resource.RLIM_INFINITY and now < wanted:
-        with suppress(OSError, ValueError):  # a sandbox that forbids it: what there is must do
+        with suppress(OSError, ValueError):  # a sandbox forbids it; go on with the present limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 

@@ -13,7 +13,7 @@ from lambdo_router.core.routing import RoutingTable
 from lambdo_router.service.loaded import loaded_fact
 from lambdo_router.service.settings import Secret, Settings
 
-if TYPE_CHECKING:  # imported where it is used: it is slow to load
+if TYPE_CHECKING:  # imported where it is used, since it is slow to load
     from lambdo_router.adapters.fly import FlyMachines
 
 
@@ -82,11 +82,11 @@ async def tables(
     """
     following = follow(load, first, nudge=reload, nothing_new=nothing_new)
     async with aclosing(following) as changes:
-        async for table in told(changes, first, observe):
+        async for table in reported(changes, first, observe):
             yield table
 
 
-async def told(
+async def reported(
     changes: AsyncIterator[Reloaded[LoadedRoutes] | LoadFailed],
     first: LoadedRoutes,
     observe: journal.Observer,
@@ -97,7 +97,7 @@ async def told(
         match change:
             case Reloaded(loaded=loaded):
                 observe(await loaded_fact(before, loaded))
-                await asyncio.sleep(0)  # thousands of routes: messages get a turn in between
+                await asyncio.sleep(0)  # with thousands of routes, give messages a turn
                 before = loaded
                 yield loaded.table
             case LoadFailed(diagnostics=diagnostics):

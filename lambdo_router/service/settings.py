@@ -1,7 +1,7 @@
 """
 The environment, read once and frozen.
 
-What reloads is in the routes file; what is here (token, endpoints, pace, log format) does not. The
+What can be reloaded is in the routes file; settings (token, endpoints, log format) are not. The
 variables of the original Lambdo (fly-apps/lambdo) keep their names and meaning.
 """
 
@@ -18,7 +18,7 @@ _SHORTEST_TOKEN = 16
 
 
 class Secret:
-    """A value that shows itself only when asked by name: not in a repr, a log or a traceback."""
+    """A value that a repr, a log or a traceback does not show."""
 
     __slots__ = ("_value",)
 
@@ -35,7 +35,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the environment says."""
+    """The settings from the environment."""
 
     fly_token: Secret | None
     """LAMBDO_FLY_TOKEN, else FLY_API_TOKEN."""
@@ -61,17 +61,17 @@ class Settings:
     """LAMBDO_ROUTES_CACHE: the folder for the last good copy of routes from elsewhere; empty: the
     user's cache folder."""
     routes_poll: float
-    """LAMBDO_ROUTES_POLL: seconds between two looks at routes from elsewhere, default 30."""
+    """LAMBDO_ROUTES_POLL: seconds between two checks of remote routes, default 30."""
     admin_host: str
     """LAMBDO_ADMIN_HOST, default `::`: the address that the router's own server listens on."""
     admin_port: int
-    """LAMBDO_ADMIN_PORT, default 9091; 0: a free one, where Machines cannot report."""
+    """LAMBDO_ADMIN_PORT, default 9091; 0: a free one, to which Machines cannot report."""
     admin_token: Secret | None
-    """LAMBDO_ADMIN_TOKEN: allows to change something over the router's own server."""
+    """LAMBDO_ADMIN_TOKEN: required to change something through the router's own server."""
     admin_hosts: tuple[str, ...]
-    """LAMBDO_ADMIN_HOSTS, and the app's name in fly.dev: what that server may be called."""
+    """LAMBDO_ADMIN_HOSTS, and the app's name in fly.dev: the host names of that server."""
     prices: str | None
-    """LAMBDO_PRICES: a file that is laid over the price table, or none."""
+    """LAMBDO_PRICES: a file that overrides the price table, or none."""
     report_url: str | None
     """LAMBDO_REPORT_URL, else this Machine's address in Fly's private network, else none."""
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import click
 import pytest
-from routes_files import compiled, queue_of, told
+from routes_files import compiled, queue_of, reported
 
 from lambdo_router.cli.endpoint import Endpoint
 from lambdo_router.core.routing import Queue
@@ -61,7 +61,7 @@ def test_two_names_for_one_queue_are_found_as_far_as_that_is_certain(
         missing="warning",
     )
 
-    assert [code.split()[1] for code in told(result)] == (["same-queue"] if same else [])
+    assert [code.split()[1] for code in reported(result)] == (["same-queue"] if same else [])
 
 
 QUEUE = Queue("q", url=ARN, region="eu-west-1", role_arn=ROLE, endpoint=VPC)

@@ -467,7 +467,7 @@ def test_no_report_has_anything_that_a_terminal_would_act_upon() -> None:
     diagnostic = Diagnostic(nasty, 1, 1, "some-code", nasty, hint=nasty)
     report = Report((FileReport(nasty, (diagnostic,), "1 error", exit_code=1),), {nasty: [nasty]})
 
-    for told in (github_text, sarif_text, json_text, junit_of_files):
-        text = told(report)
+    for reported in (github_text, sarif_text, json_text, junit_of_files):
+        text = reported(report)
         assert not {"\x1b", "\u202e", "\x00"} & set(text)
     assert json.loads(json_text(report))["diagnostics"][0]["summary"] == nasty

@@ -30,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def told(found: FoundTests) -> dict[str, list[str]]:
+def reported(found: FoundTests) -> dict[str, list[str]]:
     """For each routes file the files with its tests; `*` stands for those inside of it."""
     return {
         str(it.routes): ["*"] * it.inside + [str(file.path) for file in it.files]
@@ -96,7 +96,7 @@ WITHOUT_TEAM = {
 def test_what_arguments_mean(arguments: list[str], expected: dict[str, list[str]]) -> None:
     found = find_tests(arguments)
 
-    assert told(found) == expected
+    assert reported(found) == expected
     assert found.problems == {}
 
 

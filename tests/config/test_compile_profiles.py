@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from routes_files import DEFAULTS, QUEUES, ROUTES, compiled, told
+from routes_files import DEFAULTS, QUEUES, ROUTES, compiled, reported
 
 from lambdo_router.config.compile.profiles import Fallbacks
 from lambdo_router.core.profile import Guest, Profile
@@ -205,14 +205,14 @@ def test_the_environment_fills_in_what_no_layer_says() -> None:
 def test_a_profile_without_an_app_is_a_mistake_only_where_the_file_is_to_be_run() -> None:
     text = f"{QUEUES}profiles: {{p: {{image: nginx:1, acknowledge: launch}}}}\n{ROUTES}"
 
-    assert told(compiled(text)) == ["6:12 no-app"]
-    assert told(compiled(text, fallbacks=Fallbacks(app_required=False))) == []
+    assert reported(compiled(text)) == ["6:12 no-app"]
+    assert reported(compiled(text, fallbacks=Fallbacks(app_required=False))) == []
 
 
 def test_a_profile_that_no_route_uses_need_not_be_complete() -> None:
     text = f"{QUEUES}profiles: {{base: {{batch_size: 5}}, p: {{extends: base, {LEAST}}}}}\n{ROUTES}"
 
-    assert told(compiled(text)) == []
+    assert reported(compiled(text)) == []
 
 
 @pytest.mark.parametrize(
@@ -238,4 +238,4 @@ profiles:
   p: {{extends: b}}
 {ROUTES}""")
 
-    assert told(result) == ["9:37 memory-not-allowed"]
+    assert reported(result) == ["9:37 memory-not-allowed"]

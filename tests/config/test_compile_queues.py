@@ -1,5 +1,5 @@
 import pytest
-from routes_files import compiled, queue_of, told
+from routes_files import compiled, queue_of, reported
 
 from lambdo_router.config.compile.queues import read_address
 from lambdo_router.core.routing import Queue
@@ -90,7 +90,7 @@ def test_queues_whose_address_is_not_known_yet_are_not_taken_for_the_same() -> N
         missing="warning",
     )
 
-    assert told(result) == []
+    assert reported(result) == []
     assert [queue.url for queue in result.queues.values()] == ["${A}", "${A}"]
 
 
@@ -103,4 +103,4 @@ def test_queues_at_one_address_are_the_same_though_variables_name_it() -> None:
         """
     same = {"A": "https://sqs.us-east-1.amazonaws.com/1/a", "B": "arn:aws:sqs:us-east-1:1:a"}
 
-    assert told(compiled(text, same)) == ["3:37 same-queue"]
+    assert reported(compiled(text, same)) == ["3:37 same-queue"]

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from routes_files import DEFAULTS, QUEUES, compiled, route_of, told
+from routes_files import DEFAULTS, QUEUES, compiled, reported, route_of
 
 from lambdo_router.core.message import Attribute, Message
 from lambdo_router.core.profile import SIZES, Guest, Overrides
@@ -95,7 +95,7 @@ def test_a_profile_may_be_without_an_image_if_senders_name_one() -> None:
     )
     result = compiled(text)
 
-    assert told(result) == []
+    assert reported(result) == []
     assert result.routes[0].profile.image == ""
 
 
@@ -133,7 +133,7 @@ routes:
         folder=SCHEMAS,
     )
 
-    assert told(result) == []
+    assert reported(result) == []
     assert result.routes[0].schema is result.routes[1].schema
     assert result.routes[0].schema is not None
     assert result.routes[0].schema.problems({"id": "1"}) == ()
@@ -142,8 +142,8 @@ routes:
 def test_a_profile_that_fills_the_create_request_is_refused() -> None:
     text = f"{QUEUES}{DEFAULTS}routes: [{{name: r, queue: orders, profile: {{env: {{A: {{}}}}}}}}]"
 
-    assert told(compiled(text.replace("{}", "x" * 890_000))) == []
-    assert told(compiled(text.replace("{}", "x" * 899_500))) == ["7:44 no-room-for-events"]
+    assert reported(compiled(text.replace("{}", "x" * 890_000))) == []
+    assert reported(compiled(text.replace("{}", "x" * 899_500))) == ["7:44 no-room-for-events"]
 
 
 def test_nothing_is_called_unused_while_a_reference_is_wrong_or_open() -> None:
@@ -151,10 +151,10 @@ def test_nothing_is_called_unused_while_a_reference_is_wrong_or_open() -> None:
         f"{QUEUES}{DEFAULTS}profiles: {{p: {{}}}}\nroutes: [{{name: r, queue: %s, profile: %s}}]\n"
     )
 
-    assert told(compiled(text % ("orders", "{}"))) == ["7:12 unused-profile"]
-    assert told(compiled(text % ("order", "{}"))) == ["8:27 unknown-queue"]
-    assert told(compiled(text % ("orders", "'${P}'"), missing="warning")) == []
-    assert told(compiled(text % ("['${Q}']", "p"), missing="warning")) == []
+    assert reported(compiled(text % ("orders", "{}"))) == ["7:12 unused-profile"]
+    assert reported(compiled(text % ("order", "{}"))) == ["8:27 unknown-queue"]
+    assert reported(compiled(text % ("orders", "'${P}'"), missing="warning")) == []
+    assert reported(compiled(text % ("['${Q}']", "p"), missing="warning")) == []
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def team(name: str) -> str:
     return TEAM.replace("NAME", name)
 
 
-def told(examined: Examined) -> list[str]:
+def reported(examined: Examined) -> list[str]:
     """Every diagnostic as `file:line:column code`."""
     return [f"{Path(d.file).name}:{d.line}:{d.column} {d.code}" for d in examined.diagnostics]
 
@@ -75,7 +75,7 @@ def test_a_glob_that_matches_the_including_file_does_not_mean_it(folder: Path) -
     path = write(folder, {"routes.yaml": root, "team.yaml": team("team")})
 
     assert names(path) == ["first", "team"]
-    assert told(examine(path)) == []
+    assert reported(examine(path)) == []
 
 
 def test_names_are_global(folder: Path) -> None:
@@ -97,7 +97,7 @@ def test_names_are_global(folder: Path) -> None:
     )
     table = load_routes(path, {}).table
 
-    assert told(examine(path)) == []
+    assert reported(examine(path)) == []
     assert [(r.name, r.queues, r.profile.size, r.profile.app) for r in table.routes] == [
         ("first", ("orders",), "shared-cpu-1x", "acme"),
         ("a", ("own",), "shared-cpu-1x", "acme"),
@@ -119,7 +119,7 @@ def test_every_position_is_in_the_right_file(folder: Path) -> None:
     path = write(folder, {"routes.d/a.yaml": wrong, "routes.d/b.yaml": again})
     examined = examine(path)
 
-    assert [line for line in told(examined) if line.startswith("a.yaml")] == [
+    assert [line for line in reported(examined) if line.startswith("a.yaml")] == [
         "a.yaml:4:18 unknown-size",
         "a.yaml:6:22 unknown-queue",
         "a.yaml:7:5 missing-key",
@@ -157,7 +157,7 @@ def test_a_name_that_is_defined_twice_is_told_with_both_places(folder: Path) -> 
     )
     examined = examine(path)
 
-    assert told(examined) == [
+    assert reported(examined) == [
         "a.yaml:3:10 defined-twice",
         "a.yaml:4:12 defined-twice",
         "a.yaml:5:17 duplicate-route",
@@ -192,13 +192,13 @@ def test_a_name_that_is_defined_twice_is_told_with_both_places(folder: Path) -> 
 def test_an_included_file_is_a_routes_file_without_what_holds_for_all(
     folder: Path, text: str, found: list[str]
 ) -> None:
-    assert told(examine(write(folder, {"routes.d/a.yaml": text}))) == found
+    assert reported(examine(write(folder, {"routes.d/a.yaml": text}))) == found
 
 
 def test_a_file_may_hold_nothing_but_its_version_and_some_names(folder: Path) -> None:
     path = write(folder, {"routes.d/a.yaml": "version: 1\nqueues: {}\nprofiles: {}\n"})
 
-    assert told(examine(path)) == ["a.yaml:2:9 empty"]
+    assert reported(examine(path)) == ["a.yaml:2:9 empty"]
 
 
 def test_names_that_may_be_in_a_broken_file_are_not_called_unknown(folder: Path) -> None:
@@ -210,7 +210,7 @@ def test_names_that_may_be_in_a_broken_file_are_not_called_unknown(folder: Path)
         },
     )
 
-    assert told(examine(path)) == ["a.yaml:2:9 yaml-syntax"]
+    assert reported(examine(path)) == ["a.yaml:2:9 yaml-syntax"]
 
 
 def test_a_file_that_is_named_and_not_there_is_an_error(folder: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_glob_that_matches_nothing_is_a_warning(folder: Path) -> None:
 def test_what_must_not_be_included_is_refused(folder: Path, text: str) -> None:
     path = write(folder, {"routes.yaml": ROOT.replace("routes.d/*.yaml", text)})
 
-    assert told(examine(path)) == ["routes.yaml:3:11 include-not-allowed"]
+    assert reported(examine(path)) == ["routes.yaml:3:11 include-not-allowed"]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_names_that_may_be_in_an_unknown_file_are_not_called_unknown(
 ) -> None:
     root = ROOT.replace("[routes.d/*.yaml]", text).replace("profile: worker", "profile: unknown")
 
-    assert told(examine(write(folder, {"routes.yaml": root}))) == [found]
+    assert reported(examine(write(folder, {"routes.yaml": root}))) == [found]
 
 
 def test_globs_may_hold_variables(folder: Path) -> None:
@@ -281,7 +281,7 @@ def test_the_files_are_no_more_than_a_thousand(
     monkeypatch.setattr(module, "MOST_INCLUDED", 2)
     files = {f"routes.d/{name}.yaml": team(name) for name in "abc"}
 
-    assert told(examine(write(folder, files))) == ["routes.yaml:3:11 include-too-many"]
+    assert reported(examine(write(folder, files))) == ["routes.yaml:3:11 include-too-many"]
 
 
 def test_the_generation_covers_every_file(folder: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_file_from_elsewhere_includes_what_lies_beside_its_name(folder: Path) 
 
 def test_neither_queues_nor_routes_need_to_be_in_the_including_file(folder: Path) -> None:
     path = write(folder, {"routes.yaml": "version: 1\ninclude: [routes.d/*.yaml]\n"})
-    nothing = told(examine(path))
+    nothing = reported(examine(path))
     write(folder, {"routes.d/a.yaml": ROOT.replace("include: [routes.d/*.yaml]\n", "")})
 
     assert nothing == [
@@ -313,4 +313,4 @@ def test_neither_queues_nor_routes_need_to_be_in_the_including_file(folder: Path
         "routes.yaml:1:1 missing-key",
         "routes.yaml:2:11 include-matches-nothing",
     ]
-    assert told(examine(path)) == ["a.yaml:4:1 only-in-root"]
+    assert reported(examine(path)) == ["a.yaml:4:1 only-in-root"]

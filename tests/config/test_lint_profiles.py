@@ -1,5 +1,5 @@
 import pytest
-from routes_files import QUEUES, compiled, told
+from routes_files import QUEUES, compiled, reported
 
 from lambdo_router.config.diagnostics import Diagnostic
 from lambdo_router.config.lint.profiles import known_regions
@@ -104,7 +104,7 @@ def test_an_image_without_a_tag_is_told_where_it_is_written() -> None:
         "routes: [{name: r, queue: orders, profile: b}]"
     )
 
-    assert told(result) == ["7:23 image-without-tag"]
+    assert reported(result) == ["7:23 image-without-tag"]
     [warning] = result.diagnostics
     assert warning.message == (
         '`image` is the text "nginx", without tag or digest: it runs whatever `latest` is by then'
@@ -259,7 +259,7 @@ def test_what_is_reached_from_no_route_is_unused() -> None:
         """
     )
 
-    assert told(result) == [
+    assert reported(result) == [
         "7:3 unused-queue",
         "8:3 unused-queue",
         "14:3 unused-profile",

@@ -8,7 +8,7 @@ from building import message, route, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pattern_strategies import ARRAY_EVENTS, CHOICES, EVENTS, PATHS, PATTERNS, json_object
-from routes_files import DEFAULTS, QUEUES, compiled, told
+from routes_files import DEFAULTS, QUEUES, compiled, reported
 
 from lambdo_router.config.compile import compile_routes
 from lambdo_router.config.compile.profiles import Fallbacks
@@ -274,7 +274,7 @@ routes:
     assert document is not None
     assert [problem.code for problem in refused] == ["key-not-text"]
 
-    assert told(compile_routes([document], SchemaFiles().compile, Fallbacks())) == []
+    assert reported(compile_routes([document], SchemaFiles().compile, Fallbacks())) == []
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_a_queue_says_what_becomes_of_messages_that_no_route_matches(
         missing="warning",
     )
 
-    assert [text for text in told(result) if "policy" in text] == expected
+    assert [text for text in reported(result) if "policy" in text] == expected
 
 
 def test_a_queue_that_an_open_reference_may_name_is_passed_over() -> None:

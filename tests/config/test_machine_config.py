@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from routes_files import QUEUES, compiled, told
+from routes_files import QUEUES, compiled, reported
 
 from lambdo_router.config.compile.machine_config import is_owned_variable
 from lambdo_router.config.read.shape import MACHINE_CONFIG_SCHEMA, schema_text
@@ -37,7 +37,7 @@ def with_machine(machine: str) -> str:
     ],
 )
 def test_what_the_api_takes_is_taken(machine: str) -> None:
-    assert told(compiled(with_machine(machine))) == []
+    assert reported(compiled(with_machine(machine))) == []
 
 
 @pytest.mark.parametrize("key", [k for k in SCHEMA["properties"] if k not in ("env", "metadata")])
@@ -82,9 +82,9 @@ def test_the_files_of_the_batch_cannot_be_written_over(path: str) -> None:
 def test_what_is_not_set_yet_is_not_judged() -> None:
     machine = "{stop_config: {signal: '${SIGNAL}'}, files: [{guest_path: '${P}', raw_value: a}]}"
 
-    assert told(compiled(with_machine(machine), missing="warning")) == []
-    assert told(compiled(with_machine(machine), {"SIGNAL": "SIGTERM", "P": "/a"})) == []
-    assert told(compiled(with_machine(machine), {"SIGNAL": "no", "P": "/a"})) == [
+    assert reported(compiled(with_machine(machine), missing="warning")) == []
+    assert reported(compiled(with_machine(machine), {"SIGNAL": "SIGTERM", "P": "/a"})) == []
+    assert reported(compiled(with_machine(machine), {"SIGNAL": "no", "P": "/a"})) == [
         "10:47 not-allowed"
     ]
 

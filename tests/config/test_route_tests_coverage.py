@@ -210,7 +210,7 @@ def loaded(folder: Path, **env: str) -> LoadedRoutes:
     return load_routes(folder / "routes.yaml", env)
 
 
-def told(report: tuple[RouteCoverage, ...]) -> list[tuple[str, int, int, int, list[str]]]:
+def reported(report: tuple[RouteCoverage, ...]) -> list[tuple[str, int, int, int, list[str]]]:
     return [
         (
             it.route,
@@ -242,7 +242,7 @@ def test_tests_add_up_and_what_they_miss_has_a_place(tmp_path: Path) -> None:
     coverage.add(routes, "orders", message(), rest)
     report = coverage.report(routes)
 
-    assert told(report) == [
+    assert reported(report) == [
         ("paid", 2, 2, 3, ['8:33 attributes.kind: "${KIND:-free}"']),
         ("rest", 1, 1, 1, []),
     ]
@@ -255,7 +255,7 @@ def test_a_value_is_the_same_alternative_whatever_its_variable_stands_for(tmp_pa
     order = message(body='{"total": 1}', attributes={"kind": text("other")})
     coverage.add(other, "orders", order, other.table.routes[0])
 
-    assert told(coverage.report(loaded(tmp_path)))[0] == (
+    assert reported(coverage.report(loaded(tmp_path)))[0] == (
         *("paid", 1, 2, 3),
         ['8:27 attributes.kind: "paid"'],
     )

@@ -13,7 +13,7 @@ def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
 
 
-def told(text: str) -> list[str]:
+def reported(text: str) -> list[str]:
     """`line:column message` of what is wrong."""
     with pytest.raises(ConfigError) as caught:
         read_document(text, "f")
@@ -117,11 +117,11 @@ def told(text: str) -> list[str]:
     ],
 )
 def test_a_mistake_is_told_in_words_for_its_author(text: str, expected: str) -> None:
-    assert told(text) == [expected]
+    assert reported(text) == [expected]
 
 
 def test_an_escape_that_does_not_exist_is_named() -> None:
-    [message] = told(r'a: "\d+"')
+    [message] = reported(r'a: "\d+"')
 
     assert message.endswith(
         r"`\d` means nothing in double quotes; in single quotes a backslash is a backslash"
@@ -129,6 +129,6 @@ def test_an_escape_that_does_not_exist_is_named() -> None:
 
 
 def test_what_nobody_foresaw_is_told_in_the_words_of_the_parser() -> None:
-    [message] = told("%YAML 2.0\n---\na: b")
+    [message] = reported("%YAML 2.0\n---\na: b")
 
     assert "found incompatible YAML document" in message

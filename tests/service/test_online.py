@@ -28,7 +28,7 @@ routes:
 FINE = QueueFacts("u", None, 0.0, arn="arn:aws:sqs:us-east-1:1:q", retention=86400.0)
 
 
-def told(
+def reported(
     answers: Answers,
     region: str = "iad",
     image: str = "nginx:1",
@@ -87,7 +87,7 @@ def test_the_redrive_policy_is_held_against_the_largest_max_attempts(
 ) -> None:
     facts = QueueFacts("u", None, 0.0, redrive=redrive)
 
-    assert told(Answers({"orders": facts}, fly())) == expected
+    assert reported(Answers({"orders": facts}, fly())) == expected
 
 
 def test_a_redrive_policy_after_few_receives_is_soon_without_max_attempts_too() -> None:
@@ -95,10 +95,10 @@ def test_a_redrive_policy_after_few_receives_is_soon_without_max_attempts_too() 
     facts = {2: QueueFacts("u", None, 0.0, redrive=Redrive("arn", 2))}
     facts[3] = QueueFacts("u", None, 0.0, redrive=Redrive("arn", 3))
 
-    assert told(Answers({"orders": facts[2]}, fly()), text=text) == [
+    assert reported(Answers({"orders": facts[2]}, fly()), text=text) == [
         "3:18 warning redrive-too-soon"
     ]
-    assert told(Answers({"orders": facts[3]}, fly()), text=text) == []
+    assert reported(Answers({"orders": facts[3]}, fly()), text=text) == []
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,13 @@ def test_a_redrive_policy_after_few_receives_is_soon_without_max_attempts_too() 
     ],
 )
 def test_a_queue_that_was_not_to_be_had(answer: QueueRefused, code: str) -> None:
-    assert told(Answers({"orders": answer}, fly())) == [f"3:18 error {code}"]
+    assert reported(Answers({"orders": answer}, fly())) == [f"3:18 error {code}"]
 
 
 def test_a_queue_whose_attributes_may_not_be_read_is_a_warning_and_no_more() -> None:
     facts = QueueFacts("u", None, 0.0, attributes=False)
 
-    assert told(Answers({"orders": facts, "rejected": FINE}, fly())) == [
+    assert reported(Answers({"orders": facts, "rejected": FINE}, fly())) == [
         "3:18 warning queue-not-inspected"
     ]
 
@@ -126,13 +126,13 @@ def test_a_queue_whose_attributes_may_not_be_read_is_a_warning_and_no_more() -> 
 def test_a_queue_that_is_only_written_to_needs_less() -> None:
     facts = QueueFacts("u", None, 0.0, retention=60.0, visibility=0.0, redrive=Redrive("arn", 1))
 
-    assert told(Answers({"rejected": facts}, fly())) == []
+    assert reported(Answers({"rejected": facts}, fly())) == []
 
 
 def test_a_key_of_kms_is_told_of_both_queues() -> None:
     facts = QueueFacts("u", None, 0.0, kms_key="alias/aws/sqs", kms_reuse=300.0)
 
-    assert told(Answers({"orders": facts, "rejected": facts}, fly())) == [
+    assert reported(Answers({"orders": facts, "rejected": facts}, fly())) == [
         "3:18 warning queue-needs-kms",
         "4:20 warning queue-needs-kms",
     ]
@@ -153,7 +153,7 @@ def test_a_key_of_kms_is_told_of_both_queues() -> None:
 def test_regions_are_those_that_fly_has_now(region: str, expected: list[str]) -> None:
     regions = RegionFacts(frozenset({"iad", "fra"}), frozenset({"old"}))
 
-    assert told(Answers({}, fly(regions=regions)), region) == expected
+    assert reported(Answers({}, fly(regions=regions)), region) == expected
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_regions_are_those_that_fly_has_now(region: str, expected: list[str]) ->
     ],
 )
 def test_an_app_that_the_token_does_not_open(outcome: LaunchError | str, code: str) -> None:
-    assert told(Answers({}, FlyAnswers({"jobs": outcome}))) == [f"6:17 {code}"]
+    assert reported(Answers({}, FlyAnswers({"jobs": outcome}))) == [f"6:17 {code}"]
 
 
 SEVERAL = TEXT.replace("app: jobs", "app: [jobs, '${MORE}', gone]")
@@ -185,7 +185,7 @@ def test_an_app_that_is_not_to_be_had_is_told_where_it_stands_in_the_list() -> N
     refused = LaunchRejected("403", code="forbidden")
     answers = Answers({}, FlyAnswers({"jobs": None, "more": refused, "gone": gone}))
 
-    assert told(answers, text=SEVERAL, env={"MORE": "more"}) == [
+    assert reported(answers, text=SEVERAL, env={"MORE": "more"}) == [
         "6:24 error fly-token-refused",
         "6:35 error fly-app-not-found",
     ]
@@ -194,19 +194,19 @@ def test_an_app_that_is_not_to_be_had_is_told_where_it_stands_in_the_list() -> N
 def test_a_token_that_is_for_one_machine_cannot_create_any() -> None:
     token = TokenFacts(frozenset({"jobs"}), frozenset(), "m1")
 
-    assert told(Answers({}, fly(token))) == ["6:17 error fly-token-refused"]
+    assert reported(Answers({}, fly(token))) == ["6:17 error fly-token-refused"]
 
 
 def test_an_image_of_an_app_that_does_not_exist_is_told_where_it_is_named() -> None:
     answers = FlyAnswers({"jobs": None}, frozenset({"images"}))
 
-    assert told(Answers({}, answers), image="registry.fly.io/images:2") == [
+    assert reported(Answers({}, answers), image="registry.fly.io/images:2") == [
         "11:47 error image-app-not-found"
     ]
 
 
 def test_without_a_token_the_first_route_says_so() -> None:
-    assert told(Answers()) == ["10:39 warning fly-not-checked"]
+    assert reported(Answers()) == ["10:39 warning fly-not-checked"]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_without_a_token_the_first_route_says_so() -> None:
 def test_the_clock(of_aws: float, of_fly: float, expected: list[str]) -> None:
     facts = QueueFacts("u", None, of_aws)
 
-    assert told(Answers({"orders": facts}, fly(ahead=of_fly))) == expected
+    assert reported(Answers({"orders": facts}, fly(ahead=of_fly))) == expected
 
 
 def test_what_a_variable_stands_for_is_not_told() -> None:

@@ -27,7 +27,7 @@ def compiled(
     return compile_routes([document], SchemaFiles().compile, fallbacks or Fallbacks())
 
 
-def told(result: Compiled) -> list[str]:
+def reported(result: Compiled) -> list[str]:
     """Every diagnostic as `line:column code`."""
     return [f"{d.line}:{d.column} {d.code}" for d in result.diagnostics]
 

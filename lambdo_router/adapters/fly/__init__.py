@@ -1,15 +1,15 @@
 """
 Fly's Machines API, as the router uses it: create a Machine, find one that may exist already, and
-learn what becomes of it.
+follow it to its end.
 
-    launcher.py   creating and finding                                  start here
-    watching.py   what is there, how it ended, metadata, destruction
-    inspection.py what Fly says of a token, and of its regions
+    launcher.py   creates and finds Machines                            start here
+    watching.py   lists, ends, metadata, destruction
+    inspection.py what a token may do, and Fly's regions
     ends.py       from a Machine's events to its end                    pure
-    client.py     the calls themselves, over httpx
-    answers.py    what an answer says, and whether another try is worth it: one table
-    address.py    where the API is, and how a token is presented
-    lists.py, pace.py   lists longer than memory; no more calls than Fly takes
+    client.py     the calls, over httpx
+    answers.py    what an answer means, and whether to retry: one table
+    address.py    the API's address and the Authorization header
+    lists.py, pace.py   lists larger than memory; the rate of calls that Fly accepts
 """
 
 from lambdo_router.adapters.fly.address import PUBLIC_API

@@ -1,8 +1,8 @@
 """
-Where the Machines API is, and how a token is presented to it.
+The address of the Machines API, and the Authorization header for it.
 
-Both come from people: an address with or without its scheme, a token as `fly tokens create`
-prints it (`FlyV1 fm2_...`) or as someone pasted it. Complaints never repeat the token.
+Both are entered by people: an address with or without a scheme, a token as `fly tokens create`
+prints it (`FlyV1 fm2_...`) or as pasted. Error messages never repeat the token.
 """
 
 import ipaddress

@@ -1,11 +1,11 @@
 """
-What an answer of the Machines API says, and whether another try is worth it.
+What an answer of the Machines API means, and whether to retry.
 
 Fly answers an error with `{"error": "<code>: <text>", "status": "<word>"}`, a lease error with
 `{"status": "error", "message": ...}`, and a broken gateway with a page of HTML. The table below
-decides by the `status` word first, then by the HTTP code, then by the text, since the same code
-stands for different things: 409 is a name that is taken, a host that is full or a lease that is
-held; 422 is a region without room, which passes, or a quota, which does not.
+decides by the `status` word, then by the HTTP code, then by the text, since one code has several
+meanings: 409 is a taken name, a full host or a held lease; 422 is a full region, which is
+transient, or a quota, which is not.
 
 Pure: nothing here waits or calls.
 """

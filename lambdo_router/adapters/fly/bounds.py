@@ -1,10 +1,10 @@
 """
-What an answer may cost: how long it may be, and that it comes as it is.
+Bounds for answers: their size, and that they are not compressed.
 
-A server that is broken, or not Fly's at all, may send headers, pages and packed bodies without end;
-none of them may take the router's memory or its loop. An answer that reports success is refused as
-a whole beyond the bounds. One that reports a failure does so in its status: of its body only the
-beginning is read, and nothing that is packed.
+A broken server, or one that is not Fly's, may send endless headers, pages and compressed bodies;
+none of them may exhaust the router's memory or block its loop. A successful answer beyond the
+bounds is refused as a whole. For a failure the status is enough: only the beginning of its body is
+read, and nothing compressed.
 """
 
 import codecs

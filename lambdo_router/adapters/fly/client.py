@@ -1,14 +1,13 @@
 """
-The way to the Machines API: one token, its connections, and the pace that Fly asks for.
+Calls to the Machines API: one token, its connections, and the rate that Fly accepts.
 
-Nothing is tried twice in here. A call whose answer was lost may have had its effect, so whether it
-goes out again is for the caller to decide. Each failure of httpx is translated once, in the table
-below, where it also says whether the request can have reached Fly.
+Nothing is retried here. A call whose answer was lost may have had its effect, so the caller decides
+whether to repeat it. The table below translates each failure of httpx once, and says whether the
+request can have reached Fly.
 
-Fly takes one call a second of each kind, three at once, counted per app where no Machine is named
-and per Machine where one is. So lists wait here for their turn, app by app; calls about single
-Machines go out as they come, no more than sixteen at a time, and leave the other connections to
-launches.
+Fly accepts one call a second of each kind, with a burst of three, counted per app for calls without
+a Machine, and per Machine otherwise. So lists wait here for their turn, app by app; calls for
+single Machines are sent at once, at most sixteen at a time, which leaves connections to launches.
 
 Only this, `bounds` and `connections` import httpx.
 """

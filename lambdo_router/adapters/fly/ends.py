@@ -1,14 +1,14 @@
 """
-How a Machine ended, as its events tell.
+How a Machine ended, from its events.
 
 A one-shot Machine leaves six: launch/pending, launch/created, start/started, exit/stopped,
-destroy/destroying, destroy/destroyed. The exit event holds the exit code, in one of two places and
-with what is zero left out. One that never ran has no exit event and is destroyed all the same; one
-that is only being destroyed may still send it. (Fly's Go client reads the events so; the rest was
-reported by users of the API.)
+destroy/destroying, destroy/destroyed. The exit event has the exit code, in one of two places, and
+omits zeros. A Machine that never ran has no exit event but is destroyed; one that is still being
+destroyed may yet send it. (Fly's Go client reads the events like this; the rest was reported by
+users of the API.)
 
-Where the events are in doubt the answer is a failure, or none yet: a batch that runs twice is a
-nuisance, one that is taken for done is lost.
+If the events are ambiguous, the end is a failure or not known yet: a batch that runs twice is a
+nuisance, a batch wrongly taken for done is lost.
 
 Pure.
 """

@@ -1,9 +1,9 @@
 """
-What Fly says of a token, of its regions, and of the time, before anything is launched.
+What Fly reports about a token, its regions and its clock, before anything is launched.
 
-Nothing here creates or changes anything. The API has no call that lists sizes, and none that
-resolves an image: those two show only in a create. What an answer does not say is None, for these
-calls are newer than those that launches need, and an API that lacks one is good all the same.
+Nothing here creates or changes anything. The API has no call that lists sizes or resolves an image;
+only a create shows those. What an answer does not contain is None: these calls are newer than those
+that launches need, and an API without them is still usable.
 """
 
 import time

@@ -1,8 +1,8 @@
 """
 Creates Machines, and finds one that may exist although no answer said so.
 
-Nothing is tried twice in here. A create whose answer was lost may have had its effect, so whether
-it goes out again is for the caller to decide, who has first to `find` the Machine.
+Nothing is retried here. A create whose answer was lost may have had its effect, so the caller
+decides whether to repeat it, and must `find` the Machine first.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class FlyLauncher(FlyClient):
                 await asyncio.sleep(SECOND_LOOK)
                 found = await self._look(request, {}, others)
         except LaunchError as error:
-            # A code of its own: a look-up that is one too many says nothing about creates.
+            # A code of its own: a rate-limited look-up says nothing about creates.
             raise LaunchUnavailable(
                 f"cannot tell whether {request.name} was created: {error}",
                 code="lookup",

@@ -1,4 +1,4 @@
-"""How fast calls of one kind may go out: Fly takes one a second, three at once, and no more."""
+"""The rate of calls of one kind: Fly accepts one a second, with a burst of three."""
 
 import asyncio
 from typing import Final
@@ -10,7 +10,7 @@ _SHORTEST: Final = 0.001
 
 
 class RateLimiter:
-    """Lets callers through at a rate, in the order in which they came."""
+    """Lets callers through at a rate, in order of arrival."""
 
     def __init__(self, rate: float, burst: int) -> None:
         """`rate` a second, `burst` at once."""
@@ -27,5 +27,5 @@ class RateLimiter:
             self._budget.take(clock())
 
     def pause(self, seconds: float) -> None:
-        """Let nobody through for so long."""
+        """Let nobody through for this many seconds."""
         self._budget.pause(asyncio.get_running_loop().time() + seconds)

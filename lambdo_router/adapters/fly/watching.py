@@ -1,9 +1,8 @@
 """
-What happens to Machines after their launch: which ones there are, how each ended, and what its
-metadata says.
+Machines after their launch: lists, ends and metadata.
 
-Lists lag behind, and an empty one has been wrong: they only tell where to look. An end is told by
-the Machine's own events, and that a Machine is unknown only by two answers that agree.
+Lists lag, and an empty one has been wrong, so they only show where to look. Only a Machine's own
+events show its end, and only two answers that agree show that a Machine is unknown.
 """
 
 import asyncio
@@ -48,7 +47,7 @@ class FlyWatcher(FlyClient):
         a Machine whose creation the list does not tell counts. A list that shows no Machine at all,
         of anybody, is asked for twice. It may still lag by some seconds.
         """
-        # A list may tell whole seconds only.
+        # A list may have whole seconds only.
         from_ = math.floor(since)
         shown_at_all = False
 
@@ -79,7 +78,7 @@ class FlyWatcher(FlyClient):
         # The events that come with the Machine are no more than five, one less than a plain run.
         answer = await self._call_machine("GET", app, machine_id, "/events", query={"limit": "50"})
         if answer.status == HTTPStatus.NOT_FOUND:
-            # One 404 may be a slip: the Machine itself must be unknown as well.
+            # One 404 may be wrong: the Machine itself must be unknown as well.
             itself = await self._call_machine("GET", app, machine_id)
             if not itself.is_success:
                 raise self._machine_failure(itself, app, machine_id)

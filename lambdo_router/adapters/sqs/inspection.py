@@ -1,8 +1,8 @@
 """
-What SQS says of a queue: its settings, its policy, and what its clock shows.
+What SQS reports about a queue: its settings, its policy and its clock.
 
-Nothing is sent and nothing is received for it: one GetQueueAttributes, which every consumer may do
-anyway. What the facts mean for a routes file is said in config/online.py.
+This takes one GetQueueAttributes, which every consumer may call anyway; nothing is sent or
+received. service/online_queues.py says what the facts mean for a routes file.
 """
 
 import json

@@ -1,12 +1,12 @@
 """
-What a queue's own policy says of who may do what.
+What a queue's own policy allows and denies.
 
-Whether a call is allowed depends on more than that: on the policies of the caller, which only IAM
-knows, and on conditions, which depend on the call. So the answer is often that it cannot be told.
-Two answers are certain. A statement that denies without a condition denies. And a caller of another
-account needs a statement of the queue's that allows.
+Whether a call is allowed also depends on the caller's policies, which only IAM knows, and on
+conditions, which depend on the call. So the result is often unknown. Two results are certain: a
+statement that denies without a condition denies, and a caller from another account needs a
+statement of the queue's policy that allows.
 
-Pure: nothing here asks anybody.
+Pure: no I/O.
 """
 
 import fnmatch

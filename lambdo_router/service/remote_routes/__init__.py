@@ -1,16 +1,15 @@
 """
-Routes from elsewhere: a routes file in a bucket or on a web server, with all that it refers to.
+Remote routes: a routes file in a bucket or on a web server, with all files it refers to.
 
-    address.py     what `s3://bucket/key` and `https://host/path` say, and what of it may be shown
-    place.py       the seam: a place that files are read from, and what may go wrong
-    bucket.py      the place in S3, over boto3
-    web.py         the place on a web server, over httpx
-    snapshot.py    everything that a load needs, fetched as the load asks for it, within bounds
-    cache.py       the last good copy, on this machine's disk
-    following.py   the first load, and every load after it: read this first
+    address.py        parses `s3://bucket/key` and `https://host/path`
+    remote_store.py   the seam: where files are read from, and what may go wrong
+    bucket.py         a store in S3, over boto3
+    web.py            a store on a web server, over httpx
+    snapshot.py       everything that a load needs, fetched on demand, within bounds
+    cache.py          the last good copy, on disk
+    following.py      the first load, and every later one: read this first
 
-A routes file names others: those that it includes, and schemas, which name further ones. What it
-names is known when it is loaded. So files are fetched into a folder, the folder is loaded, and what
-the load looked for and did not find is fetched next, until nothing is missing. The rules of
-`include` and `schema` are thus those of config/, and said nowhere else.
+A routes file refers to others, which it includes, and to schemas, which refer to more. Only loading
+shows which. So files are fetched into a folder, the folder is loaded, and whatever the load missed
+is fetched next, until nothing is missing. The rules of `include` and `schema` stay in config/.
 """

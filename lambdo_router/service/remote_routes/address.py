@@ -1,8 +1,8 @@
 """
-Where a routes file is that is not on this machine.
+The address of a remote routes file.
 
-An address may hold a user, a password and a query with a token in it. They go out with requests,
-and nowhere else: `shown` is the address without them.
+It may contain a user, a password and a query with a token. They are only used in requests; `shown`
+is the address without them.
 """
 
 import ipaddress
@@ -20,19 +20,19 @@ _EXAMPLES = "write one like s3://bucket/routes.yaml or https://example.com/route
 
 @dataclass(frozen=True, slots=True)
 class RoutesAddress:
-    """A file, and by it the folder that the names of further files are relative to."""
+    """A file, and the folder that other names are relative to."""
 
     scheme: Scheme
     host: str
-    """The bucket; or the host with its port, where it has one."""
+    """The bucket, or the host with its port, if given."""
     folder: str
-    """Empty, or a path that ends with `/`; as it is in the bucket, or in the URL."""
+    """Empty, or a path that ends with `/`, as in the bucket or in the URL."""
     name: str
-    """Of the file, without its folder; never encoded."""
+    """The name of the file without its folder, never encoded."""
     user: str = ""
     password: str = field(default="", repr=False)
     query: str = field(default="", repr=False)
-    """Of a URL, without `?`: it goes out with the request for each file."""
+    """The query of a URL without `?`; it is sent with the request for each file."""
 
     @property
     def place(self) -> str:
@@ -84,7 +84,7 @@ def allows(address: RoutesAddress, url: str) -> bool:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        _ = parts.port  # raises for one that is no number
+        _ = parts.port  # raises for one that is not a number
     except ValueError:
         return False
     if parts.scheme == "https":
@@ -103,7 +103,7 @@ def _of_bucket(text: str) -> RoutesAddress:
 def _of_web(text: str) -> RoutesAddress:
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises for one that is no number
+        _ = parts.port  # raises for one that is not a number
     except ValueError:
         raise ValueError(f"this is no URL; {_EXAMPLES}") from None
     if not parts.hostname or parts.fragment or re.search(r"[\s\\]", text):

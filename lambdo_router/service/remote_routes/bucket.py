@@ -1,8 +1,8 @@
 """
 Routes files in an S3 bucket, with the credentials that the router has for SQS.
 
-s3:GetObject on the files is enough. s3:ListBucket is needed for globs, and for S3 to say that an
-object is not there: without it a missing one looks like one that is not allowed.
+s3:GetObject on the files is enough. s3:ListBucket is needed for globs, and for S3 to report a
+missing object as missing: without it that looks like a denied one.
 
 This is the package's only importer of boto3.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _PIECE: Final = 64 * 1024
 _MOST_LISTED: Final = 10_000
 _MOST_PAGES: Final = 100
-"""S3 puts a thousand names on a page, now and then fewer."""
+"""S3 puts a thousand names on a page, sometimes fewer."""
 _NOT_MODIFIED: Final = ("304", "NotModified")
 _MISSING: Final = ("NoSuchKey", "404", "NotFound")
 _ADVICE: Final = {
@@ -72,7 +72,7 @@ class Bucket:
             raise RoutesUnavailable(f"{address.shown}: {_reason(error)}") from None
 
     def read(self, name: str, known: File | None) -> File | None:
-        """More at `Place.read`."""
+        """More at `RemoteStore.read`."""
         shown = self.address.shown_of(name)
         give_up = time.monotonic() + FILE_TIMEOUT
         condition = {"IfNoneMatch": known.etag} if known is not None and known.etag else {}
@@ -97,7 +97,7 @@ class Bucket:
         return File(content, tag(answer.get("ETag", "")))
 
     def names(self, folder: str) -> "Sequence[str]":
-        """More at `Place.names`."""
+        """More at `RemoteStore.names`."""
         shown = self.address.shown_of(folder)
         found: list[str] = []
         try:

@@ -1,15 +1,15 @@
 """
-The last good copy of routes from elsewhere, on this machine's disk.
+The last good copy of remote routes, on disk.
 
     LAMBDO_ROUTES_CACHE/
       example.com-routes.yaml-5f0c.../    one folder for each address
-        good -> v-8a1b...                 what a start falls back upon
+        good -> v-8a1b...                 what a start falls back on
         v-8a1b.../files/routes.yaml ...   as it was fetched
         v-8a1b.../manifest.json           when, and the digest of each file
         loading-.../                      what is being fetched
 
-A copy is complete before `good` leads to it, and that is one rename. Its digests are checked before
-it is used, so that a disk that lost half of it after a power cut is no danger.
+A copy is complete before `good` points to it, which is one rename. Its digests are checked before
+it is used, so a disk that lost half of it in a power cut does no harm.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ from lambdo_router.service.remote_routes.address import RoutesAddress
 _GOOD: Final = "good"
 _VERSION, _LOADING = "v-", "loading-"
 _KEPT: Final = 2
-"""Copies: the good one, and the one before, which another router may be reading just now."""
+"""Copies: the good one, and the one before, which another router may be reading."""
 _FORGOTTEN: Final = 3600.0
-"""Seconds after which what is still being fetched belongs to a process that has died."""
+"""Seconds after which an unfinished fetch belongs to a process that has died."""
 
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A copy that was loaded and run with."""
+    """A copy that was loaded and used."""
 
     folder: Path
     """Of its files."""
@@ -133,7 +133,7 @@ class Cache:
         return Good(version / "files", saved_at) if intact and files else None
 
     def _clean_up(self) -> None:
-        """Remove older copies, and what died while it was being fetched."""
+        """Remove older copies and unfinished fetches."""
         with suppress(OSError):
             good = (self._folder / _GOOD).resolve()
             versions = sorted(

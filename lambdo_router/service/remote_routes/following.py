@@ -1,13 +1,13 @@
 """
-Routes from elsewhere as a stream of configurations, by the same rules as files on disk.
+Remote routes as a stream of configurations, with the same rules as files on disk.
 
-The place is asked every half minute whether anything has changed, with the ETags of what is known,
-so that an answer of "no" is small. A change is loaded once it has stayed the same for a moment.
-What cannot be loaded changes nothing and is told with all that is wrong with it; a place that does
-not answer changes nothing either, and is asked again after growing pauses.
+The store is asked every half minute whether anything has changed, with the ETags of known files, so
+that the answer is usually small. A change is loaded once it has been stable for a moment. Routes
+that cannot be loaded change nothing, and all their problems are reported; a store that does not
+answer changes nothing either, and is asked again with growing pauses.
 
-At the start there is no table to keep. If then the place does not answer, or what it holds cannot
-be loaded, the last good copy on disk is taken, loudly; without one that is the end.
+At the start there is no table to keep. If the store does not answer, or its routes cannot be
+loaded, the last good copy on disk is used, with a warning; without one the start fails.
 """
 
 import asyncio
@@ -32,32 +32,32 @@ from lambdo_router.service.remote_routes.remote_store import File, RemoteStore, 
 from lambdo_router.service.remote_routes.snapshot import FetchedRoutes, Load, Round, assemble
 
 POLL: Final = 30.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 QUIET: Final = 1.0
-"""Seconds for which a change must stay the same."""
+"""Seconds for which a change must be stable."""
 _LONGEST_PAUSE: Final = 300.0
-"""Seconds between two tries of a place that does not answer."""
+"""Seconds between two tries of a store that does not answer."""
 _MOST_LOOKS: Final = 10
-"""At a place that changes with every look; then what is there is loaded as it is."""
+"""Checks of a store that changes every time, before it is loaded as it is."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What to begin with."""
+    """The routes to start with."""
 
     loaded: LoadedRoutes
     instead: str = ""
-    """Why it is the last good copy, and of when; empty if it is what the place holds."""
+    """Why and from when the last good copy is used; empty if these are the current routes."""
     diagnostics: tuple[Diagnostic, ...] = ()
-    """What is wrong with what the place holds, if that is the reason."""
+    """The problems of the current routes, if they are the reason."""
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
-    """The lines of the files that those are about."""
+    """The lines of the files with these problems."""
 
 
 class RoutesOrigin:
-    """One address, from the first load on. Close it."""
+    """The routes of one address, from the first load on. Must be closed."""
 
     def __init__(
         self,
@@ -74,10 +74,10 @@ class RoutesOrigin:
         self._cache = cache
         self._load = load
         self._poll, self._quiet, self._jitter = poll, quiet, jitter
-        # A thread of our own: nobody waits for it at the end, however slow the place is.
+        # A thread that nobody waits for at the end, however slow the store is.
         self._threads = Threads("routes", 1)
         self._snapshot: FetchedRoutes | None = None
-        """What was loaded last, be it good or bad."""
+        """What was loaded last, valid or not."""
         self._known: dict[str, File] = {}
         """The newest version of each file that was ever needed."""
 
@@ -87,7 +87,7 @@ class RoutesOrigin:
         return self._store.address.shown
 
     async def aclose(self) -> None:
-        """Give up what is under way, and close connections."""
+        """Abandon what is in progress, and close connections."""
         self._threads.stop()
         self._store.close()
 
@@ -136,7 +136,7 @@ class RoutesOrigin:
                     nothing_new(str(error))
                 continue
             except Exception:
-                # Whatever the place holds, and whatever is wrong here, the router must go on.
+                # Whatever the store holds, and whatever fails here, the router must go on.
                 log.exception("routes.look_crashed", address=self.shown)
                 pause = _LONGEST_PAUSE
                 if asked:

@@ -1,4 +1,4 @@
-"""The seam to where files are: read one, say which there are, and what may go wrong."""
+"""The seam to remote files: read one, list them, and what may go wrong."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -9,12 +9,12 @@ from lambdo_router.core.errors import LambdoError
 from lambdo_router.service.remote_routes.address import RoutesAddress
 
 MOST_IN_FILE: Final = 4 * 1024 * 1024
-"""Bytes, as many as a routes file may have."""
+"""Bytes; the limit of a routes file."""
 _LONGEST_TAG: Final = 1024
-"""Characters of what is kept of each file and sent with each question."""
+"""Characters of an ETag or date, which is sent with each request."""
 CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 10.0
-"""Seconds until the next bytes are there."""
+"""Seconds until more bytes arrive."""
 FILE_TIMEOUT: Final = 30.0
 """Seconds for a whole file."""
 
@@ -47,7 +47,7 @@ def tag(header: str) -> str:
 
 
 class RemoteStore(Protocol):
-    """Somewhere files are read from. Its calls block, and are made one at a time."""
+    """A remote folder of files. Its calls block, and are made one at a time."""
 
     @property
     def address(self) -> RoutesAddress:
@@ -56,7 +56,7 @@ class RemoteStore(Protocol):
 
     @property
     def can_list(self) -> bool:
-        """Whether `names` can tell which files there are."""
+        """Whether `names` can list files."""
         ...
 
     def read(self, name: str, known: File | None) -> File | None:
@@ -81,7 +81,7 @@ class RemoteStore(Protocol):
 
 
 def bounded(chunks: Iterable[bytes], shown: str, now: Callable[[], float], give_up: float) -> bytes:
-    """All of the chunks. Raises RoutesUnavailable if they are too many, or come too slowly."""
+    """Return all chunks. Raises RoutesUnavailable if they are too many or too slow."""
     content = bytearray()
     for chunk in chunks:
         content += chunk

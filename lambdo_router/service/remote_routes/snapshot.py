@@ -1,13 +1,12 @@
 """
 Everything that a load needs, fetched as the load asks for it.
 
-A `Snapshot` is what a place held at one time, as far as the routes file there leads to it: each
-file by its path from the folder, None for one that is looked for and not there, and the names in
-each folder that a glob looks into. Two snapshots that are equal mean the same, and one can be
-compared with the place by asking for each of its files whether it has changed.
+A `Snapshot` is the content of a store at one time, as far as its routes file leads: each file by
+path, None for a missing one, and the names in each folder that a glob searches. Equal snapshots
+mean the same, and a snapshot is compared with the store by asking for each file whether it changed.
 
-Several files cannot be read at one time. What is fetched while somebody uploads may be half old and
-half new; so who finds a change looks again, a moment later, until nothing changes any more.
+Several files cannot be read atomically. A fetch during an upload may be half old and half new, so
+after a change the store is checked again, a moment later, until it is stable.
 """
 
 import fnmatch
@@ -24,19 +23,19 @@ from lambdo_router.service.remote_routes.remote_store import File, RemoteStore, 
 
 MOST_FILES: Final = 500
 MOST_IN_ALL: Final = 16 * 1024 * 1024
-"""Bytes of all files."""
+"""Bytes of all files together."""
 
 Load = Callable[[Path, Mirror], Examined]
-"""Loads the routes file at a path in a mirror; what is wrong is among the diagnostics."""
+"""Loads the routes file at a path in a mirror; problems are among the diagnostics."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedRoutes:
-    """What a place held."""
+    """The content of a store at one time."""
 
     files: Mapping[str, File | None] = field(default_factory=dict)
     listings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The names in folders, and below, sorted; folders as `Place.names` takes them."""
+    """The sorted names in folders and below; folders as `RemoteStore.names` takes them."""
 
     @property
     def contents(self) -> Mapping[Path, str | None]:
@@ -54,7 +53,7 @@ class Round:
     """One pass over a store, which requests each file once, however often it is needed."""
 
     def __init__(self, store: RemoteStore, known: Mapping[str, File]) -> None:
-        """`known` are files as they were at an earlier look."""
+        """Take files as they were in an earlier pass from `known`."""
         self._store = store
         self._known = known
         self.files: dict[str, File | None] = {}

@@ -1,9 +1,9 @@
 """
 Routes files on a web server: https, and http on this machine.
 
-User and password of the address go out with requests to its own host, its query too; redirects are
-followed, though never out of TLS, and take neither along to another host. Answers must come
-uncompressed: what a small one unpacks to would have no bound.
+User, password and query of the address are sent to its own host only. Redirects are followed, but
+never out of TLS, and never with these to another host. Answers must be uncompressed, since the size
+of unpacked data has no bound.
 
 This is the package's only importer of httpx.
 """
@@ -55,14 +55,14 @@ class Web:
         )
 
     def read(self, name: str, known: File | None) -> File | None:
-        """More at `Place.read`."""
+        """More at `RemoteStore.read`."""
         shown = self.address.shown_of(name)
         give_up = time.monotonic() + FILE_TIMEOUT
         url = self.address.url_of(name)
         for _ in range(_MOST_REDIRECTS + 1):
             try:
                 request = self._client.build_request("GET", url, headers=_conditions(known))
-                # Not the client's: a redirect to another host must not take the password along.
+                # Not the client's own: a redirect to another host must not take the password along.
                 auth = self._auth if request.url.netloc == self._own_host else None
                 response = self._client.send(request, auth=auth, stream=True)
                 try:
@@ -112,7 +112,7 @@ class Web:
         return File(content, tag(headers.get("etag", "")), tag(headers.get("last-modified", "")))
 
     def _reason(self, error: Exception) -> str:
-        """Why there was no answer, without what of the address is secret."""
+        """Return why there was no answer, without secrets of the address."""
         text = " ".join(str(error).split()) or type(error).__name__
         for secret in (self.address.query, self.address.password, self.address.user):
             text = text.replace(secret, "...") if secret else text
