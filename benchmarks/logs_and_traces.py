@@ -143,8 +143,7 @@ def open_spans() -> float:
     tracemalloc.start()
     for fact in received:
         spans.observe(fact)
-        found = spans.messages._held["q", fact.message.id]  # noqa: SLF001 - what is measured
-        spans.messages.context(found)
+        spans._process(spans.messages["q", fact.message.id])  # noqa: SLF001 - what is measured
     gc.collect()
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
