@@ -13,11 +13,7 @@ from lambdo_router.core.batch import Batch, BatchKey, Entry
 from lambdo_router.core.machine import entry_of, fits
 from lambdo_router.core.message import Message
 from lambdo_router.core.routing import Decision, Queue, Refused, Routed, RoutingTable, decide
-from lambdo_router.core.settlement import (
-    Settlement,
-    of_refusal,
-    of_too_large,
-)
+from lambdo_router.core.settlement import Settlement, of_refusal, of_too_large
 
 Outcome = Literal["batched", "rejected", "left", "dropped", "not_read"]
 """What becomes of a message; `not_read`: no route reads its queue, so the router never sees it."""

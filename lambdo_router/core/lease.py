@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from math import inf
 
-LONGEST_VISIBILITY = 43_200.0
+LONGEST_VISIBILITY = 43_200
 """Seconds from the receive that a message can be hidden in all (SQS's 12 hours)."""
 MOST_PER_CALL = 10
 """Messages in one receive, delete or change of visibility."""

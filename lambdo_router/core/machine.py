@@ -25,7 +25,8 @@ BATCH_PATH = "/tmp/batch.json"  # noqa: S108 - as above
 REQUEST_LIMIT = 900_000
 """Bytes of a create request's body."""
 
-_NAME_PREFIX = "lambdo-"
+NAME_PREFIX = "lambdo-"
+"""How the names of the router's Machines begin; others of an app are not the router's."""
 _LONGEST_NAME = 63
 _DIGEST_LENGTH = 16
 _READABLE = 0o644
@@ -132,9 +133,9 @@ def machine_request(
 
 def machine_name(route: str, message_ids: tuple[str, ...]) -> str:
     """`lambdo-ROUTE-DIGEST`: at most 63 of `[a-z0-9-]`, the same for the same messages."""
-    longest = _LONGEST_NAME - len(_NAME_PREFIX) - _DIGEST_LENGTH - 1
+    longest = _LONGEST_NAME - len(NAME_PREFIX) - _DIGEST_LENGTH - 1
     slug = re.sub(r"[^a-z0-9]+", "-", route.lower())[:longest].strip("-")
-    return f"{_NAME_PREFIX}{slug}-{_digest(*sorted(message_ids))}"
+    return f"{NAME_PREFIX}{slug}-{_digest(*sorted(message_ids))}"
 
 
 def _config(

@@ -15,14 +15,12 @@ from itertools import islice
 from lambdo_router.core import journal
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError
-from lambdo_router.core.lease import LeaseBook, Renewal
+from lambdo_router.core.lease import MOST_PER_CALL, LeaseBook, Renewal
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.engine.waiting import set_by
 
 _AT_ONCE = 100
 """Messages renewed by one call of the port, and delays sent together."""
-_PER_CALL = 10
-"""Delays in one call; a failure says nothing about the others."""
 _EXPIRED = "its lease expired"
 _LOST = "its lease was lost before, and others may have the message"
 
@@ -126,7 +124,10 @@ class LeaseKeeper:
         # Dropped first: from here on no renewal may overwrite the delay.
         self.drop(delays)
         wanted = [(receipt, delays[message_id][0]) for receipt, message_id in receipts.items()]
-        tens = [dict(wanted[at : at + _PER_CALL]) for at in range(0, len(wanted), _PER_CALL)]
+        # One call of SQS each: a failure says nothing about the others.
+        tens = [
+            dict(wanted[at : at + MOST_PER_CALL]) for at in range(0, len(wanted), MOST_PER_CALL)
+        ]
         for refused in await asyncio.gather(*map(self._set_visibility, tens)):
             failed |= {receipts[receipt]: why for receipt, why in refused.items()}
         for message_id, (_, delay) in delays.items():

@@ -16,10 +16,9 @@ from lambdo_router.config.explain.resolved import duration_text
 from lambdo_router.config.read.document import Path
 from lambdo_router.config.read.draft import Draft
 from lambdo_router.core.errors import QueueError, QueueRefused
+from lambdo_router.core.lease import LONGEST_VISIBILITY
 from lambdo_router.core.routing import Queue, RoutingTable
 
-LONGEST_HOLD: Final = 12 * 3600.0
-"""The longest that SQS hides a message, in seconds from its receipt."""
 _LEAST_RECEIVES: Final = 3
 """A router that is stopped or killed uses up receives without an attempt."""
 _SHORT_REUSE: Final = 300.0
@@ -187,7 +186,7 @@ def _receives(redrive: Redrive) -> str:
 
 def _retention(look: _Look) -> Iterator[Diagnostic]:
     retention = look.facts.retention
-    if retention is not None and retention < LONGEST_HOLD:
+    if retention is not None and retention < LONGEST_VISIBILITY:
         yield look.finding(
             "retention-short",
             f"SQS deletes the messages of {look.called} {duration_text(retention)} after they were "

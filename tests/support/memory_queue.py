@@ -20,10 +20,9 @@ from itertools import count
 from typing import Literal
 
 from lambdo_router.core.errors import QueueError, QueueRefused
-from lambdo_router.core.lease import MOST_PER_CALL
+from lambdo_router.core.lease import LONGEST_VISIBILITY, MOST_PER_CALL
 from lambdo_router.core.message import Attribute, Message
 from lambdo_router.local.sqs_server import Ledger, NewMessage, Sqs, SqsError
-from lambdo_router.local.sqs_server.rules import LONGEST_VISIBILITY
 
 Action = Literal["receive", "delete", "set_visibility", "send"]
 

@@ -15,6 +15,7 @@ from lambdo_router.adapters.fly.answers import Answer, described, holder_of_name
 from lambdo_router.adapters.fly.client import Fields, FlyClient, machines_path, text_of
 from lambdo_router.core.errors import LaunchError, LaunchUnavailable, MachineGone
 from lambdo_router.core.machine import Machine, MachineRequest
+from lambdo_router.core.machine_metadata import BATCH
 
 SECOND_LOOK: Final = 0.5
 """Seconds between the two look-ups of `find`; Fly's own tool waits as long before it looks."""
@@ -51,7 +52,7 @@ class FlyLauncher(FlyClient):
         destroyed Machines is not documented. So there are two looks, the second without a filter
         and a little later. Raises LaunchUnavailable, ambiguous, if Fly does not say.
         """
-        filter_ = {"metadata.lambdo_batch": request.batch_id}
+        filter_ = {f"metadata.{BATCH}": request.batch_id}
         others: set[str] = set()
         try:
             found = await self._look(request, filter_, others)
@@ -138,7 +139,7 @@ class FlyLauncher(FlyClient):
             if listed.get("state") == "destroyed":
                 return None
             raise
-        return metadata.get("lambdo_batch") or None
+        return metadata.get(BATCH) or None
 
 
 def _created(answer: Answer, request: MachineRequest) -> Machine:
@@ -166,4 +167,4 @@ def _batch_in_config(fields: Fields) -> str:
     """Return the batch ID, if a list shows the Machines' configs."""
     config = fields.get("config")
     metadata = config.get("metadata") if isinstance(config, Mapping) else None
-    return text_of(metadata.get("lambdo_batch")) if isinstance(metadata, Mapping) else ""
+    return text_of(metadata.get(BATCH)) if isinstance(metadata, Mapping) else ""

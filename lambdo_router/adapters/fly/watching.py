@@ -18,12 +18,12 @@ from lambdo_router.adapters.fly.answers import shown
 from lambdo_router.adapters.fly.client import Fields, FlyClient, text_of
 from lambdo_router.adapters.fly.ends import machine_end, unix_time
 from lambdo_router.core.errors import LaunchUnavailable
+from lambdo_router.core.machine import NAME_PREFIX
+from lambdo_router.core.machine_metadata import ROUTER
 from lambdo_router.core.ports import MachineEnd, MachineSummary
 
 SECOND_LOOK: Final = 0.5
 """Seconds until a list that was altogether empty is asked for again."""
-_OURS: Final = "lambdo-"
-"""How the names of all Machines begin that a router launches; others of the app are not ours."""
 
 
 class FlyWatcher(FlyClient):
@@ -35,7 +35,7 @@ class FlyWatcher(FlyClient):
 
         One that is being destroyed still counts: its exit may not have been told.
         """
-        query = {"summary": "true", "metadata.lambdo_router": "1"}
+        query = {"summary": "true", f"metadata.{ROUTER}": "1"}
         sightings = await self._list(app, query, _sighting)
         return [sighting for sighting in sightings if not sighting.ended]
 
@@ -137,7 +137,7 @@ class FlyWatcher(FlyClient):
 def _sighting(fields: Fields) -> MachineSummary | None:
     """Return a listed Machine if it is one of the router's."""
     machine_id, name = text_of(fields.get("id")), text_of(fields.get("name"))
-    if not machine_id or not name.startswith(_OURS):
+    if not machine_id or not name.startswith(NAME_PREFIX):
         return None
     return MachineSummary(
         id=machine_id,

@@ -22,6 +22,7 @@ from lambdo_router.adapters.sqs.failures import translated
 from lambdo_router.adapters.sqs.threads import Threads
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError, QueueUnavailable
+from lambdo_router.core.lease import LONGEST_VISIBILITY, MOST_PER_CALL
 from lambdo_router.core.message import Attribute, Message
 
 if TYPE_CHECKING:  # the stubs are no dependency of the package
@@ -31,8 +32,6 @@ MOST_POLLS = 8
 """Receives of one queue at the same time; further ones wait."""
 MOST_CALLS = 8
 """Other calls to one queue at the same time; further ones wait."""
-_MOST_PER_CALL = 10
-_LONGEST_VISIBILITY = 43_200
 _TRIES = 4
 """Of the entries of a batch call that fail by SQS's own fault."""
 _TOKEN = re.compile(r"[!-~]{1,128}")
@@ -192,7 +191,7 @@ class SqsQueue:
         with translated(self._doing("receive")):
             answer = self._poll.receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=min(limit, _MOST_PER_CALL),
+                MaxNumberOfMessages=min(limit, MOST_PER_CALL),
                 VisibilityTimeout=_whole_seconds(visibility),
                 WaitTimeSeconds=self._wait_seconds,
                 MessageSystemAttributeNames=["All"],
@@ -216,8 +215,8 @@ class SqsQueue:
         """`wanted` is what is to be done with each receipt, beside naming it."""
         distinct = tuple(wanted)
         tens = [
-            distinct[start : start + _MOST_PER_CALL]
-            for start in range(0, len(distinct), _MOST_PER_CALL)
+            distinct[start : start + MOST_PER_CALL]
+            for start in range(0, len(distinct), MOST_PER_CALL)
         ]
         # Each ten is seen to its end: one that fails must not leave the others unheard.
         outcomes = await asyncio.gather(
@@ -337,7 +336,7 @@ def _token(text: str) -> str:
 
 
 def _whole_seconds(seconds: float) -> int:
-    return max(0, min(math.ceil(seconds), _LONGEST_VISIBILITY))
+    return max(0, min(math.ceil(seconds), LONGEST_VISIBILITY))
 
 
 def _read_attribute(wire: Mapping[str, Any]) -> Attribute:

@@ -23,6 +23,7 @@ from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.core.admission import Verdict
 from lambdo_router.core.batch import Batch, BatchKey
 from lambdo_router.core.machine import ReportAddress, batch_id_of, machine_request
+from lambdo_router.core.machine_metadata import DEADLINE
 from lambdo_router.core.message import Message, read_event
 from lambdo_router.core.profile import Profile
 from lambdo_router.core.routing import Queue, Refused, Routed
@@ -167,7 +168,7 @@ def _machine(batch: Batch, profile: Profile, generation: str) -> Document:
     body = json.loads(machine_request(shown, generation=generation, report=report).body)
     config: Document = body["config"]
     deadline = f"launch + {duration_text(profile.timeout)}"
-    config["metadata"]["lambdo_deadline"] = config["env"]["LAMBDO_DEADLINE"] = deadline
+    config["metadata"][DEADLINE] = config["env"]["LAMBDO_DEADLINE"] = deadline
     init = dict(config.pop("init", {}))
     return {
         "name": request.name,

@@ -24,6 +24,7 @@ from rich.text import Text
 from lambdo_router.config.diagnostics import counted, escape
 from lambdo_router.core import journal
 from lambdo_router.core.batch import Batch
+from lambdo_router.core.machine_metadata import ROUTE
 from lambdo_router.core.routing import Refused, Routed
 from lambdo_router.core.settlement import Settlement
 from lambdo_router.local.machines_server import MachineEvent, MachineRecord
@@ -92,7 +93,7 @@ class LiveView:
 
     def machine_event(self, record: MachineRecord, event: MachineEvent) -> None:
         """Print the end of a Machine; its other events have no line."""
-        self._routes[record.id] = record.metadata.get("lambdo_route", record.name)
+        self._routes[record.id] = record.metadata.get(ROUTE, record.name)
         if event.type != "exit" or record.exit is None:
             return
         started = [earlier.at for earlier in record.events if earlier.status == "started"]

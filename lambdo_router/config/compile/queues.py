@@ -9,10 +9,9 @@ from lambdo_router.config.read.document import Path
 from lambdo_router.config.read.draft import Draft
 from lambdo_router.config.read.nodes import Node, Section, Unfit, known
 from lambdo_router.config.read.units import parse_duration
+from lambdo_router.core.lease import LONGEST_VISIBILITY
 from lambdo_router.core.routing import Policy, Queue
 
-LONGEST_VISIBILITY = 12 * 3600.0
-"""Seconds. SQS hides a message for no longer, counted from its receipt."""
 _SHORT_VISIBILITY = 10.0
 
 _NAME = r"[A-Za-z0-9_-]{1,80}(?:\.fifo)?"

@@ -12,9 +12,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from lambdo_router.core.lease import LONGEST_VISIBILITY
 from lambdo_router.local.sqs_server.messages import Sent, Stored
 from lambdo_router.local.sqs_server.order import ReceiveOrder
-from lambdo_router.local.sqs_server.rules import LONGEST_VISIBILITY, SqsError, invalid
+from lambdo_router.local.sqs_server.rules import SqsError, invalid
 
 _FIVE_MINUTES = 300.0
 _K = TypeVar("_K", bound=Hashable)

@@ -4,10 +4,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-from lambdo_router.core.lease import LARGEST_MESSAGE
+from lambdo_router.core.lease import LARGEST_MESSAGE, LONGEST_VISIBILITY
 from lambdo_router.local.sqs_server.rules import (
     LONGEST_DELAY,
-    LONGEST_VISIBILITY,
     SqsError,
 )
 

@@ -14,7 +14,6 @@ from lambdo_router.core.lease import MOST_ATTRIBUTES, MOST_PER_CALL
 from lambdo_router.core.message import Attribute
 from lambdo_router.local.sqs_server.messages import NewMessage
 
-LONGEST_VISIBILITY = 43_200
 LONGEST_DELAY = 900
 
 _LEGACY = "AWS.SimpleQueueService."

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
-from lambdo_router.core.lease import MOST_PER_CALL
+from lambdo_router.core.lease import LONGEST_VISIBILITY, MOST_PER_CALL
 from lambdo_router.core.message import Message
 from lambdo_router.local.sqs_server import rules
 from lambdo_router.local.sqs_server.messages import (
@@ -145,7 +145,7 @@ class Sqs:
         queue = self.queue(name)
         check_range("MaxNumberOfMessages", limit, 1, MOST_PER_CALL)
         hidden = queue.number("VisibilityTimeout") if visibility is None else visibility
-        check_range("VisibilityTimeout", hidden, 0, rules.LONGEST_VISIBILITY)
+        check_range("VisibilityTimeout", hidden, 0, LONGEST_VISIBILITY)
         if attempt is not None:
             check_token("ReceiveRequestAttemptId", attempt)
             if not queue.fifo:
@@ -172,7 +172,7 @@ class Sqs:
     def change_visibility(self, name: str, receipt: str, seconds: int, now: float) -> None:
         """Hide a message for `seconds` from now, up to twelve hours after its receive."""
         queue = self.queue(name)
-        check_range("VisibilityTimeout", seconds, 0, rules.LONGEST_VISIBILITY)
+        check_range("VisibilityTimeout", seconds, 0, LONGEST_VISIBILITY)
         message = queue.change_visibility(receipt, seconds, now)
         self.ledger.note("visibility", name, message, now, receipt=receipt, seconds=seconds)
 

@@ -111,12 +111,12 @@ LEFT: Final = _MESSAGES(
     "Messages left to their queue's redrive policy, which may move them to a dead-letter queue.",
 )
 SETTLED: Final = {
-    "deleted": (DELETED, 3),
-    "retried": (RETRIED, 2),
-    "rejected": (REJECTED, 3),
-    "left": (LEFT, 3),
+    "deleted": DELETED,
+    "retried": RETRIED,
+    "rejected": REJECTED,
+    "left": LEFT,
 }
-"""The counter of each outcome of a message, and the number of its labels."""
+"""The counter of each outcome of a message: by queue, route and, except for retries, reason."""
 GIVEN_BACK: Final = _MESSAGES(
     "lambdo_messages_given_back_total{queue}",
     "Messages given back unused, because the router stopped or no longer reads the queue.",

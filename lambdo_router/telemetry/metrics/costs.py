@@ -9,13 +9,13 @@ SQS are derived from what was asked of it: ten messages of one call are one requ
 import math
 
 from lambdo_router.core.batch import BatchKey
+from lambdo_router.core.lease import MOST_PER_CALL
 from lambdo_router.core.prices import Prices
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.core.settlement import Leave, Reject, Settlement
 from lambdo_router.telemetry.metrics import catalogue
 from lambdo_router.telemetry.metrics.series import Series
 
-_PER_CALL = 10
 _CHUNK = 64 * 1024
 
 
@@ -62,7 +62,7 @@ class Costs:
 
     def changed(self, queue: str, action: str, messages: int) -> None:
         """Count a change of many messages, which goes out in tens."""
-        self._asked(queue, action, math.ceil(messages / _PER_CALL))
+        self._asked(queue, action, math.ceil(messages / MOST_PER_CALL))
 
     def settled(self, queue: str, settlement: Settlement) -> None:
         """Count a settled message. Those of one call follow each other and share one value."""
@@ -72,7 +72,7 @@ class Costs:
         self._last = settlement
         if isinstance(settlement, Reject):
             self._asked(settlement.to, "send", 1)
-        if self._alike % _PER_CALL == 1:
+        if self._alike % MOST_PER_CALL == 1:
             self._asked(queue, "settle", 1)
 
     def _asked(self, queue: str, action: str, requests: int) -> None:

@@ -92,8 +92,9 @@ class Counting:
 
     def _settled(self, fact: journal.Settled, now: float) -> None:
         settlement, route = fact.settlement, fact.route or ""
-        counter, labels = catalogue.SETTLED[settlement.outcome]
-        self.series.add(counter, (fact.queue, route, settlement.reason)[:labels])
+        counter = catalogue.SETTLED[settlement.outcome]
+        labels = (fact.queue, route, settlement.reason)
+        self.series.add(counter, labels[: len(counter.labels)])
         if settlement.outcome in ("deleted", "rejected"):
             way = (route, settlement.outcome)
             self._age(catalogue.SENT_TO_SETTLEMENT, way, fact.sent_at, now)
