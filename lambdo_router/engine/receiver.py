@@ -6,7 +6,6 @@ used. What a poll brings is leased at once, also while the consumer is busy.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -53,28 +52,28 @@ class Receiver:
     """Returns the queue in the current table; None if no route reads it now."""
     observe: journal.Observer
     most_polls: int
-    _received: deque[Received] = field(default_factory=deque)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _received: asyncio.Queue[Received | None] = field(default_factory=asyncio.Queue)
+    """None ends the iteration."""
     _series: int = 1
     _asked: int = 0
     """Messages that the receives under way may bring."""
 
     def stop(self) -> None:
         """Start no more polls, and end the iteration."""
-        self.stopping.set()
-        self._changed.set()
-        self.held_messages.released.set()  # wakes a poll that waits for room
+        if not self.stopping.is_set():
+            self.stopping.set()
+            self._received.put_nowait(None)
+            self.held_messages.released.set()  # wakes a poll that waits for room
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Received:
-        while not self._received:
-            if self.stopping.is_set():
-                raise StopAsyncIteration
-            self._changed.clear()
-            await self._changed.wait()
-        return self._received.popleft()
+        received = await self._received.get()
+        self._received.task_done()
+        if received is None:
+            raise StopAsyncIteration
+        return received
 
     async def poll(self) -> None:
         """Poll until the stop, and release what the last polls bring."""
@@ -150,11 +149,9 @@ class Receiver:
         if self.stopping.is_set() or routes is None:
             await self.held_messages.release(message.id for message in new)
         else:
-            self._received.append((routes, new))
-            self._changed.set()
+            self._received.put_nowait((routes, new))
             # Before there is another receive, these must count among what waits for their profiles.
-            while self._received:  # noqa: ASYNC110 - the consumer takes them in its next turn
-                await asyncio.sleep(0)
+            await self._received.join()
 
     async def _until_released(self) -> None:
         """Wait until a message is released; but not for long, since permits come with time."""
