@@ -164,7 +164,8 @@ class LeaseKeeper:
         refused: Mapping[str, str],
         on_lost: Callable[[str], bool],
     ) -> None:
-        kept = [message_id for receipt, message_id in asked.items() if receipt not in refused]
+        # What was settled before the answer came has no lease, and so no margin, any more.
+        kept = [i for receipt, i in asked.items() if receipt not in refused and i in self.leases]
         if kept:
             margin = self.leases.margin(kept, asyncio.get_running_loop().time())
             self.observe(journal.LeasesRenewed(self.queue.name, len(kept), margin))

@@ -11,7 +11,7 @@ from memory_queue import MemoryQueue
 from lambdo_router.core import journal
 from lambdo_router.core.errors import QueueUnavailable
 from lambdo_router.core.message import Message
-from lambdo_router.core.settlement import Retry
+from lambdo_router.core.settlement import Acknowledge, Retry
 from lambdo_router.engine.held_messages import HeldMessages
 
 LONG = 43_200.0
@@ -24,11 +24,15 @@ class SlowQueue(MemoryQueue):
     takes: list[float] = field(default_factory=list)
     """Seconds of the next calls; after these, 0.05."""
     calls: list[tuple[float, int, float]] = field(default_factory=list)
+    answers_take: float = 0.0
+    """Seconds from the change to its answer."""
 
     async def set_visibility(self, seconds: Mapping[str, float]) -> Mapping[str, str]:
         self.calls.append((time(), len(seconds), max(seconds.values())))
         await asyncio.sleep(self.takes.pop(0) if self.takes else 0.05)
-        return await MemoryQueue.set_visibility(self, seconds)
+        refused = await MemoryQueue.set_visibility(self, seconds)
+        await asyncio.sleep(self.answers_take)
+        return refused
 
 
 @dataclass
@@ -173,3 +177,22 @@ async def test_with_the_receipt_of_a_lost_lease_nothing_is_asked() -> None:
     assert [fact for fact in held.facts if isinstance(fact, journal.Settled)] == []
     (failed,) = [fact for fact in held.facts if isinstance(fact, journal.SettlementFailed)]
     assert failed.why == "its lease was lost before, and others may have the message"
+
+
+@pytest.mark.parametrize(
+    ("settled", "renewed"),
+    [pytest.param(2, [], id="all"), pytest.param(1, [(1, 28.95)], id="one-of-two")],
+)
+async def test_what_is_settled_while_its_renewal_is_answered_has_no_margin(
+    settled: int, renewed: list[tuple[int, float]]
+) -> None:
+    """A margin of 0 s was reported, as if a lease had nearly run out."""
+    async with holding(2) as held:
+        held.queue.answers_take = 1.0
+        await asyncio.sleep(30.5)
+        done = tuple(held.ids[:settled])
+        await held.holdings.acknowledge(done, "orders", Acknowledge("succeeded"))
+        await asyncio.sleep(1)
+        facts = [fact for fact in held.facts if isinstance(fact, journal.LeasesRenewed)]
+
+    assert [(fact.messages, round(fact.margin, 3)) for fact in facts] == renewed
