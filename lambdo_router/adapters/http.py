@@ -1,0 +1,163 @@
+"""
+HTTP over aiohttp, for SQS and for Fly: connections that stay open, and answers with a bound.
+
+A session keeps no cookies, follows no redirect and unpacks nothing. A POST is never repeated.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import certifi
+
+from lambdo_router.core.errors import SettingsError
+
+_IDLE_FOR: Final = 5.0
+"""Seconds; servers and what stands before them close idle connections without a word."""
+
+
+class TooLong(Exception):
+    """An answer is longer than its bound."""
+
+
+class Lost(NamedTuple):
+    """What it means that a request has no answer."""
+
+    words: str
+    sent: bool
+    """Whether the server may have got the request, and so may have done what it asks for."""
+
+
+FAILURES: Final[Mapping[type[Exception], Lost]] = {
+    aiohttp.ClientConnectorError: Lost("cannot connect", sent=False),
+    aiohttp.ConnectionTimeoutError: Lost("no connection in time", sent=False),
+    aiohttp.ClientProxyConnectionError: Lost("cannot connect to the proxy", sent=False),
+    aiohttp.ClientHttpProxyError: Lost("the proxy refuses", sent=False),
+    aiohttp.InvalidURL: Lost("the address is not http or https", sent=False),
+    aiohttp.ServerDisconnectedError: Lost("the connection was closed", sent=True),
+    aiohttp.ClientOSError: Lost("the connection broke", sent=True),
+    aiohttp.ServerTimeoutError: Lost("no answer in time", sent=True),
+    aiohttp.ClientPayloadError: Lost("the answer broke off", sent=True),
+    aiohttp.ClientResponseError: Lost("the answer breaks HTTP", sent=True),
+    TooLong: Lost("the answer is too long", sent=True),
+    TimeoutError: Lost("no answer in time", sent=True),
+    # What the ones above have in common, in case aiohttp grows another.
+    aiohttp.ClientError: Lost("the request failed", sent=True),
+    OSError: Lost("the connection broke", sent=True),
+}
+"""What a request may raise. A class that does not prove that nothing was sent counts as sent."""
+
+
+def lost(error: Exception) -> Lost:
+    """Return what a failure of FAILURES, or of a class below one of them, means."""
+    return next(FAILURES[kind] for kind in type(error).__mro__ if kind in FAILURES)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where requests go, and how."""
+
+    url: str
+    """Scheme, host, port and path."""
+    context: ssl.SSLContext | bool = True
+    """For https; True has no meaning for http."""
+    proxy: str | None = None
+
+
+class HttpSession:
+    """Connections to any number of servers, opened as they are needed. Close it after use."""
+
+    def __init__(self, most: int = 0) -> None:
+        """At most `most` connections at once; 0: any number."""
+        self._most = most
+        self._opened: aiohttp.ClientSession | None = None
+
+    def open(self) -> aiohttp.ClientSession:
+        """Return the session of aiohttp, which belongs to the running loop."""
+        if self._opened is None:
+            self._opened = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._most,
+                    keepalive_timeout=_IDLE_FOR,
+                    happy_eyeballs_delay=0.25,  # RFC 8305
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+        return self._opened
+
+    async def aclose(self) -> None:
+        """Close the connections; requests under way fail."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close()
+            await asyncio.sleep(0)  # the loop closes the sockets in its next turn
+
+
+def server_at(url: str, *, certificates: str | None = None, direct: bool = False) -> Server:
+    """
+    Return how to reach the server of a URL.
+
+    `certificates` is a file of those to trust in place of the system's. `direct` asks no proxy,
+    else the environment may name one. Raises SettingsError for a proxy that is none.
+    """
+    secure = url.startswith("https:")
+    context = tls_context(certificates) if secure else True
+    return Server(url, context, None if direct else _proxy_for(url))
+
+
+def tls_context(certificates: str | None = None) -> ssl.SSLContext:
+    """Trust the system's certificates (SSL_CERT_FILE, SSL_CERT_DIR), or those of a file."""
+    if certificates is None:
+        system = ssl.get_default_verify_paths()
+        if not (system.cafile or system.capath):
+            certificates = certifi.where()  # as on a Mac with Python's own installer
+    return ssl.create_default_context(cafile=certificates)
+
+
+async def read_within(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the body of an answer. Raises TooLong for one of more than `most` bytes."""
+    body = await response.content.readany()
+    if response.content.at_eof():
+        pieces = [body]
+    else:
+        pieces, come = [body], len(body)
+        while piece := await response.content.readany():
+            pieces.append(piece)
+            come += len(piece)
+            if come > most:
+                raise TooLong(f"it has over {most} bytes")
+    whole = b"".join(pieces)
+    if len(whole) > most:
+        raise TooLong(f"it has over {most} bytes")
+    return whole
+
+
+def _proxy_for(url: str) -> str | None:
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        known = urlsplit(proxy)
+        usable = known.scheme in ("http", "https") and bool(known.hostname) and known.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        # Its address is not repeated: it may have a password in it.
+        raise SettingsError(
+            "the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names is none that can be used: "
+            "write http://HOST:PORT, or leave the API's host out with NO_PROXY"
+        )
+    return proxy
