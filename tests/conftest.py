@@ -3,11 +3,14 @@
 import asyncio
 import inspect
 import os
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from virtual_time import VirtualLoop
+
+Ends = list[Callable[[], Coroutine[None, None, None]]]
 
 # How fast an example runs says something about the machine, and nothing about the code.
 settings.register_profile("quick", deadline=None, max_examples=30)
@@ -28,8 +31,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     real = pyfuncitem.get_closest_marker("real_time") is not None
     factory = None if real else VirtualLoop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(pyfuncitem.obj(**arguments))
+        try:
+            runner.run(pyfuncitem.obj(**arguments))
+        finally:
+            ends: Any = pyfuncitem.funcargs.get("at_end", [])
+            for end in ends:
+                runner.run(end())
     return True
+
+
+@pytest.fixture
+def at_end() -> Ends:
+    """What an `async def` test runs at its end, on its loop."""
+    return []
 
 
 @pytest.fixture(autouse=True)

@@ -102,13 +102,6 @@ OTHERS: Final = (
         "Messages of a poll that was abandoned stay hidden until their leases run out.",
     ),
     log_event(
-        "thread.failed",
-        "error",
-        "exception",
-        "A bug in this program, in a call to SQS that was abandoned.",
-        _REPORT,
-    ),
-    log_event(
         "sts.unknown_caller",
         "debug",
         "error",

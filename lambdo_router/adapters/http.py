@@ -5,6 +5,7 @@ A session keeps no cookies, follows no redirect and unpacks nothing. A POST is n
 """
 
 import asyncio
+import io
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,9 +54,16 @@ FAILURES: Final[Mapping[type[Exception], Lost]] = {
 """What a request may raise. A class that does not prove that nothing was sent counts as sent."""
 
 
-def lost(error: Exception) -> Lost:
-    """Return what a failure of FAILURES, or of a class below one of them, means."""
-    return next(FAILURES[kind] for kind in type(error).__mro__ if kind in FAILURES)
+class NoAnswer(Exception):
+    """A request has no whole answer; the text says how that came."""
+
+    def __init__(self, error: Exception) -> None:
+        """Read it from one of FAILURES, or of a class below one of them."""
+        means = next(FAILURES[kind] for kind in type(error).__mro__ if kind in FAILURES)
+        detail = str(getattr(error, "os_error", None) or error)
+        super().__init__(f"{means.words} ({detail})" if detail else means.words)
+        self.sent = means.sent
+        """Whether the server may have done what the request asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +84,16 @@ class HttpSession:
         """At most `most` connections at once; 0: any number."""
         self._most = most
         self._opened: aiohttp.ClientSession | None = None
+        self._closed = False
 
     def open(self) -> aiohttp.ClientSession:
-        """Return the session of aiohttp, which belongs to the running loop."""
+        """
+        Return the session of aiohttp, which belongs to the running loop.
+
+        Raises ClientConnectionError once it is closed.
+        """
+        if self._closed:
+            raise aiohttp.ClientConnectionError("the connections are closed")
         if self._opened is None:
             self._opened = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
@@ -95,9 +110,9 @@ class HttpSession:
 
     async def aclose(self) -> None:
         """Close the connections; requests under way fail."""
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            await opened.close()
+        self._closed = True
+        if self._opened is not None:
+            await self._opened.close()
             await asyncio.sleep(0)  # the loop closes the sockets in its next turn
 
 
@@ -120,6 +135,11 @@ def tls_context(certificates: str | None = None) -> ssl.SSLContext:
         if not (system.cafile or system.capath):
             certificates = certifi.where()  # as on a Mac with Python's own installer
     return ssl.create_default_context(cafile=certificates)
+
+
+def payload(body: bytes) -> bytes | io.BytesIO:
+    """Return a body as aiohttp wants it: one above 1 MiB in pieces, so that the loop goes on."""
+    return body if len(body) <= 2**20 else io.BytesIO(body)
 
 
 async def read_within(response: aiohttp.ClientResponse, most: int) -> bytes:

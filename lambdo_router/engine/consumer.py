@@ -53,7 +53,7 @@ class Consumer(QueueReader):
                 sharing.cancel()
                 await self._release_batches()
                 await self._sharing.recall_all()
-                await polling  # a long poll may take 20 s to return
+                await polling  # what it has just received is released
             await self._sharing.recall_all()  # what was about to be parked
             renewing.cancel()
         self.observe(journal.QueueClosed(self.queue.name))

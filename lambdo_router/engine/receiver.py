@@ -54,16 +54,25 @@ class Receiver:
     most_polls: int
     _received: asyncio.Queue[Received | None] = field(default_factory=asyncio.Queue)
     """None ends the iteration."""
+    _receiving: set[asyncio.Timeout] = field(default_factory=set)
+    """What can end the receives under way."""
     _series: int = 1
     _asked: int = 0
     """Messages that the receives under way may bring."""
 
     def stop(self) -> None:
-        """Start no more polls, and end the iteration."""
+        """
+        Start no more polls, give up those under way, and end the iteration.
+
+        What a poll that is given up still brings is released by its queue.
+        """
         if not self.stopping.is_set():
             self.stopping.set()
             self._received.put_nowait(None)
             self.held_messages.released.set()  # wakes a poll that waits for room
+            now = asyncio.get_running_loop().time()
+            for receive in self._receiving:
+                receive.reschedule(now)
 
     def __aiter__(self) -> Self:
         return self
@@ -76,7 +85,7 @@ class Receiver:
         return received
 
     async def poll(self) -> None:
-        """Poll until the stop, and release what the last polls bring."""
+        """Poll until the stop, and release what has just come then."""
         failures = 0
         async with asyncio.TaskGroup() as others:
             while not self.stopping.is_set():
@@ -116,11 +125,7 @@ class Receiver:
             return None
         queue = routes.queue
         asked_at = asyncio.get_running_loop().time()
-        self._asked += limit
-        try:
-            messages = await self.queue.receive(limit, queue.visibility)
-        finally:
-            self._asked -= limit
+        messages = await self._ask(limit, queue.visibility)
         seconds = asyncio.get_running_loop().time() - asked_at
         self.observe(journal.Polled(queue.name, len(messages), seconds, limit))
         if messages:
@@ -129,6 +134,21 @@ class Receiver:
             self._series += 1
             others.create_task(self._poll_while_full(others))
         return len(messages)
+
+    async def _ask(self, limit: int, visibility: float) -> Sequence[Message]:
+        """One receive, or nothing if it is given up because of the stop."""
+        self._asked += limit
+        try:
+            async with asyncio.timeout(None) as stopped:
+                self._receiving.add(stopped)
+                return await self.queue.receive(limit, visibility)
+        except TimeoutError:
+            if not stopped.expired():
+                raise
+            return ()
+        finally:
+            self._receiving.discard(stopped)
+            self._asked -= limit
 
     async def _hold(self, visibility: float, messages: Sequence[Message]) -> None:
         """

@@ -1,25 +1,20 @@
 """The adapter over boto3 on FIFO queues: lost answers, expired receipts, groups and duplicates."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
+import aiohttp
 import pytest
-from botocore.exceptions import (
-    ClientError,
-    ConnectionClosedError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import NoCredentialsError
 from sqs_backends import Backend, Connect, Embedded, new_name
 
+from lambdo_router.adapters.http import NoAnswer
 from lambdo_router.adapters.sqs import SqsQueue
 from lambdo_router.adapters.sqs.attempts import Attempts
-from lambdo_router.adapters.sqs.failures import UnreadableAnswer
-from lambdo_router.adapters.sqs.threads import Threads
+from lambdo_router.adapters.sqs.client import Reply
+from lambdo_router.adapters.sqs.failures import ServiceError, UnreadableAnswer
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.routing import Queue
 from lambdo_router.local.faults import Cut, Fault, LoseAnswer, Throttle
@@ -31,55 +26,36 @@ URL = "http://sqs/1/q.fifo"
 
 
 class Script:
-    """In the place of boto3's client: each call takes the next outcome, then all succeed."""
+    """In the place of a client: each call takes the next outcome, then all succeed."""
 
-    class meta:  # noqa: N801 # boto3's name
-        endpoint_url = "http://sqs"
+    endpoint = "http://sqs"
 
     def __init__(self, *outcomes: Mapping[str, Any] | Exception) -> None:
         self.outcomes = list(outcomes)
         self.calls: list[Mapping[str, Any]] = []
 
-    def __getattr__(self, name: str) -> Callable[..., Mapping[str, Any]]:
-        def call(**parameters: object) -> Mapping[str, Any]:
-            self.calls.append(parameters)
-            outcome = self.outcomes.pop(0) if self.outcomes else {}
-            if isinstance(outcome, Exception):
-                raise outcome
-            return outcome
-
-        return call
+    async def call(self, _: str, fields: Mapping[str, Any], **__: object) -> Reply:
+        self.calls.append(fields)
+        outcome = self.outcomes.pop(0) if self.outcomes else {}
+        if isinstance(outcome, Exception):
+            raise outcome
+        return Reply(outcome, "")
 
     @property
     def attempts(self) -> list[str]:
         return [call["ReceiveRequestAttemptId"] for call in self.calls]
 
 
-@asynccontextmanager
-async def scripted(
-    *outcomes: Mapping[str, Any] | Exception, url: str = URL
-) -> AsyncIterator[tuple[SqsQueue, Script]]:
+def scripted(*outcomes: Mapping[str, Any] | Exception, url: str = URL) -> tuple[SqsQueue, Script]:
     client: Any = Script(*outcomes)
-    threads = Threads("calls", 1)
-    queue = SqsQueue("q", url, poll=client, calls=client, threads=threads, wait_seconds=0)
-    try:
-        yield queue, client
-    finally:
-        queue.stop()
-        threads.stop()
+    return SqsQueue("q", url, client, wait_seconds=0), client
 
 
-def answered(code: str, status: int) -> ClientError:
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": "text"},
-            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},  # type: ignore[typeddict-item] # as much as counts
-        },
-        "ReceiveMessage",
-    )
+def answered(code: str, status: int) -> ServiceError:
+    return ServiceError("ReceiveMessage", status, code, "text", {})
 
 
-TIMEOUT = ReadTimeoutError(endpoint_url="http://sqs")
+TIMEOUT = NoAnswer(TimeoutError())
 THROTTLED = answered("RequestThrottled", 403)
 NOT_RETRYABLE = answered("InvalidParameterValue", 400)
 MESSAGE = {"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}
@@ -91,10 +67,10 @@ MESSAGE = {"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}
 @pytest.mark.real_time
 @pytest.mark.parametrize(("url", "fifo"), [(URL, True), ("http://sqs/1/q", False)])
 async def test_the_name_at_sqs_says_that_a_queue_is_fifo(url: str, *, fifo: bool) -> None:
-    async with scripted(url=url) as (queue, client):
-        assert queue.fifo is fifo
-        await queue.receive(10, 30.0)
-        assert ("ReceiveRequestAttemptId" in client.calls[0]) is fifo
+    queue, client = scripted(url=url)
+    assert queue.fifo is fifo
+    await queue.receive(10, 30.0)
+    assert ("ReceiveRequestAttemptId" in client.calls[0]) is fifo
 
 
 @pytest.mark.real_time
@@ -118,9 +94,9 @@ async def test_a_fifo_queue_is_found_by(backend: Backend, connect: Connect, by: 
 
 @pytest.mark.real_time
 async def test_each_receive_that_was_answered_has_an_attempt_id_of_its_own() -> None:
-    async with scripted({}, {"Messages": [MESSAGE]}) as (queue, client):
-        for _ in range(3):
-            await queue.receive(10, 30.0)
+    queue, client = scripted({}, {"Messages": [MESSAGE]})
+    for _ in range(3):
+        await queue.receive(10, 30.0)
     assert len(set(client.attempts)) == 3
     assert all(re.fullmatch(r"[!-~]{1,128}", attempt) for attempt in client.attempts)
 
@@ -130,8 +106,8 @@ async def test_each_receive_that_was_answered_has_an_attempt_id_of_its_own() -> 
     ("failure", "again"),
     [
         pytest.param(TIMEOUT, True, id="timeout"),
-        pytest.param(ConnectionClosedError(endpoint_url="http://sqs"), True, id="closed"),
-        pytest.param(EndpointConnectionError(endpoint_url="http://sqs"), True, id="unreachable"),
+        pytest.param(NoAnswer(aiohttp.ServerDisconnectedError()), True, id="closed"),
+        pytest.param(NoAnswer(aiohttp.ConnectionTimeoutError()), False, id="unreachable"),
         pytest.param(UnreadableAnswer("broke off"), True, id="half-an-answer"),
         pytest.param(answered("InternalError", 500), True, id="500"),
         pytest.param(answered("503", 503), True, id="503"),
@@ -145,11 +121,11 @@ async def test_each_receive_that_was_answered_has_an_attempt_id_of_its_own() -> 
 async def test_an_attempt_id_is_used_again_if_the_receive_may_have_had_its_effect(
     failure: Exception, *, again: bool
 ) -> None:
-    async with scripted(failure, {"Messages": [MESSAGE]}) as (queue, client):
-        with pytest.raises((QueueUnavailable, QueueRefused)):
-            await queue.receive(10, 30.0)
-        assert len(await queue.receive(10, 30.0)) == 1
+    queue, client = scripted(failure, {"Messages": [MESSAGE]})
+    with pytest.raises((QueueUnavailable, QueueRefused)):
         await queue.receive(10, 30.0)
+    assert len(await queue.receive(10, 30.0)) == 1
+    await queue.receive(10, 30.0)
     first, second, third = client.attempts
     assert (second == first) is again
     assert third not in (first, second)
@@ -157,48 +133,48 @@ async def test_an_attempt_id_is_used_again_if_the_receive_may_have_had_its_effec
 
 @pytest.mark.real_time
 async def test_an_attempt_id_is_kept_until_its_receive_is_answered() -> None:
-    async with scripted(TIMEOUT, THROTTLED, TIMEOUT) as (queue, client):
-        for _ in range(3):
-            with pytest.raises(QueueUnavailable):
-                await queue.receive(10, 30.0)
-        await queue.receive(10, 30.0)
-        await queue.receive(10, 30.0)
+    queue, client = scripted(TIMEOUT, THROTTLED, TIMEOUT)
+    for _ in range(3):
+        with pytest.raises(QueueUnavailable):
+            await queue.receive(10, 30.0)
+    await queue.receive(10, 30.0)
+    await queue.receive(10, 30.0)
     assert [attempt == client.attempts[0] for attempt in client.attempts] == [True] * 4 + [False]
 
 
 @pytest.mark.real_time
 async def test_if_sqs_does_not_take_an_id_again_a_new_one_is_tried_at_once() -> None:
-    async with scripted(TIMEOUT, NOT_RETRYABLE, {"Messages": [MESSAGE]}) as (queue, client):
-        with pytest.raises(QueueUnavailable):
-            await queue.receive(10, 30.0)
-        assert len(await queue.receive(10, 30.0)) == 1
+    queue, client = scripted(TIMEOUT, NOT_RETRYABLE, {"Messages": [MESSAGE]})
+    with pytest.raises(QueueUnavailable):
+        await queue.receive(10, 30.0)
+    assert len(await queue.receive(10, 30.0)) == 1
     first, second, third = client.attempts
     assert first == second != third
 
 
 @pytest.mark.real_time
 async def test_a_receive_with_a_new_id_that_is_refused_is_a_refusal() -> None:
-    async with scripted(TIMEOUT, NOT_RETRYABLE, NOT_RETRYABLE) as (queue, client):
-        with pytest.raises(QueueUnavailable):
-            await queue.receive(10, 30.0)
-        with pytest.raises(QueueRefused, match="InvalidParameterValue"):
-            await queue.receive(10, 30.0)
+    queue, client = scripted(TIMEOUT, NOT_RETRYABLE, NOT_RETRYABLE)
+    with pytest.raises(QueueUnavailable):
         await queue.receive(10, 30.0)
+    with pytest.raises(QueueRefused, match="InvalidParameterValue"):
+        await queue.receive(10, 30.0)
+    await queue.receive(10, 30.0)
     assert len(set(client.attempts)) == 3
 
 
 @pytest.mark.parametrize(("waited", "again"), [(299.0, True), (300.0, False)])
-def test_an_attempt_id_is_used_for_five_minutes(waited: float, *, again: bool) -> None:
+async def test_an_attempt_id_is_used_for_five_minutes(waited: float, *, again: bool) -> None:
     time, used = [0.0], list[str]()
     attempts = Attempts(clock=lambda: time[0])
 
-    def lose(attempt: str) -> None:
+    async def lose(attempt: str) -> None:
         used.append(attempt)
         raise QueueUnavailable("lost")
 
     for time[0] in (0.0, 10.0, waited):
         with pytest.raises(QueueUnavailable):
-            attempts.make(lose)
+            await attempts.make(lose)
     assert used[0] == used[1]
     assert (used[2] == used[0]) is again
 
@@ -318,8 +294,8 @@ async def test_a_duplicate_is_not_received(opened: Opened) -> None:
 async def test_group_and_deduplication_id_are_sent(
     url: str, given: Mapping[str, str], sent: Mapping[str, str]
 ) -> None:
-    async with scripted(url=url) as (queue, client):
-        await queue.send("b", {}, **given)
+    queue, client = scripted(url=url)
+    await queue.send("b", {}, **given)
     fixed = {"QueueUrl": url, "MessageBody": "b", "MessageAttributes": {}}
     assert client.calls == [{**fixed, **sent}]
 

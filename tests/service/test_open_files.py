@@ -13,8 +13,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from lambdo_router.adapters.fly import FlyMachines
-from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
-from lambdo_router.adapters.sqs.clients import Keys
+from lambdo_router.adapters.http import HttpSession
+from lambdo_router.adapters.sqs import Keys, SqsConnector, SqsSettings
 from lambdo_router.admin.serving import Bounds, serve
 from lambdo_router.core.errors import LaunchUnavailable, QueueUnavailable
 from lambdo_router.core.routing import Queue
@@ -56,13 +56,14 @@ async def test_without_a_descriptor_a_queue_is_unavailable_says_why_and_comes_ba
         connector = SqsConnector(SqsSettings(url, "us-east-1", 0, Keys("key", "secret")))
         named = Queue("work", url=f"{url}/123456789012/work")
         with none_left(), pytest.raises(QueueUnavailable, match="Too many open files"):
-            await connector.open(named)  # boto3's own files cannot be read
+            await connector.open(named)  # botocore's own files cannot be read
         queue = await connector.open(named)
-        connector._clients.close()  # so that the next call has to connect
+        await connector.aclose()
+        queue._client._session = HttpSession()  # so that the next call has to connect
         with none_left(), pytest.raises(QueueUnavailable, match=r"\(Too many open files\)"):
             await queue.receive(1, 30.0)
         assert await queue.receive(1, 30.0) == []
-        await connector.aclose()
+        await queue._client._session.aclose()
 
 
 @pytest.mark.real_time

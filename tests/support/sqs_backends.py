@@ -7,7 +7,7 @@ It may be imported before that, as it asserts nothing: PYTEST_DONT_REWRITE.
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from lambdo_router.adapters.sqs import Keys, SqsConnector, SqsSettings
+from lambdo_router.adapters.sqs.identities import Identities
 from lambdo_router.admin.serving import serve
 from lambdo_router.local.faults import FaultPlan
 from lambdo_router.local.sqs_server import Sqs, sqs_app
@@ -128,10 +129,10 @@ def moto() -> Iterator[Backend]:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries of the adapter follow each other at once, boto3's and ours."""
-    backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
-    monkeypatch.setattr(backoff, lambda *_: 0.0)
-    monkeypatch.setattr("lambdo_router.adapters.sqs.queue.backoff", lambda *_, **__: 0.0)
+    """Tries of the adapter follow each other at once."""
+    for module in ("client", "queue"):
+        name = f"lambdo_router.adapters.sqs.{module}.backoff"
+        monkeypatch.setattr(name, lambda *_, **__: 0.0)
 
 
 @pytest.fixture(params=["embedded", "moto"])
@@ -191,20 +192,28 @@ Connect = Callable[[Backend, int], SqsConnector]
 
 
 @pytest.fixture(scope="session")
-def connect() -> Iterator[Connect]:
-    """
-    A connector to a server, with a poll's wait in seconds; made once, as boto3 takes its time.
+def identities() -> Iterator[dict[tuple[str, int], Identities]]:
+    """By server and wait: made once, as botocore takes its time."""
+    made: dict[tuple[str, int], Identities] = {}
+    yield made
+    for each in made.values():
+        each.close()
 
-    Threads do not mind that every test has a loop of its own.
-    """
+
+@pytest.fixture
+def connect(
+    identities: dict[tuple[str, int], Identities],
+    at_end: list[Callable[[], Coroutine[None, None, None]]],
+) -> Connect:
+    """A connector to a server, with a poll's wait in seconds; a test has one of each."""
     made: dict[tuple[str, int], SqsConnector] = {}
 
     def connector(backend: Backend, wait_seconds: int) -> SqsConnector:
         key = (backend.url, wait_seconds)
         if key not in made:
             made[key] = SqsConnector(SqsSettings(backend.url, REGION, wait_seconds, KEYS))
+            made[key]._identities = identities.setdefault(key, made[key]._identities)
+            at_end.append(made[key].aclose)
         return made[key]
 
-    yield connector
-    for each in made.values():
-        asyncio.run(each.aclose())
+    return connector

@@ -84,7 +84,7 @@ async def test_a_role_is_assumed_again_before_its_credentials_run_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with world(monkeypatch) as here:
-        here.sts.lasts = timedelta(minutes=5)  # less than botocore lets them come down to
+        here.sts.lasts = timedelta(seconds=30)  # less than keys may come down to
         opened = await here.connector.open(Queue("a", lookup="orders", role_arn=READER))
         before = len(here.sts.assumed)
         await opened.receive(1, 30.0)
@@ -114,7 +114,7 @@ async def test_a_role_that_is_denied_later_is_no_right_that_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with world(monkeypatch) as here:
-        here.sts.lasts = timedelta(minutes=5)
+        here.sts.lasts = timedelta(seconds=30)
         await here.connector.open(Queue("a", lookup="orders", role_arn=READER))
         here.sts.denied = True
         with pytest.raises(QueueRefused, match="trust policy"):

@@ -1,8 +1,8 @@
 """
 Queues whose SQS takes requests and never answers, beside one that is well.
 
-boto3 waits for ten seconds and asks three times, so a call to such a queue keeps its thread for
-half a minute. Here it waits for ten minutes, so that the server decides when the silence is over.
+A call waits for ten seconds and is made three times. Here it waits for ten minutes, so that the
+server decides when the silence is over.
 """
 
 import asyncio
@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import boto3
 import pytest
 from botocore.exceptions import NoCredentialsError
+from botocore.session import Session
 from sqs_backends import KEYS, REGION, Embedded, new_name
 
 from lambdo_router.adapters.sqs import SqsConnector, SqsQueue, SqsSettings
+from lambdo_router.adapters.sqs.client import SqsClient
 from lambdo_router.adapters.sqs.queue import MOST_CALLS
 from lambdo_router.core.errors import QueueRefused, QueueUnavailable
 from lambdo_router.core.message import Message
@@ -31,8 +32,10 @@ PATIENCE = 30.0
 
 @pytest.fixture
 def _long_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lambdo_router.adapters.sqs.clients._CALL_TIMEOUT", 600)
-    monkeypatch.setattr("lambdo_router.adapters.sqs.clients._ASK_TIMEOUT", 600)
+    patient = {"patience": 600.0, "tries": 3}
+    monkeypatch.setattr(SqsClient.call, "__kwdefaults__", patient)
+    monkeypatch.setattr(SqsQueue._ask, "__kwdefaults__", patient)
+    monkeypatch.setattr("lambdo_router.adapters.sqs.identities._ASK_TIMEOUT", 600)
 
 
 class _Server(ThreadingHTTPServer):
@@ -111,10 +114,6 @@ async def beside(embedded: Embedded) -> AsyncIterator[tuple[SqsConnector, SqsQue
         await connector.aclose()
 
 
-def threads_of(queue: str) -> int:
-    return sum(thread.name.startswith(f"calls-{queue}-") for thread in threading.enumerate())
-
-
 async def renewed(queue: SqsQueue) -> None:
     await queue.set_visibility({f"receipt-{number}": 60.0 for number in range(100)})
 
@@ -149,7 +148,6 @@ async def test_however_many_queues_are_silent_another_is_served_at_once(
                 assert await well.delete([message.receipt]) == {}
             assert not any(server.over.is_set() for server in servers)
             assert not any(task.done() for task in hanging)
-            assert {threads_of(queue.name) for queue in silent} == {MOST_CALLS}
         outcomes = await asyncio.gather(*hanging, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {QueueUnavailable}
 
@@ -172,21 +170,6 @@ async def test_queues_that_cannot_be_opened_delay_no_other(embedded: Embedded) -
         assert {type(outcome) for outcome in outcomes} == {QueueUnavailable}
 
 
-async def test_one_queue_that_is_opened_again_and_again_gets_no_more_threads(
-    embedded: Embedded,
-) -> None:
-    async with beside(embedded) as (connector, _, _):
-        with silence(1, opens=False) as (server,):
-            queue = of(server, new_name())
-            hanging = [asyncio.ensure_future(connector.open(queue)) for _ in range(100)]
-            async with asyncio.timeout(PATIENCE):
-                await server.hears(MOST_CALLS)
-            assert threads_of(queue.name) == MOST_CALLS
-            for task in hanging:
-                task.cancel()
-            await asyncio.wait(hanging)
-
-
 async def test_a_stop_waits_for_no_queue(embedded: Embedded) -> None:
     async with beside(embedded) as (connector, _, _):
         with silence(1) as (server,):
@@ -197,32 +180,26 @@ async def test_a_stop_waits_for_no_queue(embedded: Embedded) -> None:
                 hanging.cancel()
                 await asyncio.wait([hanging])
                 await connector.aclose()
-            left = [t for t in threading.enumerate() if t.name.startswith(f"calls-{silent.name}-")]
-            assert len(left) == MOST_CALLS
-            assert all(thread.daemon for thread in left)  # at the end Python leaves them behind
 
 
 async def test_a_stop_does_not_wait_for_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program that a profile names may hang, and so may the address of a cloud's metadata."""
     asked, over = threading.Event(), threading.Event()
 
-    def hang(_: object) -> boto3.Session:
+    def hang(_: object) -> Session:
         asked.set()
         over.wait()
         raise NoCredentialsError
 
-    monkeypatch.setattr("lambdo_router.adapters.sqs.clients._own_session", hang)
+    monkeypatch.setattr("lambdo_router.adapters.sqs.identities._own_session", hang)
     connector = SqsConnector(SqsSettings(region=REGION))
     opening = asyncio.ensure_future(connector.open(Queue("q", lookup="q")))
     assert await asyncio.to_thread(asked.wait, PATIENCE)
-    closing = threading.Thread(target=asyncio.run, args=(connector.aclose(),), daemon=True)
-    closing.start()
-    await asyncio.to_thread(closing.join, PATIENCE)
-    closed = not closing.is_alive()
+    async with asyncio.timeout(PATIENCE):
+        await connector.aclose()
     over.set()
     with pytest.raises(QueueRefused):
         await opening
-    assert closed
 
 
 async def test_who_the_caller_is_is_asked_without_delaying_anybody(

@@ -8,7 +8,7 @@ the next one uses again where no answer came.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 from uuid import uuid4
@@ -21,14 +21,14 @@ _T = TypeVar("_T")
 
 
 class Attempts:
-    """Knows the id for the next receive of one queue. To be used by one thread at a time."""
+    """Knows the id for the next receive of one queue. One receive at a time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lost: str | None = None
         self._lost_since = 0.0
 
-    def make(self, receive: Callable[[str], _T]) -> _T:
+    async def make(self, receive: Callable[[str], Awaitable[_T]]) -> _T:
         """
         Call `receive` with the ID to use, and return its result.
 
@@ -38,12 +38,12 @@ class Attempts:
         """
         if self._lost is not None and self._clock() - self._lost_since < _FIVE_MINUTES:
             with suppress(QueueRefused):
-                answer = receive(self._lost)
+                answer = await receive(self._lost)
                 self._lost = None
                 return answer
         attempt, self._lost, self._lost_since = str(uuid4()), None, self._clock()
         try:
-            return receive(attempt)
+            return await receive(attempt)
         except QueueError as error:
             if may_have_happened(error):
                 self._lost = attempt

@@ -1,45 +1,47 @@
 """Finds the queues of a routes file and connects them."""
 
+import asyncio
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from os import environ
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError
-
+from lambdo_router.adapters.daemon_thread import in_daemon_thread
+from lambdo_router.adapters.http import HttpSession
 from lambdo_router.adapters.sqs.address import QueueAddress, address_of
-from lambdo_router.adapters.sqs.clients import ClientMaker, Clients, SqsSettings, Way
-from lambdo_router.adapters.sqs.failures import UnreadableAnswer, is_denied, translated
+from lambdo_router.adapters.sqs.client import SqsClient
+from lambdo_router.adapters.sqs.failures import (
+    ServiceError,
+    UnreadableAnswer,
+    is_denied,
+    translated,
+)
+from lambdo_router.adapters.sqs.identities import Identities, SqsSettings, Way
 from lambdo_router.adapters.sqs.inspection import QueueFacts, inspect_queue
-from lambdo_router.adapters.sqs.queue import MOST_CALLS, SqsQueue
-from lambdo_router.adapters.sqs.threads import Threads
+from lambdo_router.adapters.sqs.queue import SqsQueue
 from lambdo_router.core.errors import QueueRefused
 from lambdo_router.core.routing import Queue
 
-if TYPE_CHECKING:  # the stubs are no dependency of the package
-    from mypy_boto3_sqs import SQSClient
-
 _DEFAULTS = SqsSettings()
+_LAST_ANSWERS = 0.5
+"""Seconds that answers to abandoned polls may still take at the end."""
 
 
 class SqsConnector:
     """
     Opens queues; `open` is a QueueOpener.
 
-    One boto3 session serves them all, and one more each role. Threads are not shared: each queue
-    has at most MOST_POLLS (a FIFO queue one) for polls, and MOST_CALLS for everything else, from
-    the look-up that opens it. A call that SQS does not answer keeps its thread for half a minute,
-    and delays only calls to the same queue. `aclose` ends the threads without waiting for calls
-    that are under way, and so does the end of the process.
+    All of them share one HTTP session, and those of one region, role and endpoint a client. A call
+    that SQS does not answer delays nobody else.
     """
 
     def __init__(self, settings: SqsSettings = _DEFAULTS) -> None:
         self._settings = settings
-        self._clients = ClientMaker(settings)
-        self._threads: weakref.WeakValueDictionary[Queue, Threads] = weakref.WeakValueDictionary()
-        """Of the queues that are being opened or are in use."""
+        self._session = HttpSession()
+        self._identities = Identities(settings)
+        self._clients: dict[Way, asyncio.Task[SqsClient]] = {}
         self._queues: weakref.WeakSet[SqsQueue] = weakref.WeakSet()
 
     async def open(self, queue: Queue) -> SqsQueue:
@@ -49,63 +51,61 @@ class SqsConnector:
         Raises QueueRefused (no such queue, no rights, no or wrong keys, no region) or
         QueueUnavailable (no connection, throttled, a fault of SQS).
         """
-        threads = self._threads_of(queue)
-        opened = await threads.run(lambda: self._connect(queue, threads))
+        address, client = await self._way_to(queue)
+        with _explained(queue, address, client):
+            url = address.url or await _look_up(client, address)
+            notes = await _check(client, url)
+        opened = SqsQueue(queue.name, url, client, self._settings.wait_seconds, notes)
         self._queues.add(opened)
         return opened
 
     async def inspect(self, queue: Queue) -> QueueFacts:
         """Return the queue's attributes for the checks at the start. Raises as `open` does."""
-
-        def look() -> QueueFacts:
-            address, clients = self._way_to(queue)
-            with _explained(queue, address, clients):
-                url = address.url or _look_up(clients.calls, address)
-                return inspect_queue(clients.calls, url, self._clients.caller(queue.role_arn))
-
-        return await self._threads_of(queue).run(look)
+        address, client = await self._way_to(queue)
+        asking = partial(self._identities.caller, queue.role_arn)
+        with _explained(queue, address, client):
+            url = address.url or await _look_up(client, address)
+            caller = await in_daemon_thread(asking, f"caller-{queue.name}")
+            return await inspect_queue(client, url, caller)
 
     async def aclose(self) -> None:
-        """End the threads and close idle connections."""
-        for threads in tuple(self._threads.values()):
-            threads.stop()
-        for queue in tuple(self._queues):
-            queue.stop()
-        self._clients.close()
+        """
+        Close the connections.
 
-    def _threads_of(self, queue: Queue) -> Threads:
-        threads = self._threads.get(queue)
-        if threads is None:
-            threads = self._threads[queue] = Threads(f"calls-{queue.name}", MOST_CALLS)
-        return threads
+        Polls that were abandoned may take half a second to end, so that what is already on its way
+        is given back.
+        """
+        await asyncio.gather(*(queue.aclose(_LAST_ANSWERS) for queue in tuple(self._queues)))
+        await self._session.aclose()
+        self._identities.close()
 
-    def _connect(self, queue: Queue, threads: Threads) -> SqsQueue:
-        address, clients = self._way_to(queue)
-        with _explained(queue, address, clients):
-            url = address.url or _look_up(clients.calls, address)
-            notes = _check(clients.calls, url)
-        return SqsQueue(
-            queue.name,
-            url,
-            poll=clients.poll,
-            calls=clients.calls,
-            threads=threads,
-            wait_seconds=self._settings.wait_seconds,
-            notes=notes,
-        )
-
-    def _way_to(self, queue: Queue) -> tuple[QueueAddress, Clients]:
+    async def _way_to(self, queue: Queue) -> tuple[QueueAddress, SqsClient]:
         address = address_of(queue)
         region = address.region or self._settings.region or environ.get("AWS_REGION") or None
         # botocore raises ValueError for an endpoint URL that is none.
         with translated(f"queue `{queue.name}` ({address.shown})", ValueError):
-            return address, self._clients.of(Way(region, queue.role_arn, queue.endpoint))
+            return address, await self._client_of(Way(region, queue.role_arn, queue.endpoint))
+
+    async def _client_of(self, way: Way) -> SqsClient:
+        making = self._clients.get(way)
+        if making is None:
+            making = self._clients[way] = asyncio.create_task(self._make_client(way))
+            making.add_done_callback(partial(self._made, way))
+        return await asyncio.shield(making)
+
+    async def _make_client(self, way: Way) -> SqsClient:
+        access = await in_daemon_thread(partial(self._identities.access, way), "identities")
+        return SqsClient(self._session, access)
+
+    def _made(self, way: Way, making: "asyncio.Task[SqsClient]") -> None:
+        if making.cancelled() or making.exception() is not None:
+            del self._clients[way]  # whoever asks next tries again
 
 
 @contextmanager
-def _explained(queue: Queue, address: QueueAddress, clients: Clients) -> Iterator[None]:
-    """Raise boto3's errors as ours, with the queue, where it was looked for, and as whom."""
-    endpoint = clients.calls.meta.endpoint_url
+def _explained(queue: Queue, address: QueueAddress, client: SqsClient) -> Iterator[None]:
+    """Raise the errors of calls as ours, with the queue, where it was looked for, and as whom."""
+    endpoint = client.endpoint
     role = f" as {queue.role_arn}" if queue.role_arn else ""
     try:
         with translated(f"queue `{queue.name}` ({address.shown}) at {endpoint}{role}"):
@@ -116,19 +116,21 @@ def _explained(queue: Queue, address: QueueAddress, clients: Clients) -> Iterato
         raise
 
 
-def _look_up(client: "SQSClient", address: QueueAddress) -> str:
+async def _look_up(client: SqsClient, address: QueueAddress) -> str:
     owner = {"QueueOwnerAWSAccountId": address.account} if address.account else {}
-    url = client.get_queue_url(QueueName=address.name or "", **owner).get("QueueUrl")
-    if not url:
+    reply = await client.call("GetQueueUrl", {"QueueName": address.name or "", **owner})
+    url = reply.fields.get("QueueUrl")
+    if not isinstance(url, str) or not url:
         raise UnreadableAnswer("the answer to GetQueueUrl has no QueueUrl")
     return url
 
 
-def _check(client: "SQSClient", url: str) -> tuple[str, ...]:
+async def _check(client: SqsClient, url: str) -> tuple[str, ...]:
     """Make sure that the queue is there, as well as our rights allow."""
+    wanted = {"QueueUrl": url, "AttributeNames": ["QueueArn"]}
     try:
-        client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    except ClientError as error:
+        await client.call("GetQueueAttributes", wanted)
+    except ServiceError as error:
         if not is_denied(error):
             raise
         return ("sqs:GetQueueAttributes is not allowed, so the queue could not be checked",)

@@ -1,9 +1,10 @@
 """
-boto3's errors translated: what is transient, and what a person must fix.
+The errors of a call translated: what is transient, and what a person must fix.
 
 The service's own refusals go by their code, for the status says too little: SQS throttles with
-403. Failures on the way there go by the class of botocore's exception. A test compares that table
-with botocore's list, so that a new class cannot slip through unread.
+403. Where there is no answer, time may help. What botocore raises, while it looks for credentials
+or an endpoint, goes by the class; a test compares that table with botocore's list, so that a new
+class cannot slip through unread.
 """
 
 import errno
@@ -11,11 +12,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from lambdo_router.adapters.http import NoAnswer
 from lambdo_router.adapters.retry_after import seconds_of
 from lambdo_router.adapters.sqs.address import without_password
 from lambdo_router.core.errors import QueueError, QueueRefused, QueueUnavailable
@@ -25,7 +28,19 @@ _LEGACY = "AWS.SimpleQueueService."
 
 
 class UnreadableAnswer(Exception):
-    """An answer broke off or is no JSON, which boto3 takes for an empty one."""
+    """An answer without an error that is packed, or no JSON object."""
+
+
+@dataclass(slots=True)
+class ServiceError(Exception):
+    """SQS, or STS in the middle of a call, answers with an error."""
+
+    operation: str
+    status: int
+    code: str
+    message: str
+    headers: Mapping[str, str]
+    """In any case of letters, or in lower case."""
 
 
 class Remedy(Enum):
@@ -96,13 +111,15 @@ FOREIGN: tuple[type[Exception], ...] = (
     BotoCoreError,
     ClientError,
     ResponseParserError,
+    ServiceError,
     UnreadableAnswer,
+    NoAnswer,
     OSError,
 )
 """
-What boto3 raises that is about the service, and not a mistake in the calling code.
+What a call raises that is about the service, and not a mistake in the calling code.
 
-OSError: it lets pass what goes wrong with a file, as the token of a role in the middle of a call.
+OSError: botocore lets pass what goes wrong with a file, as the token of a role in mid-call.
 """
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 _ASSUME_ROLE = "AssumeRole"
@@ -124,6 +141,7 @@ _CLASSES: Mapping[str, Remedy] = {
             "FlexibleChecksumError",
             "HTTPClientError",
             "IncompleteReadError",
+            "NoAnswer",
             "OSError",
             "ProxyConnectionError",
             "ReadTimeoutError",
@@ -206,14 +224,13 @@ _CLASSES: Mapping[str, Remedy] = {
 @contextmanager
 def translated(doing: str, *also: type[Exception]) -> Iterator[None]:
     """
-    Raise boto3's errors, and those of the classes `also`, as ours.
+    Raise the errors of a call, and those of the classes `also`, as ours.
 
     `doing` says what failed, and on which queue.
     """
-    known = (*FOREIGN, *also)
     try:
         yield
-    except known as error:
+    except (*FOREIGN, *also) as error:
         failure, remedy = _failure(error, doing)
         if remedy in (Remedy.KEYS, Remedy.CLOCK):
             # SQS quotes the whole signed request, session token included: not for a traceback.
@@ -221,36 +238,68 @@ def translated(doing: str, *also: type[Exception]) -> Iterator[None]:
         raise failure from error
 
 
+def passes(error: Exception) -> bool:
+    """Return whether the same call may succeed a moment later."""
+    return _remedy_of(error) is Remedy.TIME
+
+
 def may_have_happened(error: QueueError) -> bool:
     """Return whether a failed call may have had its effect: no answer, 408, or a 5xx."""
     if isinstance(error, QueueRefused):
         return False
     cause = error.__cause__
-    status = _status_of(cause) if isinstance(cause, ClientError) else 0
+    if isinstance(cause, NoAnswer):
+        return cause.sent
+    status = cause.status if isinstance(cause, ServiceError) else 0
     return not 400 <= status < 500 or status == 408  # noqa: PLR2004 # HTTP's
 
 
-def is_denied(error: ClientError) -> bool:
+def is_denied(error: ServiceError) -> bool:
     """Return whether the keys are right and only this one action on the queue is not allowed."""
-    return _code_of(error) in _DENIED and error.operation_name != _ASSUME_ROLE
+    return _code_of(error) in _DENIED and error.operation != _ASSUME_ROLE
+
+
+def says_clock(error: ServiceError) -> bool:
+    """Return whether AWS refuses the request by its date."""
+    return _CLOCKS.search(error.message) is not None
+
+
+def retry_after(error: Exception) -> float | None:
+    """Return for how many seconds the service asks to wait, if it does."""
+    if not isinstance(error, ServiceError):
+        return None
+    return seconds_of(error.headers.get("retry-after", ""), time.time())
 
 
 def _failure(error: Exception, doing: str) -> tuple[QueueError, Remedy]:
-    code, reason = "", f"{_first_line(error)}{_out_of_files(error)}"
     if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        reason = f"{code}: {_first_line(error.response.get('Error', {}).get('Message', ''))}"
+        error = _of_boto(error)
+    code, reason = "", f"{_first_line(error)}{_out_of_files(error)}"
+    if isinstance(error, ServiceError):
+        code = error.code
+        reason = f"{code}: {_first_line(error.message)}"
     remedy = _remedy_of(error)
     if remedy is Remedy.TIME:
-        after = _retry_after(error)
         text = without_password(f"{doing}: {reason}")
-        return QueueUnavailable(text, code=code, retry_after=after), remedy
+        return QueueUnavailable(text, code=code, retry_after=retry_after(error)), remedy
     text = without_password(f"{doing}: {reason.rstrip('.')}; {remedy.value}")
     return QueueRefused(text, code=code), remedy
 
 
+def _of_boto(error: ClientError) -> ServiceError:
+    said = error.response.get("Error", {})
+    about = error.response.get("ResponseMetadata", {})
+    return ServiceError(
+        error.operation_name,
+        about.get("HTTPStatusCode", 0),
+        said.get("Code", ""),
+        said.get("Message", ""),
+        about.get("HTTPHeaders", {}),
+    )
+
+
 def _out_of_files(error: BaseException) -> str:
-    """Of all failures to connect, for which botocore has one text, this is not the network's."""
+    """Of all failures to connect, for which there is one text, this is not the network's."""
     inner = error.__cause__ or error.__context__
     while inner is not None:
         if isinstance(inner, OSError) and inner.errno in (errno.EMFILE, errno.ENFILE):
@@ -260,35 +309,25 @@ def _out_of_files(error: BaseException) -> str:
 
 
 def _remedy_of(error: Exception) -> Remedy:
-    if not isinstance(error, ClientError):
+    if isinstance(error, ClientError):
+        error = _of_boto(error)
+    if not isinstance(error, ServiceError):
         names = (base.__name__ for base in type(error).__mro__)
         return next((_CLASSES[name] for name in names if name in _CLASSES), Remedy.REPORT)
-    status = _status_of(error)
     code = _code_of(error)
-    if _CLOCKS.search(error.response.get("Error", {}).get("Message", "")):
+    if says_clock(error):
         return Remedy.CLOCK
-    if status in _PASSING_STATUSES or status >= 500:  # noqa: PLR2004 # the service's own fault
+    if error.status in _PASSING_STATUSES or error.status >= 500:  # noqa: PLR2004 # the service's own fault
         return Remedy.TIME
     if code in _CODES:
         remedy = _CODES[code]
-        of_role = remedy is Remedy.RIGHTS and error.operation_name == _ASSUME_ROLE
+        of_role = remedy is Remedy.RIGHTS and error.operation == _ASSUME_ROLE
         return Remedy.ROLE if of_role else remedy
     return Remedy.KMS if code.lower().startswith("kms") else Remedy.REPORT
 
 
-def _code_of(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "").removeprefix(_LEGACY)
-
-
-def _status_of(error: ClientError) -> int:
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-
-
-def _retry_after(error: Exception) -> float | None:
-    if not isinstance(error, ClientError):
-        return None
-    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return seconds_of(headers.get("retry-after", ""), time.time())
+def _code_of(error: ServiceError) -> str:
+    return error.code.removeprefix(_LEGACY)
 
 
 def _first_line(text: object) -> str:

@@ -9,19 +9,11 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import ClientError
 
 from lambdo_router.adapters.clock_skew import ahead_of
-from lambdo_router.adapters.sqs.failures import is_denied
+from lambdo_router.adapters.sqs.client import SqsClient
+from lambdo_router.adapters.sqs.failures import ServiceError, is_denied
 from lambdo_router.adapters.sqs.policy import Caller
-
-if TYPE_CHECKING:  # the stubs are no dependency of the package
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.literals import QueueAttributeFilterType
-
-_ALL: "QueueAttributeFilterType" = "All"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +50,23 @@ class QueueFacts:
     """JSON; empty if it has none."""
 
 
-def inspect_queue(client: "SQSClient", url: str, caller: Caller | None) -> QueueFacts:
-    """Ask SQS for all attributes. Raises what boto3 raises, except where only that is denied."""
+async def inspect_queue(client: SqsClient, url: str, caller: Caller | None) -> QueueFacts:
+    """Ask SQS for all attributes. Raises what a call raises, except where only that is denied."""
     started = time.time()
+    wanted = {"QueueUrl": url, "AttributeNames": ["All"]}
     try:
-        answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[_ALL])
-    except ClientError as error:
+        fields, date = await client.call("GetQueueAttributes", wanted)
+    except ServiceError as error:
         if not is_denied(error):
             raise
-        response: Mapping[str, Any] = error.response
-        return QueueFacts(url, caller, _ahead(response, started), attributes=False)
-    found = {str(name): value for name, value in answer.get("Attributes", {}).items()}
+        ahead = ahead_of(error.headers.get("date", ""), started, time.time())
+        return QueueFacts(url, caller, ahead, attributes=False)
+    found: Mapping[str, str] = fields.get("Attributes", {})
     kms_key = found.get("KmsMasterKeyId", "")
     return QueueFacts(
         url=url,
         caller=caller,
-        ahead=_ahead(answer, started),
+        ahead=ahead_of(date, started, time.time()),
         arn=found.get("QueueArn", ""),
         fifo=found.get("FifoQueue") == "true",
         visibility=_seconds(found, "VisibilityTimeout"),
@@ -97,8 +90,3 @@ def redrive_of(text: str) -> Redrive | None:
         return Redrive(str(policy["deadLetterTargetArn"]), int(policy.get("maxReceiveCount", 10)))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-
-
-def _ahead(answer: Mapping[str, Any], started: float) -> float:
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return ahead_of(headers.get("date", ""), started, time.time())

@@ -7,67 +7,60 @@ and so that one answer cannot be read as another, an entry it does not mention h
 """
 
 import asyncio
+import base64
 import hashlib
 import logging
 import math
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
-from lambdo_router.adapters.sqs.address import without_password
 from lambdo_router.adapters.sqs.attempts import Attempts
+from lambdo_router.adapters.sqs.client import CALL_TIMEOUT, CALL_TRIES, SqsClient
 from lambdo_router.adapters.sqs.failures import translated
-from lambdo_router.adapters.sqs.threads import Threads
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError, QueueUnavailable
 from lambdo_router.core.lease import LONGEST_VISIBILITY, MOST_PER_CALL
 from lambdo_router.core.message import Attribute, Message
 
-if TYPE_CHECKING:  # the stubs are no dependency of the package
-    from mypy_boto3_sqs import SQSClient
-
-MOST_POLLS = 8
-"""Receives of one queue at the same time; further ones wait."""
 MOST_CALLS = 8
-"""Other calls to one queue at the same time; further ones wait."""
+"""Calls but for polls to one queue at the same time; further ones wait."""
+_POLL_MARGIN = 10
+"""Seconds that a poll's answer may take beyond its wait."""
 _TRIES = 4
 """Of the entries of a batch call that fail by SQS's own fault."""
 _TOKEN = re.compile(r"[!-~]{1,128}")
 """What SQS takes as a group or a deduplication id."""
 _log = logging.getLogger(__name__)
 
-_BatchCall = Callable[[list[dict[str, Any]]], Mapping[str, Any]]
-
 
 class SqsQueue:
     """
     A queue that was found by SqsConnector.
 
-    `url` is the queue's URL, which need not be reachable: requests go to the clients' endpoint.
+    `url` is the queue's URL, which need not be reachable: requests go to the client's endpoint.
     """
 
     def __init__(
         self,
         name: str,
         url: str,
-        *,
-        poll: "SQSClient",
-        calls: "SQSClient",
-        threads: Threads,
+        client: SqsClient,
         wait_seconds: int,
         notes: Sequence[str] = (),
     ) -> None:
         self._name = name
         self._url = url
-        self._poll = poll
-        self._calls = calls
-        self._endpoint = without_password(calls.meta.endpoint_url)
+        self._client = client
         self._wait_seconds = wait_seconds
-        self._threads = threads
-        self._polling = Threads(f"poll-{name}", 1 if self.fifo else MOST_POLLS)
+        self._places = asyncio.Semaphore(MOST_CALLS)
         self._attempts = Attempts()
+        self._abandoned: set[asyncio.Task[Sequence[Mapping[str, Any]]]] = set()
+        """Polls whose caller has gone."""
+        self._returning: set[asyncio.Task[None]] = set()
+        """Gives back what they bring."""
         self.notes = tuple(notes)
         """What was found at connecting that is worth a warning."""
         self.corrupt = 0
@@ -90,51 +83,32 @@ class SqsQueue:
 
     async def receive(self, limit: int, visibility: float) -> Sequence[Message]:
         """
-        One long poll, never repeated here. A call that is cancelled goes on in its thread; what
-        it brings is given back at once, if the process lives that long.
+        One long poll, never repeated here. One that is cancelled goes on until `aclose`; what it
+        brings is given back at once.
 
         On a FIFO queue the receive after one whose answer was lost gets what that one took, and
         so perhaps more than `limit`.
         """
-
-        def poll() -> Sequence[Mapping[str, Any]]:
-            if not self.fifo:
-                return self._receive(limit, visibility, {})
-            return self._attempts.make(
-                lambda attempt: self._receive(
-                    limit, visibility, {"ReceiveRequestAttemptId": attempt}
-                )
-            )
-
-        def late(received: Sequence[Mapping[str, Any]]) -> None:
-            # Not in a thread of the polls: they may all be at the next poll already.
-            self._threads.submit(lambda: self._give_back(received))
-
-        received = await self._polling.run(poll, late)
+        polling = asyncio.create_task(self._poll(limit, visibility))
+        try:
+            received = await asyncio.shield(polling)
+        except asyncio.CancelledError:
+            self._abandoned.add(polling)
+            polling.add_done_callback(self._give_back)
+            raise
         return [message for each in received if (message := self._read(each)) is not None]
 
     async def delete(self, receipts: Sequence[str]) -> Mapping[str, str]:
         """Delete; the receipts that SQS refused, each with its reason. Fails if any is open."""
-
-        def call(entries: list[dict[str, Any]]) -> Mapping[str, Any]:
-            return self._calls.delete_message_batch(QueueUrl=self._url, Entries=entries)  # type: ignore[arg-type] # the same shape
-
-        return await self._in_tens({receipt: {} for receipt in receipts}, call, "delete")
+        return await self._in_tens({each: {} for each in receipts}, "DeleteMessageBatch", "delete")
 
     async def set_visibility(self, seconds: Mapping[str, float]) -> Mapping[str, str]:
         """Hide for whole seconds, rounded up; the receipts that SQS refused, with its reasons."""
-
-        def call(entries: list[dict[str, Any]]) -> Mapping[str, Any]:
-            return self._calls.change_message_visibility_batch(
-                QueueUrl=self._url,
-                Entries=entries,  # type: ignore[arg-type] # the same shape
-            )
-
         wanted = {
             receipt: {"VisibilityTimeout": _whole_seconds(length)}
             for receipt, length in seconds.items()
         }
-        return await self._in_tens(wanted, call, "change visibility")
+        return await self._in_tens(wanted, "ChangeMessageVisibilityBatch", "change visibility")
 
     async def send(
         self,
@@ -153,52 +127,73 @@ class SqsQueue:
         like no other. Other queues don't know it. What SQS would not take as one of them goes by
         its SHA-256.
         """
-        more = self._addressing(group, deduplication)
-
-        def call() -> str:
-            with translated(self._doing("send")):
-                sent = self._calls.send_message(
-                    QueueUrl=self._url,
-                    MessageBody=body,
-                    MessageAttributes={
-                        key: _wire_attribute(attribute) for key, attribute in attributes.items()
-                    },
-                    **more,
-                )
-            return sent.get("MessageId", "")
-
-        return await self._threads.run(call)
+        wanted = {
+            "MessageBody": body,
+            "MessageAttributes": {
+                key: _wire_attribute(attribute) for key, attribute in attributes.items()
+            },
+            **self._addressing(group, deduplication),
+        }
+        sent = await self._call("SendMessage", wanted, "send")
+        message_id: str = sent.get("MessageId", "")
+        return message_id
 
     async def attributes(self) -> Mapping[str, str]:
         """Return the queue's own attributes, as SQS spells them. Its counts are approximate."""
+        answer = await self._call(
+            "GetQueueAttributes", {"AttributeNames": ["All"]}, "get attributes"
+        )
+        return {str(name): value for name, value in answer.get("Attributes", {}).items()}
 
-        def call() -> Mapping[str, str]:
-            with translated(self._doing("get attributes")):
-                answer = self._calls.get_queue_attributes(
-                    QueueUrl=self._url, AttributeNames=["All"]
-                )
-            return {str(name): value for name, value in answer.get("Attributes", {}).items()}
+    async def aclose(self, patience: float) -> None:
+        """End abandoned polls; what comes within `patience` seconds is still given back."""
+        if self._abandoned:
+            await asyncio.wait(self._abandoned, timeout=patience)
+        for poll in self._abandoned:
+            poll.cancel()
+        if self._returning:
+            await asyncio.wait(self._returning, timeout=CALL_TIMEOUT)
 
-        return await self._threads.run(call)
+    async def _call(
+        self, operation: str, wanted: Mapping[str, Any], action: str
+    ) -> Mapping[str, Any]:
+        async with self._places:
+            return await self._ask(operation, wanted, action)
 
-    def stop(self) -> None:
-        """End the threads of the polls as soon as they are idle."""
-        self._polling.stop()
+    async def _ask(
+        self,
+        operation: str,
+        wanted: Mapping[str, Any],
+        action: str,
+        *,
+        patience: float = CALL_TIMEOUT,
+        tries: int = CALL_TRIES,
+    ) -> Mapping[str, Any]:
+        fields = {"QueueUrl": self._url, **wanted}
+        with translated(f"queue `{self._name}`: {action} at {self._client.endpoint}"):
+            reply = await self._client.call(operation, fields, patience=patience, tries=tries)
+        return reply.fields
 
-    def _receive(
-        self, limit: int, visibility: float, more: Mapping[str, Any]
-    ) -> Sequence[Mapping[str, Any]]:
-        with translated(self._doing("receive")):
-            answer = self._poll.receive_message(
-                QueueUrl=self._url,
-                MaxNumberOfMessages=min(limit, MOST_PER_CALL),
-                VisibilityTimeout=_whole_seconds(visibility),
-                WaitTimeSeconds=self._wait_seconds,
-                MessageSystemAttributeNames=["All"],
-                MessageAttributeNames=["All"],
-                **more,
-            )
-        return answer.get("Messages", [])
+    async def _poll(self, limit: int, visibility: float) -> Sequence[Mapping[str, Any]]:
+        wanted = {
+            "MaxNumberOfMessages": min(limit, MOST_PER_CALL),
+            "VisibilityTimeout": _whole_seconds(visibility),
+            "WaitTimeSeconds": self._wait_seconds,
+            "MessageSystemAttributeNames": ["All"],
+            "MessageAttributeNames": ["All"],
+        }
+        if not self.fifo:
+            return await self._receive(wanted)
+        return await self._attempts.make(
+            lambda attempt: self._receive({**wanted, "ReceiveRequestAttemptId": attempt})
+        )
+
+    async def _receive(self, wanted: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        patience = self._wait_seconds + _POLL_MARGIN
+        # A repeated poll could hide ten more messages with each try.
+        answer = await self._ask("ReceiveMessage", wanted, "receive", patience=patience, tries=1)
+        messages: Sequence[Mapping[str, Any]] = answer.get("Messages", [])
+        return messages
 
     def _addressing(self, group: str | None, deduplication: str | None) -> dict[str, Any]:
         if not self.fifo:
@@ -210,7 +205,7 @@ class SqsQueue:
         }
 
     async def _in_tens(
-        self, wanted: Mapping[str, Mapping[str, Any]], call: _BatchCall, action: str
+        self, wanted: Mapping[str, Mapping[str, Any]], operation: str, action: str
     ) -> Mapping[str, str]:
         """`wanted` is what is to be done with each receipt, beside naming it."""
         distinct = tuple(wanted)
@@ -220,7 +215,7 @@ class SqsQueue:
         ]
         # Each ten is seen to its end: one that fails must not leave the others unheard.
         outcomes = await asyncio.gather(
-            *(self._ten(ten, wanted, call, action) for ten in tens), return_exceptions=True
+            *(self._ten(ten, wanted, operation, action) for ten in tens), return_exceptions=True
         )
         refused: dict[str, str] = {}
         for outcome in outcomes:
@@ -233,7 +228,7 @@ class SqsQueue:
         self,
         receipts: Sequence[str],
         wanted: Mapping[str, Mapping[str, Any]],
-        call: _BatchCall,
+        operation: str,
         action: str,
     ) -> Mapping[str, str]:
         """One batch call, repeated for the entries that SQS itself failed."""
@@ -244,12 +239,7 @@ class SqsQueue:
                 {"Id": str(position), "ReceiptHandle": receipt, **wanted[receipt]}
                 for position, receipt in enumerate(pending)
             ]
-
-            def make(entries: list[dict[str, Any]] = entries) -> Mapping[str, Any]:
-                with translated(self._doing(action)):
-                    return call(entries)
-
-            answer = await self._threads.run(make)
+            answer = await self._call(operation, {"Entries": entries}, action)
             pending, why = _read_failures(pending, answer, refused)
             if not pending:
                 return refused
@@ -257,7 +247,7 @@ class SqsQueue:
                 jitter = random.random()  # noqa: S311 # no secret
                 await asyncio.sleep(backoff(attempt, first=0.2, longest=2.0, jitter=jitter))
         raise QueueUnavailable(
-            f"{self._doing(action)}: {len(pending)} of {len(receipts)} entries failed "
+            f"queue `{self._name}`: {action}: {len(pending)} of {len(receipts)} entries failed "
             f"{_TRIES} times; {why}",
             code=why.partition(":")[0],
         )
@@ -282,29 +272,25 @@ class SqsQueue:
             system=dict(wire.get("Attributes", {})),
         )
 
-    def _give_back(self, messages: Sequence[Mapping[str, Any]]) -> None:
+    def _give_back(self, polling: "asyncio.Task[Sequence[Mapping[str, Any]]]") -> None:
         """Make messages visible again that came when nobody waited for them any more."""
-        entries = [
-            {"Id": str(at), "ReceiptHandle": each["ReceiptHandle"], "VisibilityTimeout": 0}
-            for at, each in enumerate(messages)
-            if each.get("ReceiptHandle")
-        ]
-        if not entries:
+        self._abandoned.discard(polling)
+        if polling.cancelled() or polling.exception() is not None:
             return
+        receipts = [each["ReceiptHandle"] for each in polling.result() if each.get("ReceiptHandle")]
+        if receipts:
+            returning = asyncio.create_task(self._make_visible(receipts))
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
+
+    async def _make_visible(self, receipts: Sequence[str]) -> None:
         try:
-            with translated(self._doing("give back")):
-                self._calls.change_message_visibility_batch(
-                    QueueUrl=self._url,
-                    Entries=entries,  # type: ignore[arg-type] # the same shape
-                )
+            await self.set_visibility(dict.fromkeys(receipts, 0.0))
         except QueueError as error:
-            fields = {"queue": self._name, "messages": len(entries), "error": str(error)}
+            fields = {"queue": self._name, "messages": len(receipts), "error": str(error)}
             _log.warning(
                 "poll.not_given_back queue=%(queue)s messages=%(messages)d error=%(error)s", fields
             )
-
-    def _doing(self, action: str) -> str:
-        return f"queue `{self._name}`: {action} at {self._endpoint}"
 
 
 def _read_failures(
@@ -340,13 +326,15 @@ def _whole_seconds(seconds: float) -> int:
 
 
 def _read_attribute(wire: Mapping[str, Any]) -> Attribute:
-    value = wire.get("BinaryValue", wire.get("StringValue", ""))
+    binary = wire.get("BinaryValue")
+    value = wire.get("StringValue", "") if binary is None else base64.b64decode(binary)
     return Attribute(wire.get("DataType", "String"), value)
 
 
-def _wire_attribute(attribute: Attribute) -> Any:  # noqa: ANN401 # boto3's union of shapes
+def _wire_attribute(attribute: Attribute) -> Mapping[str, str]:
     if isinstance(attribute.value, bytes):
-        return {"DataType": attribute.data_type, "BinaryValue": attribute.value}
+        value = base64.b64encode(attribute.value).decode()
+        return {"DataType": attribute.data_type, "BinaryValue": value}
     return {"DataType": attribute.data_type, "StringValue": attribute.value}
 
 

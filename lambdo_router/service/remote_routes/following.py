@@ -16,11 +16,11 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
-from lambdo_router.adapters.sqs.threads import Threads
+from lambdo_router.adapters.daemon_thread import in_daemon_thread
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
 from lambdo_router.config.load import Examined, LoadedRoutes, sound
 from lambdo_router.config.read.files import Mirror
@@ -40,6 +40,7 @@ _LONGEST_PAUSE: Final = 300.0
 _MOST_LOOKS: Final = 10
 """Checks of a store that changes every time, before it is loaded as it is."""
 
+_T = TypeVar("_T")
 log = structlog.get_logger()
 
 
@@ -74,8 +75,6 @@ class RoutesOrigin:
         self._cache = cache
         self._load = load
         self._poll, self._quiet, self._jitter = poll, quiet, jitter
-        # A thread that nobody waits for at the end, however slow the store is.
-        self._threads = Threads("routes", 1)
         self._snapshot: FetchedRoutes | None = None
         """What was loaded last, valid or not."""
         self._known: dict[str, File] = {}
@@ -88,7 +87,6 @@ class RoutesOrigin:
 
     async def aclose(self) -> None:
         """Abandon what is in progress, and close connections."""
-        self._threads.stop()
         self._store.close()
 
     async def start(self) -> Start:
@@ -97,9 +95,9 @@ class RoutesOrigin:
         there is none either.
         """
         try:
-            return Start(sound(await self._threads.run(self._fetch_and_load)))
+            return Start(sound(await _in_thread(self._fetch_and_load)))
         except (RoutesUnavailable, ConfigError) as error:
-            good = await self._threads.run(self._last_good)
+            good = await _in_thread(self._last_good)
             if good is None:
                 raise
             loaded, saved_at = good
@@ -169,16 +167,16 @@ class RoutesOrigin:
         """Load what is there; return None if it is what was loaded last and nobody asked."""
         before = self._snapshot
         if before is not None:
-            seen = await self._threads.run(lambda: self._seen_again(before))
+            seen = await _in_thread(lambda: self._seen_again(before))
             changed = seen.contents != before.contents
             if not changed and not asked:
                 return None
             for _ in range(_MOST_LOOKS if changed else 0):
                 await asyncio.sleep(self._quiet)
-                last, seen = seen, await self._threads.run(lambda: self._seen_again(before))
+                last, seen = seen, await _in_thread(lambda: self._seen_again(before))
                 if seen.contents == last.contents:
                     break
-        return await self._threads.run(self._fetch_and_load)
+        return await _in_thread(self._fetch_and_load)
 
     def _seen_again(self, before: FetchedRoutes) -> FetchedRoutes:
         seen = Round(self._store, self._known).again(before)
@@ -239,3 +237,8 @@ def _no_room(cache: Cache, error: OSError) -> str:
         f"the folder {cache.folder} cannot be written ({error.strerror}); "
         "LAMBDO_ROUTES_CACHE names another"
     )
+
+
+async def _in_thread(call: Callable[[], _T]) -> _T:
+    """Nobody waits for the thread at the end, however slow the store is."""
+    return await in_daemon_thread(call, "routes")

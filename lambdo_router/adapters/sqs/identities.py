@@ -1,9 +1,8 @@
 """
-boto3's clients: one pair for each way to SQS, which is a region, a role and an endpoint.
+Who asks, and where: identities and endpoints as botocore finds them, for SqsClient's requests.
 
-They are made in a thread and under a lock: making one takes long, may ask for the router's own
-credentials, and is not thread-safe in boto3 (using one is). Whatever else is asked is asked outside
-the lock, and nobody on the event loop waits for it.
+All of this blocks, may run a program that gives credentials, and is not thread-safe in botocore. So
+it is done in a thread and under a lock; what STS is asked is asked outside the lock.
 
 A queue's `role_arn` is assumed with the router's own credentials. What STS gives lasts an hour;
 botocore renews it from a quarter of an hour before its end, while it is still good, so nobody ever
@@ -15,10 +14,8 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import devnull
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import boto3
-import botocore.session
 from botocore.config import Config
 from botocore.credentials import (
     CredentialProvider,
@@ -27,23 +24,18 @@ from botocore.credentials import (
     create_assume_role_refresher,
 )
 from botocore.exceptions import NoCredentialsError
+from botocore.session import Session
 
-from lambdo_router import __version__
-from lambdo_router.adapters.sqs.failures import FOREIGN, UnreadableAnswer
+from lambdo_router.adapters.http import Server, server_at
+from lambdo_router.adapters.sqs.credentials import CurrentKeys
+from lambdo_router.adapters.sqs.failures import FOREIGN
 from lambdo_router.adapters.sqs.policy import Caller
 
-if TYPE_CHECKING:  # the stubs are no dependency of the package
-    from mypy_boto3_sqs import SQSClient
-
 _LONGEST_WAIT = 20
-_POLL_MARGIN = 10
-"""Seconds that a poll's answer may take beyond its wait."""
 _CALL_TIMEOUT = 10
 _CONNECT_TIMEOUT = 5
 _ASK_TIMEOUT = 2
 """Of a question that is worth less than the time it takes where STS is not to be reached."""
-_MOST_CONNECTIONS = 256
-"""That a client keeps open; they are opened as its queues need them."""
 _NOTHING_ELSE = Config(proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False)
 _WITHOUT_REGION = "us-east-1"
 """Where STS is asked if nobody says where: it gives the same credentials everywhere."""
@@ -64,7 +56,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class SqsSettings:
-    """How to reach SQS. What is None is left to boto3, and so to its variables and files."""
+    """How to reach SQS. What is None is left to botocore, and so to its variables and files."""
 
     endpoint_url: str | None = None
     """Of queues that name no `endpoint`; None: AWS_ENDPOINT_URL_SQS or AWS_ENDPOINT_URL, else AWS
@@ -81,7 +73,7 @@ class SqsSettings:
 
 
 class Way(NamedTuple):
-    """What distinguishes clients."""
+    """What distinguishes ways to SQS."""
 
     region: str | None
     role_arn: str | None
@@ -89,44 +81,56 @@ class Way(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Clients:
-    """Of one way: one for polls, and one for all the other calls."""
+class Access:
+    """Where the requests of one way go, and whose they are."""
 
-    poll: "SQSClient"
-    calls: "SQSClient"
+    server: Server
+    region: str
+    """The one that requests are signed for."""
+    keys: CurrentKeys
 
 
-class ClientMaker:
-    """Makes the clients of each way once."""
+class Identities:
+    """Finds the access of each way, and knows whose the credentials are."""
 
     def __init__(self, settings: SqsSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._sessions: dict[str | None, boto3.Session] = {}
+        self._sessions: dict[str | None, Session] = {}
         """By the role whose credentials they have; None: the router's own."""
+        self._keys: dict[str | None, CurrentKeys] = {}
         self._sts: list[Any] = []
         """Clients of STS."""
         self._callers: dict[str | None, Caller | None] = {}
         self._asking: dict[str | None, threading.Lock] = {}
         """Held while STS is asked for the caller of a role."""
-        self._clients: dict[Way, Clients] = {}
 
-    def of(self, way: Way) -> Clients:
-        """Return the clients for this way. Raises botocore's errors; ValueError: bad endpoint."""
+    def access(self, way: Way) -> Access:
+        """
+        Return where and as whom to ask; blocks.
+
+        Raises botocore's errors, ValueError for an endpoint that is none, and SettingsError for
+        such a proxy.
+        """
         with self._lock:
-            if way not in self._clients:
-                wait = self._settings.wait_seconds
-                self._clients[way] = Clients(
-                    # A repeated poll could hide ten more messages with each try.
-                    poll=self._client(way, wait + _POLL_MARGIN, attempts=1),
-                    calls=self._client(way, _CALL_TIMEOUT, attempts=3),
-                )
-            return self._clients[way]
+            session = self._session(way)
+            endpoint, region = self._endpoint(session, way)
+            if way.role_arn not in self._keys:
+                source = session.get_credentials()
+                if source is None:
+                    raise NoCredentialsError
+                self._keys[way.role_arn] = CurrentKeys(source)
+            server = server_at(
+                endpoint,
+                certificates=session.get_config_variable("ca_bundle"),
+                direct=self._settings.keys is not None,
+            )
+            return Access(server, region, self._keys[way.role_arn])
 
     def caller(self, role_arn: str | None) -> Caller | None:
         """
         Whose credentials those of a role, or the router's own (None), are; None if STS is not to
-        be had. Asked once; for a role of which `of` has made clients.
+        be had. Asked once; for a role whose access was found.
         """
         with self._lock:
             asking = self._asking.setdefault(role_arn, threading.Lock())
@@ -137,59 +141,57 @@ class ClientMaker:
 
     def close(self) -> None:
         """
-        Close idle connections, and forget the clients.
+        Close idle connections, and forget everything.
 
-        Does nothing while a client is being made: a program that is to give the credentials may
+        Does nothing while an access is looked for: a program that is to give the credentials may
         hang, and a stop must not wait for it.
         """
         if not self._lock.acquire(blocking=False):
             return
         try:
-            for clients in self._clients.values():
-                clients.poll.close()
-                clients.calls.close()
             for sts in self._sts:
                 sts.close()
-            self._clients.clear()
             self._sts.clear()
             self._sessions.clear()
         finally:
             self._lock.release()
 
-    def _client(self, way: Way, timeout: int, *, attempts: int) -> "SQSClient":
-        client = self._session(way).client(
+    def _endpoint(self, session: Session, way: Way) -> tuple[str, str]:
+        """Return the URL and the region that botocore's own client would use."""
+        client = session.create_client(
             "sqs",
             region_name=way.region,
             endpoint_url=way.endpoint or self._settings.endpoint_url,
-            config=self._config(timeout, attempts=attempts),
+            config=self._config(_CALL_TIMEOUT, attempts=1),
         )
-        client.meta.events.register("before-parse.sqs", _refuse_what_is_no_text)
-        client.meta.events.register("response-received.sqs", _refuse_torn_answers)
-        return client
+        try:
+            return client.meta.endpoint_url, client.meta.region_name
+        finally:
+            client.close()
 
-    def _session(self, way: Way) -> boto3.Session:
+    def _session(self, way: Way) -> Session:
         if None not in self._sessions:
             self._sessions[None] = _own_session(self._settings.keys)
         if way.role_arn is not None and way.role_arn not in self._sessions:
             self._sessions[way.role_arn] = self._session_of_role(way.role_arn, way.region)
         return self._sessions[way.role_arn]
 
-    def _session_of_role(self, role_arn: str, region: str | None) -> boto3.Session:
+    def _session_of_role(self, role_arn: str, region: str | None) -> Session:
         own = self._sessions[None]
         if own.get_credentials() is None:
             raise NoCredentialsError
-        role = own.client(
+        role = own.create_client(
             "sts",
-            region_name=region or own.region_name or _WITHOUT_REGION,
+            region_name=region or own.get_config_variable("region") or _WITHOUT_REGION,
             config=self._config(_CALL_TIMEOUT, attempts=3),
         )
         self._sts.append(role)
         asked = {"RoleArn": role_arn, "RoleSessionName": "lambdo-router"}
-        session = botocore.session.Session()
+        session = Session()
         session.register_component(
             "credential_provider", CredentialResolver([_RoleProvider(role, asked)])
         )
-        return boto3.Session(botocore_session=session)
+        return session
 
     def _ask_who(self, role_arn: str | None) -> Caller | None:
         if self._settings.keys is not None:
@@ -197,9 +199,9 @@ class ClientMaker:
         try:
             with self._lock:
                 session = self._sessions[role_arn]
-                sts = session.client(
+                sts: Any = session.create_client(
                     "sts",
-                    region_name=session.region_name or _WITHOUT_REGION,
+                    region_name=session.get_config_variable("region") or _WITHOUT_REGION,
                     config=self._config(_ASK_TIMEOUT, attempts=1),
                 )
                 self._sts.append(sts)
@@ -214,11 +216,6 @@ class ClientMaker:
             connect_timeout=min(timeout, _CONNECT_TIMEOUT),
             read_timeout=timeout,
             retries={"total_max_attempts": attempts, "mode": "standard"},
-            max_pool_connections=_MOST_CONNECTIONS,
-            tcp_keepalive=True,
-            # What is asked is always of one shape; to look it over costs a twentieth of a call.
-            parameter_validation=False,
-            user_agent_extra=f"lambdo-router/{__version__}",
         )
         return config if self._settings.keys is None else config.merge(_NOTHING_ELSE)
 
@@ -238,36 +235,16 @@ class _RoleProvider(CredentialProvider):
         return DeferredRefreshableCredentials(refresh, self.METHOD)
 
 
-def _own_session(keys: Keys | None) -> boto3.Session:
+def _own_session(keys: Keys | None) -> Session:
     if keys is None:
-        return boto3.Session()
+        return Session()
     nothing = (None, None, devnull, None)
-    unconfigured = botocore.session.Session(
+    unconfigured = Session(
         session_vars={
             "profile": (None, None, None, None),
             "config_file": nothing,
             "credentials_file": nothing,
         }
     )
-    return boto3.Session(keys.access_key_id, keys.secret_access_key, botocore_session=unconfigured)
-
-
-def _refuse_what_is_no_text(response_dict: Mapping[str, Any], **_: object) -> None:
-    """boto3 takes every answer for text, and stumbles over one that is packed. Not here."""
-    try:
-        response_dict["body"].decode()
-    except UnicodeDecodeError:
-        raise UnreadableAnswer("the answer is no text; is the endpoint SQS?") from None
-
-
-def _refuse_torn_answers(response_dict: Mapping[str, Any] | None, **_: object) -> None:
-    """boto3 takes a body that broke off for an empty answer, and so for success. Not here."""
-    if response_dict is None or response_dict["status_code"] >= 300:  # noqa: PLR2004
-        return
-    body: bytes = response_dict["body"]
-    headers = response_dict["headers"]
-    length = headers.get("content-length", "")
-    if length.isdecimal() and "content-encoding" not in headers and len(body) < int(length):
-        raise UnreadableAnswer(f"the answer broke off after {len(body)} of {length} bytes")
-    if body.strip() and not (body.strip().startswith(b"{") and body.strip().endswith(b"}")):
-        raise UnreadableAnswer("the answer is no JSON object; is the endpoint SQS?")
+    unconfigured.set_credentials(keys.access_key_id, keys.secret_access_key)
+    return unconfigured
