@@ -6,20 +6,16 @@ A session keeps no cookies, follows no redirect and unpacks nothing. A POST is n
 
 import asyncio
 import io
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import certifi
-from aiohttp.abc import AbstractResolver, ResolveResult
 
-from lambdo_router.adapters.daemon_thread import in_daemon_thread
 from lambdo_router.core.errors import SettingsError
 
 _IDLE_FOR: Final = 5.0
@@ -104,7 +100,6 @@ class HttpSession:
                     limit=self._most,
                     keepalive_timeout=_IDLE_FOR,
                     happy_eyeballs_delay=0.25,  # RFC 8305
-                    resolver=_Resolver(),
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
@@ -119,32 +114,6 @@ class HttpSession:
         if self._opened is not None:
             await self._opened.close()
             await asyncio.sleep(0)  # the loop closes the sockets in its next turn
-
-
-class _Resolver(AbstractResolver):
-    """Looks names up in daemon threads: a stop must not wait for a name server."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await in_daemon_thread(
-            partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM), f"name-{host}"
-        )
-        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=kind,
-                proto=protocol,
-                flags=numeric,
-            )
-            for kind, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        """Nothing is open."""
 
 
 def server_at(url: str, *, certificates: str | None = None, direct: bool = False) -> Server:

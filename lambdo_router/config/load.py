@@ -21,6 +21,7 @@ from lambdo_router.config.compile.profiles import Fallbacks
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic, Place
 from lambdo_router.config.lint.suppress import without_ignored
 from lambdo_router.config.read.files import Mirror
+from lambdo_router.config.read.freeing import free_in_pieces
 from lambdo_router.config.read.include import RoutesFiles
 from lambdo_router.config.read.places import Origin, Places
 from lambdo_router.config.read.schema_files import SchemaFiles
@@ -117,7 +118,8 @@ def sound(examined: Examined) -> LoadedRoutes:
     compiled = examined.compiled
     if compiled is None or examined.errors:
         raise ConfigError(examined.diagnostics, examined.inputs, examined.sources)
-    table = RoutingTable(examined.generation, compiled.queues, compiled.routes)
+    table = RoutingTable(examined.generation, compiled.queues, compiled.routes, compiled.indexes)
+    free_in_pieces(table, table.routes)
     return LoadedRoutes(
         table, examined.warnings, examined.inputs, compiled.places, examined.sources
     )
@@ -139,6 +141,8 @@ def examine_routes(path: Path, env: Mapping[str, str], **options: Unpack[LoadOpt
         compiled = compile_routes(
             files.documents, schemas.compile, fallbacks, complete=files.complete
         )
+        draft = compiled.places.draft
+        free_in_pieces(draft, (*compiled.routes, *draft.entries()))
         # Where YAML itself was refused, other problems are consequences.
         found = [d for d in compiled.diagnostics if (d.file, d.line, d.column) not in files.refused]
         return Examined(

@@ -6,7 +6,7 @@ wrote. It serves the running router and every tool, so that no tool can disagree
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Literal
 
 from lambdo_router.core.message import (
@@ -98,21 +98,27 @@ class Route:
     overrides: Overrides = Overrides()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class RoutingTable:
     """
     Everything a routes file says, compiled. Shared and immutable: a reload replaces it.
 
     Whatever takes long to compute for thousands of routes is computed here, where the table is
-    made: in a thread, and not on the event loop that swaps it in.
+    made: in a thread, and not on the event loop that swaps it in. `indexes` may be given for queues
+    for which they are known, of all their routes in file order.
     """
 
     generation: str
     """Digest of the file, its schemas and the values of its variables."""
     queues: Mapping[str, Queue]
     routes: tuple[Route, ...]
+    indexes: InitVar[Mapping[str, Index] | None] = None
     profiles: frozenset[Profile] = field(init=False, repr=False, compare=False)
     """The distinct profiles of its routes."""
+    apps: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The apps of its routes, in the order of the first route of each."""
+    names: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
+    """What is called by a name, by its kind: app, profile, queue and route."""
     ways: frozenset[tuple[str, str, str]] = field(init=False, repr=False, compare=False)
     """Every combination of queue, route and app that a message can take."""
     _by_queue: Mapping[str, tuple[Route, ...]] = field(init=False, repr=False, compare=False)
@@ -121,17 +127,23 @@ class RoutingTable:
     _sharers: Mapping[str, int] = field(init=False, repr=False, compare=False)
     _indexes: Mapping[str, Index] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, indexes: Mapping[str, Index] | None) -> None:
+        known = indexes or {}
         by_queue: dict[str, list[Route]] = {name: [] for name in self.queues}
         for route in self.routes:
             for name in route.queues:
                 by_queue[name].append(route)
-        indexes = {
-            name: Index([route.match.parts().items() for route in routes])
-            for name, routes in by_queue.items()
-        }
+        profiles = frozenset(route.profile for route in self.routes)
+        apps = tuple(dict.fromkeys(app for route in self.routes for app in route.profile.apps))
         found = {
-            "profiles": frozenset(route.profile for route in self.routes),
+            "profiles": profiles,
+            "apps": apps,
+            "names": {
+                "app": frozenset(apps),
+                "profile": frozenset(profile.name for profile in profiles),
+                "queue": frozenset(self.queues),
+                "route": frozenset(route.name for route in self.routes),
+            },
             "ways": frozenset(
                 (n, r.name, app) for r in self.routes for n in r.queues for app in r.profile.apps
             ),
@@ -142,7 +154,10 @@ class RoutingTable:
                 for n, routes in by_queue.items()
             },
             "_sharers": {n: _sharers(routes) for n, routes in by_queue.items()},
-            "_indexes": indexes,
+            "_indexes": {
+                name: known.get(name) or Index(route.match.parts().items() for route in routes)
+                for name, routes in by_queue.items()
+            },
         }
         for name, value in found.items():
             object.__setattr__(self, name, value)

@@ -158,17 +158,18 @@ class Router:
 
     async def _follow(self, tables: AsyncIterator[RoutingTable], tasks: asyncio.TaskGroup) -> None:
         async for table in tables:
-            previous, self._table = self._table, table
-            if table.generation != previous.generation:
-                self._observe(journal.TableActivated(table, previous.generation))
+            previous = self._table.generation
+            self._table = table
+            if table.generation != previous:
+                self._observe(journal.TableActivated(table, previous))
                 await asyncio.sleep(0)  # with thousands of routes, give messages a turn
                 self._reconcile(tasks)
 
     def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
         """Open new queues and drain those that are gone."""
         profiles = self._table.profiles
-        self._tracker.oversee(app for profile in profiles for app in profile.apps)
-        self._previous.serve(app for profile in profiles for app in profile.apps)
+        self._tracker.oversee(self._table.apps)
+        self._previous.serve(self._table.apps)
         self._tracker.limit(profiles)
         self._permits.keep_only(self._table)
         known = set(map(_address, self._table.queues.values()))

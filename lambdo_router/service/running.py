@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.config.watch import LoadFailed, Reloaded, follow
@@ -15,6 +16,9 @@ from lambdo_router.service.settings import Secret, Settings
 
 if TYPE_CHECKING:  # imported where it is used, since it is slow to load
     from lambdo_router.adapters.fly import FlyMachines
+
+_TURN: Final = 0.0005
+"""Seconds that a thread computes before another gets its turn."""
 
 
 def fly_machines(settings: Settings, token: Secret) -> "FlyMachines":
@@ -92,13 +96,16 @@ async def reported(
     observe: journal.Observer,
 ) -> AsyncIterator[RoutingTable]:
     """Yield the tables of the valid changes, and report every change to the journal."""
+    # A reload computes for seconds in a thread. By default the event loop would get its turn after
+    # 5 ms, and that again for each call of one turn that leaves the interpreter's lock.
+    sys.setswitchinterval(_TURN)
     before = first
     async for change in changes:
         match change:
             case Reloaded(loaded=loaded):
                 observe(await loaded_fact(before, loaded))
-                await asyncio.sleep(0)  # with thousands of routes, give messages a turn
                 before = loaded
+                await asyncio.sleep(0)  # with thousands of routes, give messages a turn
                 yield loaded.table
             case LoadFailed(diagnostics=diagnostics):
                 observe(journal.ReloadFailed(tuple(map(str, diagnostics))))

@@ -1,7 +1,12 @@
 import json
 import random
 import re
+import sys
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -9,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdo_router.config.diagnostics import ConfigError
-from lambdo_router.config.load import examine_routes, load_routes
+from lambdo_router.config.load import Examined, examine_routes, load_routes, sound
 from lambdo_router.config.read.yaml_loader import read_document
 
 TEXT = """
@@ -269,3 +274,62 @@ def test_a_file_is_loaded_or_refused_with_diagnostics(content: bytes) -> None:
             assert loaded.origins(route.name)["size"].place.line >= 1
 
     assert all(d.line >= 1 and d.column >= 1 and d.message and d.code for d in problems)
+
+
+LARGE = """
+version: 1
+queues: {orders: {name: orders, on_unmatched: leave}}
+defaults: {image: nginx:1, app: acme, acknowledge: launch}
+routes:
+"""
+ROUTE = "  - {name: r, queue: orders, match: {body: {id: [r]}}, profile: {env: {NAME: r}}}\n"
+
+
+@pytest.mark.parametrize(
+    "mistake", ["", ROUTE.replace("orders", "nowhere"), ROUTE.replace("match", "mtch")]
+)
+def test_a_large_file_is_freed_in_pieces_whether_it_was_used_or_refused(
+    mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value that is freed in one go stops the whole process meanwhile."""
+    drops: list[Callable[[], object]] = []
+
+    class Soon(Timer):
+        def start(self) -> None:
+            drops.append(partial(self.function, *self.args))
+
+    monkeypatch.setattr("lambdo_router.config.read.freeing.Timer", Soon)
+    file = tmp_path / "routes.yaml"
+    routes = (ROUTE.replace("r,", f"r{n},").replace("[r]", f"[r{n}]") for n in range(1_100))
+    file.write_text(LARGE + "".join(routes) + mistake)
+    examined: Examined | None = examine_routes(file, {})
+    assert examined is not None
+    assert bool(examined.errors) == bool(mistake)
+    loaded = None if mistake else sound(examined)
+    blocks = [sys.getallocatedblocks()]
+    examined = loaded = None
+    blocks.append(sys.getallocatedblocks())
+    for drop in drops:
+        drop()
+    blocks.append(sys.getallocatedblocks())
+    at_once, in_pieces = (before - after for before, after in pairwise(blocks))
+
+    assert in_pieces > 70_000
+    assert at_once < in_pieces / 10
+    assert loaded is examined is None
+
+
+def test_a_small_file_is_not_worth_a_thread(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lambdo_router.config.read.freeing.Timer", None)
+    assert load_routes(file, {"LEVEL": "info"}, default_app="acme").warnings
+
+
+def test_a_refused_file_leaves_nothing_behind(file: Path) -> None:
+    """Loads leave their values to reference counting: a cycle would hold the file for ever."""
+    file.write_text(TEXT + "".join(ROUTE.replace("r,", f"r{n},") for n in range(100)) + "wrong: 1")
+    blocks = []
+    for _ in range(3):
+        assert examine_routes(file, {"LEVEL": "info"}).errors
+        blocks.append(sys.getallocatedblocks())
+
+    assert blocks[2] - blocks[1] < 100

@@ -140,10 +140,7 @@ def called() -> set[str]:
     """The rights for every operation of AWS that the code calls."""
     session = botocore.session.get_session()
     operations = {
-        # SQS is called by the names of its operations, the others by boto3's methods.
-        name if service == "sqs" else xform_name(name): (
-            f"{service}:{_OTHERWISE.get(name, name.removesuffix('Batch'))}"
-        )
+        xform_name(name): f"{service}:{_OTHERWISE.get(name, name.removesuffix('Batch'))}"
         for service in ("sqs", "s3", "sts", "kms")
         for name in session.get_service_model(service).operation_names
     } | {"create_assume_role_refresher": "sts:AssumeRole"}
@@ -160,10 +157,7 @@ def _names_called() -> Iterator[str]:
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             match node:
-                case (
-                    ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name))
-                    | ast.Constant(value=str(name))
-                ):
+                case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
                     yield name
 
 

@@ -31,6 +31,7 @@ from lambdo_router.core.snapshot import FailingSnapshot, MachinesSnapshot, Queue
 from lambdo_router.telemetry.metrics import Metrics
 from lambdo_router.telemetry.metrics.catalogue import DEFINITIONS
 from lambdo_router.telemetry.metrics.gauges import memory_limit
+from lambdo_router.telemetry.metrics.series import Series
 
 ROOT = Path(__file__).parents[2]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0, text/plain; q=0.5"
@@ -198,6 +199,23 @@ def test_what_left_the_routes_file_is_forgotten_with_the_second_reload_after_it(
     metrics.observe(_swapped(after))
     metrics.observe(_swapped(after))
     assert [it for it in values(metrics) if "old" in it] == []
+
+
+def test_series_of_a_new_table_come_step_by_step_and_all_before_a_scrape() -> None:
+    steps: list[int] = []
+
+    def work() -> Iterator[None]:
+        for number in range(4):
+            steps.append(number)
+            yield
+
+    series = Series()
+    series.postpone(work())
+    series.step()
+
+    assert steps == [0]
+    assert list(series.collect())
+    assert steps == [0, 1, 2, 3]
 
 
 def test_a_queue_that_is_read_no_more_has_no_last_poll() -> None:

@@ -25,6 +25,8 @@ from lambdo_router.core.errors import QueueRefused
 from lambdo_router.core.routing import Queue
 
 _DEFAULTS = SqsSettings()
+_LAST_ANSWERS = 0.5
+"""Seconds that answers to abandoned polls may still take at the end."""
 
 
 class SqsConnector:
@@ -67,8 +69,13 @@ class SqsConnector:
             return await inspect_queue(client, url, caller)
 
     async def aclose(self) -> None:
-        """Close the connections, once what abandoned polls have brought is given back."""
-        await asyncio.gather(*(queue.aclose() for queue in tuple(self._queues)))
+        """
+        Close the connections.
+
+        Polls that were abandoned may take half a second to end, so that what is already on its way
+        is given back.
+        """
+        await asyncio.gather(*(queue.aclose(_LAST_ANSWERS) for queue in tuple(self._queues)))
         await self._session.aclose()
         self._identities.close()
 

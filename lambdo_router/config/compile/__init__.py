@@ -18,6 +18,7 @@ from lambdo_router.config.lint.routes import lint_routes
 from lambdo_router.config.read.document import Document, Path
 from lambdo_router.config.read.draft import Draft
 from lambdo_router.config.read.places import Places
+from lambdo_router.core.patterns import Index
 from lambdo_router.core.routing import Queue, Route
 from lambdo_router.core.schemas import EventSchema
 
@@ -28,6 +29,8 @@ class Compiled:
 
     queues: Mapping[str, Queue]
     routes: tuple[Route, ...]
+    indexes: Mapping[str, Index]
+    """Of the routes of each queue; without a route whose match is not known."""
     profiles: int
     """How many the file defines."""
     diagnostics: tuple[Diagnostic, ...]
@@ -55,12 +58,14 @@ def compile_routes(
     compiler = RouteCompiler(draft, queues, layers, fallbacks, read_schema)
     routes = tuple(compiler.route(section) for section in draft.routes())
     _warn_of_reject_loops(draft, queues, routes)
-    for problem in lint_routes(draft, routes):
+    indexes: dict[str, Index] = {}
+    for problem in lint_routes(draft, routes, indexes):
         draft.note(problem)
     for warning in lint_profiles(draft, routes, compiler.route_layers):
         draft.note(warning)
     places = Places(draft, {"app": fallbacks.app or None, "region": fallbacks.region})
-    return Compiled(queues, routes, len(draft.names("profiles")), draft.problems, places)
+    profiles = len(draft.names("profiles"))
+    return Compiled(queues, routes, indexes, profiles, draft.problems, places)
 
 
 def _warn_of_reject_loops(

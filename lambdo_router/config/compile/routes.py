@@ -5,6 +5,7 @@ Queues and profiles are known by now. A route refers to them, and adds what only
 patterns, the event's schema, and what a sender may choose.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -83,7 +84,7 @@ class RouteCompiler:
             what = f"a route in {line} is already called {self.draft.quoted(node.path)}"
             related = [self.draft.related(first, "the first route of that name")]
             node.report("duplicate-route", what, "route names are unique", related=related)
-        return node.value
+        return sys.intern(node.value)  # a reload compares the names of thousands with themselves
 
     def _queues(self, section: Section) -> tuple[str, ...]:
         value, at = section.get("queue"), section.at("queue")

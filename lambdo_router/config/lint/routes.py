@@ -24,8 +24,14 @@ _FEW: Final = 50
 """Routes that can be tested one by one without a noticeable cost."""
 
 
-def lint_routes(draft: Draft, routes: Sequence[Route]) -> Iterator[Diagnostic]:
-    """Yield the problems of routes and queues that their patterns together show."""
+def lint_routes(
+    draft: Draft, routes: Sequence[Route], indexes: dict[str, Index]
+) -> Iterator[Diagnostic]:
+    """
+    Yield the problems of routes and queues that their patterns together show.
+
+    The index of each queue's routes is added to `indexes`: the table needs it too.
+    """
     known = [
         route.match if _is_known(section, route.match) else None
         for section, route in zip(draft.routes(), routes, strict=True)
@@ -37,10 +43,9 @@ def lint_routes(draft: Draft, routes: Sequence[Route]) -> Iterator[Diagnostic]:
     for index, match in enumerate(known):
         if match is not None:
             yield from _never_matching(draft, index, match)
-    indexes = {
-        queue: Index(() if (m := known[index]) is None else m.parts().items() for index in places)
-        for queue, places in readers.items()
-    }
+    for queue, places in readers.items():
+        matches = [known[index] for index in places]
+        indexes[queue] = Index(() if it is None else it.parts().items() for it in matches)
     yield from _unreachable(draft, known, readers, indexes)
     yield from _unindexed(draft, known, readers, indexes)
     yield from _without_policy(draft, known, readers)

@@ -6,7 +6,7 @@ Messages quote what the author typed and never the value of a variable, which ma
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Literal, cast
@@ -132,6 +132,13 @@ class Document:
             case _:
                 return f"`{path[-1]}`"
 
+    def entries(self) -> Iterator[object]:
+        """Yield the entries of each section, and their positions."""
+        inner = self._root[3]
+        places = {key: at[3] for key, (_, at) in inner.items()} if isinstance(inner, dict) else {}
+        for tree in (self.value, self.written, places):
+            yield from entries_of(tree)
+
     def _find(self, path: Path) -> tuple[Position, Position, bool]:
         """Return key and value at the longest existing part of `path`, and whether it is all."""
         key = position = self._root
@@ -158,6 +165,13 @@ def value_at(value: object, path: Path) -> object:
     for step in path:
         inside = inside[step]
     return cast("object", inside)
+
+
+def entries_of(tree: object) -> Iterator[object]:
+    """Yield what the lists and mappings in a mapping contain."""
+    for section in tree.values() if isinstance(tree, dict) else ():
+        if isinstance(section, dict | list):
+            yield from section.values() if isinstance(section, dict) else section
 
 
 def in_words(value: object) -> str:

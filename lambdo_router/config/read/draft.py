@@ -17,7 +17,7 @@ from pathlib import Path as FilePath
 from typing import Literal, TypeVar, cast
 
 from lambdo_router.config.diagnostics import Diagnostic, Place, Related, Severity
-from lambdo_router.config.read.document import Document, On, Path, value_at
+from lambdo_router.config.read.document import Document, On, Path, entries_of, value_at
 from lambdo_router.config.read.nodes import Node, Section, Unfit
 from lambdo_router.config.read.shape import ROUTES_SCHEMA, SchemaViolation, misspelt, violations
 from lambdo_router.config.read.variables import masked
@@ -46,6 +46,12 @@ class Draft:
         self._routes: list[tuple[Document, int]] = []
         """The file of each route, and its index there."""
         self._root = self._merge()
+
+    def entries(self) -> Iterator[object]:
+        """Yield the entries of each section of the files: nearly all that is held of them."""
+        yield from entries_of(self._root)
+        for document in self.documents:
+            yield from document.entries()
 
     @property
     def problems(self) -> tuple[Diagnostic, ...]:

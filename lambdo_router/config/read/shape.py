@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from lambdo_router.config.diagnostics import Diagnostic, closest
 from lambdo_router.config.read.document import Document, On, Path, doubles, plain_text
@@ -136,25 +136,6 @@ class _Explainer:
     def __init__(self, document: Document, below: Path) -> None:
         self._document = document
         self._below = below
-        several: Mapping[str, Callable[[Path, ValidationError], Iterator[SchemaViolation]]] = {
-            "additionalProperties": self._unknown_keys,
-            "anyOf": self._alternatives,
-            "oneOf": self._exactly_one,
-            "uniqueItems": self._duplicates,
-        }
-        self._several = several
-        single: Mapping[str, Callable[[Path, ValidationError], SchemaViolation]] = {
-            "required": self._missing_key,
-            "type": self._type,
-            "enum": self._choice,
-            "const": self._choice,
-            "minItems": self._empty,
-            "maxItems": self._too_many,
-            "minProperties": self._empty,
-            "minLength": self._empty,
-            "pattern": self._format,
-        }
-        self._single = single
 
     def explain(self, error: "ValidationError") -> Iterator[SchemaViolation]:
         path, keyword = (*self._below, *error.absolute_path), str(error.validator)
@@ -162,10 +143,10 @@ class _Explainer:
             yield self._bad_name(path, error)
         elif _is_about_text(error) and path in self._document.unresolved:
             return
-        elif keyword in self._several:
-            yield from self._several[keyword](path, error)
+        elif keyword in self._SEVERAL:
+            yield from self._SEVERAL[keyword](self, path, error)
         else:
-            yield self._single.get(keyword, self._range)(path, error)
+            yield self._SINGLE.get(keyword, _Explainer._range)(self, path, error)
 
     def _is(self, path: Path) -> str:
         return f"{self._document.describe(path)} is {self._document.shown(path)}"
@@ -291,6 +272,29 @@ class _Explainer:
         key = json.dumps(name, ensure_ascii=False)
         what, at = f"{self._document.describe(path)} has the key {key}", (*path, name)
         return SchemaViolation(at, "bad-name", what, _advice(error), "key", at)
+
+    # Methods of the class: an explainer that held its own would never be freed, nor its document.
+    _SEVERAL: ClassVar[
+        Mapping[str, Callable[["_Explainer", Path, "ValidationError"], Iterator[SchemaViolation]]]
+    ] = {
+        "additionalProperties": _unknown_keys,
+        "anyOf": _alternatives,
+        "oneOf": _exactly_one,
+        "uniqueItems": _duplicates,
+    }
+    _SINGLE: ClassVar[
+        Mapping[str, Callable[["_Explainer", Path, "ValidationError"], SchemaViolation]]
+    ] = {
+        "required": _missing_key,
+        "type": _type,
+        "enum": _choice,
+        "const": _choice,
+        "minItems": _empty,
+        "maxItems": _too_many,
+        "minProperties": _empty,
+        "minLength": _empty,
+        "pattern": _format,
+    }
 
 
 def _schema_of(error: "ValidationError") -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ def source_lines(text: str | bytes) -> list[str]:
     """Split a file, YAML or not, into lines as diagnostics count them."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    return re.split(r"\r\n|\r|\n", text)
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def decoded(text: str | bytes, file: str) -> str:

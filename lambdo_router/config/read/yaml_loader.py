@@ -13,6 +13,7 @@ libyaml, a third of it libyaml's; without it a few seconds.
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -256,7 +257,7 @@ class _Loader:
             message = f"the key `{shortened(value)}` is already used in line {first}"
             self._note(position, "duplicate-key", message)
             return None
-        return value
+        return sys.intern(value)  # thousands of entries have the same few keys
 
     def _path(self) -> Path:
         """Return the path of the mapping that is open."""
@@ -320,18 +321,26 @@ _TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
 
 def _events(text: str) -> Iterator[yaml.Event]:
     """Parse with libyaml if PyYAML was built with it, else with Python, ten times slower."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    yielded = 0
+    done = 0
     try:
-        for event in yaml.parse(text, loader):
+        for event in _parsed(text):
             yield event
-            yielded += 1
+            done += 1
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark
         if error.problem != _TOO_DEEP_FOR_LIBYAML:
             raise
         # libyaml has looked ahead, and not reported what is before that place.
-        yield from islice(yaml.parse(text[: mark.index], loader), yielded, None)
+        yield from islice(_parsed(text[: mark.index]), done, None)
+
+
+def _parsed(text: str) -> Iterator[yaml.Event]:
+    # yaml.parse asks for each event twice. A loader returns None when there are no more.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        yield from iter(loader.get_event, None)
+    finally:
+        loader.dispose()
 
 
 Span = tuple[int, int, int, int]

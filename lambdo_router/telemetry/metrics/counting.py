@@ -9,7 +9,7 @@ it has left the routes file. So what ends under the old table is still counted w
 there are never more than two tables' worth of series.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any, cast
 
@@ -20,6 +20,9 @@ from lambdo_router.core.routing import Refused, RoutingTable
 from lambdo_router.telemetry.metrics import catalogue
 from lambdo_router.telemetry.metrics.costs import Costs
 from lambdo_router.telemetry.metrics.series import Labels, Names, Series
+
+_WAYS_AT_ONCE = 1_000
+"""Ways of messages for which series are added in one go."""
 
 _Count = Callable[[Any, float], None]
 """Takes a fact, and the time in unix seconds."""
@@ -102,6 +105,7 @@ class Counting:
 
     def _polled(self, fact: journal.Polled, now: float) -> None:
         self.series.set(catalogue.LAST_POLL, (fact.queue,), now)
+        self.series.step()
         self._costs.polled(fact.queue)
 
     def _queue_closed(self, fact: journal.QueueClosed, _: float) -> None:
@@ -131,14 +135,16 @@ class Counting:
         self.series.add(catalogue.REPORTS, (str(fact.status),))
 
     def _activated(self, fact: journal.TableActivated, _: float) -> None:
+        self._costs.take(fact.table)
+        self.series.postpone(self._adopt(fact.table))
+
+    def _adopt(self, table: RoutingTable) -> Iterator[None]:
         """Remove what left the table before the last one, and start what is new at zero."""
-        table, before = fact.table, self._names
-        names = names_of(table)
+        names, before = table.names, self._names
         kept = {label: it | before.get(label, frozenset()) for label, it in names.items()}
         if any(it - kept.get(label, frozenset()) for label, it in self._kept.items()):
-            self.series.keep(kept)
+            yield from self.series.keep(kept)
         self._names, self._kept = names, kept
-        self._costs.take(table)
         # A series that appears with its first failure shows no increase: there was no zero before.
         add = self.series.add
         sources = frozenset(queue.name for queue in table.sources())
@@ -151,12 +157,15 @@ class Counting:
                 add(definition, (queue,), 0)
             for action in ("delete", "retry", "send"):
                 add(catalogue.SETTLEMENT_FAILURES, (queue, action), 0)
-        for queue, route, app in table.ways - self._ways:
+        yield
+        for number, (queue, route, app) in enumerate(table.ways - self._ways):
             for kind in ("succeeded", "failed"):
                 add(catalogue.ENDED, (route, kind), 0)
             add(catalogue.LAUNCHES_DONE, (route, app), 0)
             add(catalogue.ROUTED, (queue, route), 0)
             add(catalogue.RETRIED, (queue, route), 0)
+            if number % _WAYS_AT_ONCE == 0:
+                yield
         self._sources, self._ways = sources, table.ways
 
     def _age(
@@ -165,13 +174,3 @@ class Counting:
         """Observe the seconds since a message was sent; never negative if clocks disagree."""
         if sent is not None:
             self.series.histogram(definition, labels).observe(max(0.0, now - sent))
-
-
-def names_of(table: RoutingTable) -> Names:
-    """Return what a table's series are labelled with."""
-    return {
-        "app": frozenset(app for profile in table.profiles for app in profile.apps),
-        "profile": frozenset(profile.name for profile in table.profiles),
-        "queue": frozenset(table.queues),
-        "route": frozenset(route.name for route in table.routes),
-    }

@@ -7,6 +7,7 @@ metrics of the process are the library's (docs/decisions/0019-facts-log-themselv
 """
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any
@@ -56,6 +57,20 @@ class Series(Collector):
         self._histograms: dict[Definition, dict[Labels, Histogram]] = {
             it: {} for it in DEFINITIONS if it.kind == "histogram"
         }
+        self._postponed: Iterator[None] = iter(())
+
+    def postpone(self, work: Iterator[None]) -> None:
+        """
+        Have series added and removed step by step, before the next scrape.
+
+        Ten thousand routes have fifty thousand: more than the event loop should do in one go.
+        """
+        deque(self._postponed, maxlen=0)
+        self._postponed = work
+
+    def step(self) -> None:
+        """Do a step of what was postponed."""
+        next(self._postponed, None)
 
     def add(self, definition: Definition, labels: Labels, amount: float = 1) -> None:
         """Add to a counter; a new series begins at zero."""
@@ -76,18 +91,25 @@ class Series(Collector):
             found = histograms[labels] = Histogram(definition.buckets)
         return found
 
-    def keep(self, names: Names) -> None:
-        """Remove the series with a label whose value is not in `names`; empty values stay."""
+    def keep(self, names: Names) -> Iterator[None]:
+        """
+        Remove the series with a label whose value is not in `names`; empty values stay.
+
+        A metric at a time.
+        """
         every: list[tuple[Definition, dict[Labels, Any]]]
         every = [*self._numbers.items(), *self._histograms.items()]
+        known = {label: it | {""} for label, it in names.items()}
         for definition, series in every:
-            watched = [(at, names[it]) for at, it in enumerate(definition.labels) if it in names]
-            for labels in tuple(series):
-                if any(labels[at] and labels[at] not in known for at, known in watched):
-                    del series[labels]
+            for at, label in enumerate(definition.labels):
+                if (values := known.get(label)) is not None:
+                    for labels in [it for it in series if it[at] not in values]:
+                        del series[labels]
+            yield
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family as it is now."""
+        deque(self._postponed, maxlen=0)
         for definition, numbers in self._numbers.items():
             yield family_of(definition, numbers.items())
         for definition, histograms in self._histograms.items():

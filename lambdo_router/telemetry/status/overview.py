@@ -54,7 +54,7 @@ class Overview:
     def __init__(self, clock: Callable[[], float], places: Mapping[str, str] | None = None) -> None:
         """`clock` gives unix seconds; `places` are where the first table's routes are written."""
         self._clock = clock
-        self._places = dict(places or {})
+        self._places = places or {}
         self._started = self._since = clock()
         self._state: RouterState = "starting"
         self._stop_by: float | None = None
@@ -92,7 +92,10 @@ class Overview:
         for queue in queues:
             for route, count in queue.open_batches.items():
                 waiting[route] = waiting.get(route, 0) + count
-        routes = tuple(t.status(waiting.get(n, 0), now) for n, t in self._routes.items())
+        routes = tuple(
+            track.status(self._places.get(name, ""), waiting.get(name, 0), now)
+            for name, track in self._routes.items()
+        )
         apps = tuple(app_status(name, trouble, now) for name, trouble in self._apps.items())
         sends = {name: t for name, t in self._sends.items() if not is_over(t, now)}
         problems = self._start_problems if self._state == "starting" else ()
@@ -304,7 +307,7 @@ class Overview:
         if self._state == "starting":
             self._state, self._since = "running", now
         if self._loaded is not None and self._loaded.generation == fact.generation:
-            self._places = dict(self._loaded.places)
+            self._places = self._loaded.places
         self._adopt(fact.table, now)
         if fact.previous is not None:
             self._accepted(fact.generation, fact.previous, now)
@@ -328,12 +331,11 @@ class Overview:
         self._queues = {**kept, **leaving}
         before, self._routes = self._routes, {}
         for route in table.routes:
-            place, known = self._places.get(route.name, ""), before.get(route.name)
-            if known is not None:
-                known.replace(route, place, now)
-            self._routes[route.name] = known or RouteTrack(route, place, now)
-        apps = dict.fromkeys(app for route in table.routes for app in route.profile.apps)
-        self._apps = {name: self._apps.get(name) for name in apps}
+            name = route.name
+            if (known := before.get(name)) is not None:
+                known.replace(route, now)
+            self._routes[name] = known or RouteTrack(route, now)
+        self._apps = {name: self._apps.get(name) for name in table.apps}
         self._sends = {name: t for name, t in self._sends.items() if name in table.queues}
 
     def _stopping(self, fact: journal.Stopping, now: float) -> None:
