@@ -696,6 +696,11 @@ async def test_a_poll_asks_for_everything_and_rounds_the_visibility_up() -> None
             id="attributes-cut-short",
         ),
         pytest.param(
+            {"ReceiptHandle": "r", "Body": None, "MessageAttributes": None, "Attributes": None},
+            Message("", "r", "", {}, {}),
+            id="nulls",
+        ),
+        pytest.param(
             {"MessageId": "m", "ReceiptHandle": "r", "Body": "\ud800"},
             Message("m", "r", "\ud800", {}, {}),
             id="half-a-surrogate-pair",
@@ -713,10 +718,18 @@ async def test_odd_messages_are_received_all_the_same(
 async def test_a_message_that_did_not_arrive_as_it_was_sent_counts_as_not_received() -> None:
     good = {"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}
     sound = {**good, "MD5OfBody": "92eb5ffee6ae2fec3ad71c777531578f"}
-    corrupt = {**good, "MD5OfBody": "0" * 32}
-    q, _ = answering({"Messages": [corrupt, sound, {**good, "ReceiptHandle": ""}]})
+    wrong: list[dict[str, object]] = [
+        {**good, "MD5OfBody": "0" * 32},
+        {**good, "ReceiptHandle": ""},
+        {**good, "Body": 7},
+        {**good, "MessageAttributes": ["a"]},
+        {**good, "MessageAttributes": {"a": {"BinaryValue": "AAA"}}},
+        {**good, "Attributes": {"ApproximateReceiveCount": 1}},
+        {},
+    ]
+    q, _ = answering({"Messages": [*wrong, sound]})
     assert await q.receive(10, 30.0) == [Message("m", "r", "b", {}, {})]
-    assert q.corrupt == 2
+    assert q.corrupt == len(wrong)
 
 
 @pytest.mark.real_time

@@ -254,6 +254,8 @@ async def test_what_an_error_says(said: bytes, status: int, code: str, message: 
         pytest.param(answer(b"[" * 100_000), id="nested-without-end"),
         pytest.param(answer(b"NaN"), id="no-json"),
         pytest.param(answer(b'{"Messages": [{'), id="half"),
+        pytest.param(answer({"Messages": {}}), id="messages-that-are-no-list"),
+        pytest.param(answer({"Failed": [None]}), id="an-entry-that-is-no-object"),
     ],
 )
 async def test_an_answer_that_is_no_json_object_is_none(said: bytes) -> None:
@@ -388,4 +390,18 @@ async def test_a_renewal_that_fails_is_a_refusal_once_the_keys_have_run_out() ->
         with pytest.raises(QueueRefused, match="planted"), translated("receive"):
             await client.call("ReceiveMessage", {})
         renewed.fails = False
+        await client.call("ReceiveMessage", {})
+
+
+async def test_a_renewal_that_does_not_end_keeps_a_call_for_half_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lambdo_router.adapters.sqs.credentials._LONGEST_WAIT", 0.01)
+    renewed = Renewed()
+    async with scripted(answer({}), keys=renewed.source()) as (client, _):
+        await client.call("ReceiveMessage", {})
+        renewed.now += timedelta(hours=2)
+        with pytest.raises(QueueRefused, match="nothing came within"), translated("receive"):
+            await client.call("ReceiveMessage", {})
+        renewed.may_go_on.set()
         await client.call("ReceiveMessage", {})

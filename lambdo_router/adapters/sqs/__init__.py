@@ -7,6 +7,7 @@ Amazon SQS: the queues of `ports`, for the real service and for all that speak l
     signing.py      AWS's Signature Version 4
     client.py       calls: signed JSON requests over HTTP, on the event loop
     failures.py     which errors are transient and which a person must fix: one table
+    wire.py         messages and outcomes as they go over the wire
     attempts.py     receives of a FIFO queue, and what becomes of one whose answer was lost
     queue.py        receive, delete, set_visibility and send on one queue
     policy.py       what a queue's own policy says of who may do what

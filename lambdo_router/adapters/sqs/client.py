@@ -45,6 +45,10 @@ _SKEW_TO_CORRECT: Final = 60.0
 """Seconds; AWS accepts five minutes, and refuses for other reasons by the same codes."""
 
 
+_LISTS: Final = ("Messages", "Successful", "Failed")
+"""Fields of answers that are lists of objects."""
+
+
 class Reply(NamedTuple):
     """What SQS answers to a call."""
 
@@ -172,7 +176,16 @@ def _fields(content: bytes) -> Mapping[str, Any] | None:
         raise UnreadableAnswer("the answer is no text; is the endpoint SQS?") from None
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not all(_is_list(value.get(name)) for name in _LISTS):
+        return None
+    return {name: each for name, each in value.items() if each is not None}
+
+
+def _is_list(value: object) -> bool:
+    """Return whether it is a list of objects, or nothing."""
+    if value is None:
+        return True
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
 
 
 def _error(

@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
+from botocore.exceptions import CredentialRetrievalError
 
 from lambdo_router.adapters.daemon_thread import in_daemon_thread
 
@@ -11,6 +12,8 @@ _LAST_MINUTE: Final = 60
 """Seconds before their end from when keys count as run out."""
 _AGAIN_AFTER: Final = 60.0
 """Seconds from one renewal to the next while the keys are still good."""
+_LONGEST_WAIT: Final = 30.0
+"""Seconds that a call waits for a renewal."""
 
 
 class CurrentKeys:
@@ -30,7 +33,7 @@ class CurrentKeys:
     async def get(self) -> ReadOnlyCredentials:
         """Return keys that are good for a minute at least. Raises botocore's errors."""
         if self._keys is None or self._ends_within(_LAST_MINUTE):
-            return await asyncio.shield(self._renewal())
+            return await self._renewed()
         now = asyncio.get_running_loop().time()
         if self._ends_within(None) and now >= self._renew_from:
             self._renew_from = now + _AGAIN_AFTER
@@ -42,15 +45,23 @@ class CurrentKeys:
         source = self._source
         return isinstance(source, RefreshableCredentials) and source.refresh_needed(seconds)
 
+    async def _renewed(self) -> ReadOnlyCredentials:
+        try:
+            async with asyncio.timeout(_LONGEST_WAIT):
+                return await asyncio.shield(self._renewal())
+        except TimeoutError:
+            said = f"nothing came within {_LONGEST_WAIT:.0f} s"
+            raise CredentialRetrievalError(provider=self._source.method, error_msg=said) from None
+
     def _renewal(self) -> "asyncio.Task[ReadOnlyCredentials]":
         """Return the one that is under way, or begin one."""
         if self._renewing is None:
             call = in_daemon_thread(self._source.get_frozen_credentials, "credentials")
             self._renewing = asyncio.create_task(call)
-            self._renewing.add_done_callback(self._renewed)
+            self._renewing.add_done_callback(self._take)
         return self._renewing
 
-    def _renewed(self, renewing: "asyncio.Task[ReadOnlyCredentials]") -> None:
+    def _take(self, renewing: "asyncio.Task[ReadOnlyCredentials]") -> None:
         self._renewing = None
         if not renewing.cancelled() and renewing.exception() is None:
             self._keys = renewing.result()

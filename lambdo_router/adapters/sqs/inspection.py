@@ -14,6 +14,7 @@ from lambdo_router.adapters.clock_skew import ahead_of
 from lambdo_router.adapters.sqs.client import SqsClient
 from lambdo_router.adapters.sqs.failures import ServiceError, is_denied
 from lambdo_router.adapters.sqs.policy import Caller
+from lambdo_router.adapters.sqs.wire import attributes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ async def inspect_queue(client: SqsClient, url: str, caller: Caller | None) -> Q
             raise
         ahead = ahead_of(error.headers.get("date", ""), started, time.time())
         return QueueFacts(url, caller, ahead, attributes=False)
-    found: Mapping[str, str] = fields.get("Attributes", {})
+    found = attributes_of(fields)
     kms_key = found.get("KmsMasterKeyId", "")
     return QueueFacts(
         url=url,

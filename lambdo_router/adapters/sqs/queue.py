@@ -7,12 +7,8 @@ and so that one answer cannot be read as another, an entry it does not mention h
 """
 
 import asyncio
-import base64
-import hashlib
 import logging
-import math
 import random
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -20,9 +16,17 @@ from uuid import uuid4
 from lambdo_router.adapters.sqs.attempts import Attempts
 from lambdo_router.adapters.sqs.client import CALL_TIMEOUT, CALL_TRIES, SqsClient
 from lambdo_router.adapters.sqs.failures import translated
+from lambdo_router.adapters.sqs.wire import (
+    attributes_of,
+    read_message,
+    read_outcomes,
+    token,
+    whole_seconds,
+    write_attribute,
+)
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError, QueueUnavailable
-from lambdo_router.core.lease import LONGEST_VISIBILITY, MOST_PER_CALL
+from lambdo_router.core.lease import MOST_PER_CALL
 from lambdo_router.core.message import Attribute, Message
 
 MOST_CALLS = 8
@@ -31,8 +35,6 @@ _POLL_MARGIN = 10
 """Seconds that a poll's answer may take beyond its wait."""
 _TRIES = 4
 """Of the entries of a batch call that fail by SQS's own fault."""
-_TOKEN = re.compile(r"[!-~]{1,128}")
-"""What SQS takes as a group or a deduplication id."""
 _log = logging.getLogger(__name__)
 
 
@@ -105,7 +107,7 @@ class SqsQueue:
     async def set_visibility(self, seconds: Mapping[str, float]) -> Mapping[str, str]:
         """Hide for whole seconds, rounded up; the receipts that SQS refused, with its reasons."""
         wanted = {
-            receipt: {"VisibilityTimeout": _whole_seconds(length)}
+            receipt: {"VisibilityTimeout": whole_seconds(length)}
             for receipt, length in seconds.items()
         }
         return await self._in_tens(wanted, "ChangeMessageVisibilityBatch", "change visibility")
@@ -130,20 +132,19 @@ class SqsQueue:
         wanted = {
             "MessageBody": body,
             "MessageAttributes": {
-                key: _wire_attribute(attribute) for key, attribute in attributes.items()
+                key: write_attribute(attribute) for key, attribute in attributes.items()
             },
             **self._addressing(group, deduplication),
         }
         sent = await self._call("SendMessage", wanted, "send")
-        message_id: str = sent.get("MessageId", "")
-        return message_id
+        return str(sent.get("MessageId", ""))
 
     async def attributes(self) -> Mapping[str, str]:
         """Return the queue's own attributes, as SQS spells them. Its counts are approximate."""
         answer = await self._call(
             "GetQueueAttributes", {"AttributeNames": ["All"]}, "get attributes"
         )
-        return {str(name): value for name, value in answer.get("Attributes", {}).items()}
+        return attributes_of(answer)
 
     async def aclose(self, patience: float) -> None:
         """End abandoned polls; what comes within `patience` seconds is still given back."""
@@ -177,7 +178,7 @@ class SqsQueue:
     async def _poll(self, limit: int, visibility: float) -> Sequence[Mapping[str, Any]]:
         wanted = {
             "MaxNumberOfMessages": min(limit, MOST_PER_CALL),
-            "VisibilityTimeout": _whole_seconds(visibility),
+            "VisibilityTimeout": whole_seconds(visibility),
             "WaitTimeSeconds": self._wait_seconds,
             "MessageSystemAttributeNames": ["All"],
             "MessageAttributeNames": ["All"],
@@ -197,11 +198,11 @@ class SqsQueue:
 
     def _addressing(self, group: str | None, deduplication: str | None) -> dict[str, Any]:
         if not self.fifo:
-            return {"MessageGroupId": _token(group)} if group else {}
+            return {"MessageGroupId": token(group)} if group else {}
         unique = str(uuid4())
         return {
-            "MessageGroupId": _token(group or unique),
-            "MessageDeduplicationId": _token(deduplication or unique),
+            "MessageGroupId": token(group or unique),
+            "MessageDeduplicationId": token(deduplication or unique),
         }
 
     async def _in_tens(
@@ -240,7 +241,7 @@ class SqsQueue:
                 for position, receipt in enumerate(pending)
             ]
             answer = await self._call(operation, {"Entries": entries}, action)
-            pending, why = _read_failures(pending, answer, refused)
+            pending, why = read_outcomes(pending, answer, refused)
             if not pending:
                 return refused
             if attempt < _TRIES:
@@ -253,31 +254,21 @@ class SqsQueue:
         )
 
     def _read(self, wire: Mapping[str, Any]) -> Message | None:
-        """Return the message; None, which leaves it to SQS, if its checksum does not match."""
-        body, digest = wire.get("Body", ""), wire.get("MD5OfBody")
-        receipt, message_id = wire.get("ReceiptHandle", ""), wire.get("MessageId", "")
-        if not receipt or (digest and digest.lower() != _md5(body)):
+        """Return the message; None, which leaves it to SQS, if it is none."""
+        message = read_message(wire)
+        if message is None:
             self.corrupt += 1
-            fields = {"queue": self._name, "message": message_id}
+            fields = {"queue": self._name, "message": wire.get("MessageId", "")}
             _log.warning("message.corrupt queue=%(queue)s message=%(message)s", fields)
-            return None
-        return Message(
-            id=message_id,
-            receipt=receipt,
-            body=body,
-            attributes={
-                key: _read_attribute(value)
-                for key, value in wire.get("MessageAttributes", {}).items()
-            },
-            system=dict(wire.get("Attributes", {})),
-        )
+        return message
 
     def _give_back(self, polling: "asyncio.Task[Sequence[Mapping[str, Any]]]") -> None:
         """Make messages visible again that came when nobody waited for them any more."""
         self._abandoned.discard(polling)
         if polling.cancelled() or polling.exception() is not None:
             return
-        receipts = [each["ReceiptHandle"] for each in polling.result() if each.get("ReceiptHandle")]
+        messages = (read_message(each) for each in polling.result())
+        receipts = [message.receipt for message in messages if message is not None]
         if receipts:
             returning = asyncio.create_task(self._make_visible(receipts))
             self._returning.add(returning)
@@ -291,53 +282,3 @@ class SqsQueue:
             _log.warning(
                 "poll.not_given_back queue=%(queue)s messages=%(messages)d error=%(error)s", fields
             )
-
-
-def _read_failures(
-    pending: Sequence[str], answer: Mapping[str, Any], refused: dict[str, str]
-) -> tuple[tuple[str, ...], str]:
-    """Add what SQS refuses to `refused`; what to try again, and why the last of it failed."""
-    done = {entry["Id"] for entry in answer.get("Successful", ())}
-    failed = {entry["Id"]: entry for entry in answer.get("Failed", ())}
-    again, last = [], ""
-    for position, receipt in enumerate(pending):
-        entry = failed.get(str(position))
-        if entry is None and str(position) in done:
-            continue
-        why = "SQS does not say how it went"
-        if entry is not None:
-            why = ": ".join(filter(None, (entry.get("Code"), entry.get("Message"))))
-        if entry is not None and entry.get("SenderFault", False):
-            refused[receipt] = why
-        else:
-            again.append(receipt)
-            last = why
-    return tuple(again), last
-
-
-def _token(text: str) -> str:
-    if _TOKEN.fullmatch(text):
-        return text
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _whole_seconds(seconds: float) -> int:
-    return max(0, min(math.ceil(seconds), LONGEST_VISIBILITY))
-
-
-def _read_attribute(wire: Mapping[str, Any]) -> Attribute:
-    binary = wire.get("BinaryValue")
-    value = wire.get("StringValue", "") if binary is None else base64.b64decode(binary)
-    return Attribute(wire.get("DataType", "String"), value)
-
-
-def _wire_attribute(attribute: Attribute) -> Mapping[str, str]:
-    if isinstance(attribute.value, bytes):
-        value = base64.b64encode(attribute.value).decode()
-        return {"DataType": attribute.data_type, "BinaryValue": value}
-    return {"DataType": attribute.data_type, "StringValue": attribute.value}
-
-
-def _md5(body: str) -> str:
-    content = body.encode("utf-8", "surrogatepass")
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
