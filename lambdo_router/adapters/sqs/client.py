@@ -45,6 +45,7 @@ _SKEW_TO_CORRECT: Final = 60.0
 """Seconds; AWS accepts five minutes, and refuses for other reasons by the same codes."""
 
 
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _LISTS: Final = ("Messages", "Successful", "Failed")
 """Fields of answers that are lists of objects."""
 
@@ -95,7 +96,7 @@ class SqsClient:
 
         A try takes `patience` seconds at most. Raises what is in FOREIGN.
         """
-        body = json.dumps(fields, separators=(",", ":")).encode()
+        body = _ENCODER.encode(fields).encode()
         for attempt in range(1, tries + 1):
             try:
                 return await self._exchange(operation, body, patience)

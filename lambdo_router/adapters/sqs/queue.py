@@ -214,6 +214,8 @@ class SqsQueue:
             distinct[start : start + MOST_PER_CALL]
             for start in range(0, len(distinct), MOST_PER_CALL)
         ]
+        if len(tens) == 1:
+            return await self._ten(distinct, wanted, operation, action)
         # Each ten is seen to its end: one that fails must not leave the others unheard.
         outcomes = await asyncio.gather(
             *(self._ten(ten, wanted, operation, action) for ten in tens), return_exceptions=True
