@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import structlog
 
-from lambdo_router.config.explain.compare import compare
-from lambdo_router.config.explain.comparison_text import MarkedLine, lines
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.core import journal
+
+if TYPE_CHECKING:  # imported where it is used: only a reload compares
+    from lambdo_router.config.explain.comparison_text import MarkedLine
 
 log = structlog.get_logger()
 
@@ -32,6 +34,9 @@ def _loaded_fact(before: LoadedRoutes, loaded: LoadedRoutes) -> journal.RoutesLo
 
 
 def _changes(before: LoadedRoutes, loaded: LoadedRoutes) -> tuple[str, ...]:
+    from lambdo_router.config.explain.compare import compare
+    from lambdo_router.config.explain.comparison_text import lines
+
     try:
         comparison = compare(before, loaded)
     except Exception as error:
@@ -44,5 +49,5 @@ def _changes(before: LoadedRoutes, loaded: LoadedRoutes) -> tuple[str, ...]:
     return tuple(_text(line) for line in lines(comparison, (), names, 0) if line.text)
 
 
-def _text(line: MarkedLine) -> str:
+def _text(line: "MarkedLine") -> str:
     return f"{line.indent}{line.mark} {line.text}" if line.mark else f"{line.indent}{line.text}"

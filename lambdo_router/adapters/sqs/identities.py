@@ -12,6 +12,7 @@ works with credentials that have run out.
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from os import devnull
 from typing import Any, NamedTuple
@@ -23,7 +24,8 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
     create_assume_role_refresher,
 )
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import NoCredentialsError, NoRegionError
+from botocore.loaders import Loader
 from botocore.session import Session
 
 from lambdo_router.adapters.http import Server, server_at
@@ -158,16 +160,21 @@ class Identities:
 
     def _endpoint(self, session: Session, way: Way) -> tuple[str, str]:
         """Return the URL and the region that botocore's own client would use."""
-        client = session.create_client(
+        client: Any = session.create_client(
             "sqs",
             region_name=way.region,
             endpoint_url=way.endpoint or self._settings.endpoint_url,
+            # Nothing is sent; without keys it would look for some.
+            aws_access_key_id="-",
+            aws_secret_access_key="-",  # noqa: S106
             config=self._config(_CALL_TIMEOUT, attempts=1),
         )
-        try:
-            return client.meta.endpoint_url, client.meta.region_name
-        finally:
-            client.close()
+        with closing(client):
+            region = client.meta.region_name
+            if region is None:
+                raise NoRegionError
+            url, *_ = client.generate_presigned_url("list_queues").partition("?")
+            return url.rstrip("/"), region
 
     def _session(self, way: Way) -> Session:
         if None not in self._sessions:
@@ -187,7 +194,7 @@ class Identities:
         )
         self._sts.append(role)
         asked = {"RoleArn": role_arn, "RoleSessionName": "lambdo-router"}
-        session = Session()
+        session = _light(Session())
         session.register_component(
             "credential_provider", CredentialResolver([_RoleProvider(role, asked)])
         )
@@ -237,7 +244,7 @@ class _RoleProvider(CredentialProvider):
 
 def _own_session(keys: Keys | None) -> Session:
     if keys is None:
-        return Session()
+        return _light(Session())
     nothing = (None, None, devnull, None)
     unconfigured = Session(
         session_vars={
@@ -247,4 +254,21 @@ def _own_session(keys: Keys | None) -> Session:
         }
     )
     unconfigured.set_credentials(keys.access_key_id, keys.secret_access_key)
-    return unconfigured
+    return _light(unconfigured)
+
+
+def _light(session: Session) -> Session:
+    """Spare a session the table of all endpoints of AWS: ten megabytes, and a tenth of a start."""
+    # The old way to STS looks up there which region signs.
+    if session.get_config_variable("sts_regional_endpoints") != "legacy":
+        session.register_component("data_loader", _WithoutEndpoints())
+    return session
+
+
+class _WithoutEndpoints(Loader):
+    """Clients go by the rules of their service, which are small; the table is older than these."""
+
+    def load_data_with_path(self, name: str) -> Any:  # noqa: ANN401 - whatever JSON has
+        if name == "endpoints":
+            return {"partitions": []}, self.BUILTIN_DATA_PATH
+        return super().load_data_with_path(name)

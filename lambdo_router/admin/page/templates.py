@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING, Any, Final
 
 from lambdo_router.admin.page import wording
+
+if TYPE_CHECKING:  # imported where it is used: most routers are never looked at
+    from jinja2 import Environment
 
 _PACKAGE: Final = "lambdo_router.admin.page"
 _FILTERS: Final = (
@@ -62,7 +63,9 @@ def render(template: str, values: Mapping[str, Any]) -> Html:
 
 
 @cache
-def _templates() -> Environment:
+def _templates() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     made = Environment(
         loader=PackageLoader(_PACKAGE, "html"),
         autoescape=True,
