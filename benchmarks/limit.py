@@ -131,7 +131,7 @@ async def drained(case: Case, messages: int) -> Launches:
     backlog = case.backlog(messages)
     fill(backlog, queues)
     launches, countdown = Launches(), Countdown(sum(backlog), asyncio.Event())
-    observe = journal.all_of(launches.observe, countdown.observe)
+    observe = journal.Dispatch(launches.observe, countdown.observe)
     async with routing(made, ForgetfulFly(takes=FLY_TAKES), queues, observe):
         await countdown.done.wait()
     return launches

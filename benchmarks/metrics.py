@@ -168,7 +168,7 @@ async def one_round(servers: Servers, with_metrics: bool) -> Round:  # noqa: FBT
         async with FlyMachines(
             token=servers.token, base_url=servers.fly_url, rate=1000.0, burst=1000
         ) as fly:
-            observe = journal.all_of(*observers)
+            observe = journal.Dispatch(*observers)
             router = Router(table, connector.open, fly, observe, limits=FAST)
             cpu, began = time.process_time(), time.perf_counter()
             running = asyncio.create_task(router.run(stop, no_changes()))

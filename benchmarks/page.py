@@ -130,7 +130,7 @@ async def one_round(servers: Servers, with_page: bool) -> Round:  # noqa: FBT001
             looking.read(FailureReports(fly)) if with_page else nullcontext(),
         ):
             await asyncio.sleep(0.7)  # a reader has started, and has the page before its eyes
-            observe = journal.all_of(*observers)
+            observe = journal.Dispatch(*observers)
             router = Router(table, connector.open, fly, observe, limits=FAST)
             looking.router = router
             cpu, began = time.process_time(), time.perf_counter()

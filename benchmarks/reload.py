@@ -144,7 +144,7 @@ async def routed(file: Path) -> AsyncIterator[tuple[Traffic, Swaps]]:
     async def opened(queue: Queue) -> MemoryQueue:
         return queues[queue.name]
 
-    also = journal.all_of(traffic.observe, swaps.observe)
+    also = journal.Dispatch(traffic.observe, swaps.observe)
     observers = Observers(first, reload, also)
     router = Router(first.table, opened, ForgetfulFly(), observers.observe, limits=_FAST)
     observers.watch(router.snapshot)

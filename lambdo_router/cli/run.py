@@ -20,7 +20,7 @@ from lambdo_router.core.errors import (
     QueueUnavailable,
     SettingsError,
 )
-from lambdo_router.core.journal import all_of
+from lambdo_router.core.journal import Dispatch
 from lambdo_router.core.prices import read_prices
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.engine.failure_reports import FailureReports
@@ -121,7 +121,7 @@ async def _run(
             reports = FailureReports(fly, settings.report_url if admin else None)
             prices = read_prices(settings.prices)
             traced = await ends.enter_async_context(traces(os.environ))
-            observe = all_of(logs.observe, *traced.observers)
+            observe = Dispatch(logs.observe, *traced.observers)
             observers = Observers(first, reload, observe, prices=prices)
             router = Router(
                 *(table, sqs.open, fly, observers.observe),

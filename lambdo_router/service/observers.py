@@ -58,7 +58,7 @@ class Observers:
         self.metrics = Metrics(self.snapshot, clock, prices=prices)
         self.reloading = Reloading(reload)
         self.page = Page(self.status, lambda: self.overview.table, clock)
-        self.observe = journal.all_of(
+        self.observe = journal.Dispatch(
             also,
             self.overview.observe,
             self.metrics.observe,

@@ -254,9 +254,10 @@ def test_the_reload_metrics_tell_of_the_routes_file(
         "refused": journal.ReloadFailed(("routes.yaml:1:1: no",)),
         "loaded": journal.RoutesLoaded("g", ()),
     }
-    clock = iter(range(1, 10))
-    metrics = Metrics(None, lambda: float(next(clock)))
+    now = 0.0
+    metrics = Metrics(None, lambda: now)
     for fact in facts:
+        now += 1.0
         metrics.observe(kinds[fact])
     found = values(metrics)
 

@@ -1,7 +1,7 @@
 """What a fact is."""
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from lambdo_router.core.errors import LaunchError, QueueError
 from lambdo_router.core.log_event import Level, LogEvent
@@ -46,13 +46,34 @@ class Failure(Fact):
 
 Observer = Callable[[Fact], None]
 """Called on the router's event loop, in order; must be quick and must not raise."""
+Handlers = Mapping[type[Fact], Callable[[Any], None]]
+"""What reads facts, by their type; facts of other types are not of interest."""
 
 
-def all_of(*observers: Observer) -> Observer:
-    """Return one observer that hands each fact to several, in this order."""
+class Dispatch:
+    """An observer that hands each fact to what reads its type, in the order of the observers."""
 
-    def observe(fact: Fact) -> None:
-        for observer in observers:
-            observer(fact)
+    def __init__(self, *observers: Observer | Handlers) -> None:
+        self._observers = observers
+        self._known: dict[type[Fact], tuple[Observer, ...]] = {}
 
-    return observe
+    def __call__(self, fact: Fact) -> None:
+        """Hand over a fact."""
+        kind = type(fact)
+        readers = self._known.get(kind)
+        if readers is None:
+            readers = self._known[kind] = self.readers_of(kind)
+        for read in readers:
+            read(fact)
+
+    def readers_of(self, kind: type[Fact]) -> tuple[Observer, ...]:
+        """Return what reads facts of this type."""
+        readers: list[Observer] = []
+        for observer in self._observers:
+            if isinstance(observer, Dispatch):
+                readers += observer.readers_of(kind)
+            elif not isinstance(observer, Mapping):
+                readers.append(observer)
+            elif kind in observer:
+                readers.append(observer[kind])
+        return tuple(readers)

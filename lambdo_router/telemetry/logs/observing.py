@@ -1,9 +1,9 @@
 """
 What goes to the log: facts of the journal, and what modules and libraries log themselves.
 
-Everything passes structlog's chain of processors, in which repeats are folded. Each fact also
-serves as a tick: queues are polled every few seconds, so no timer is needed to notice that
-something has stopped happening.
+Everything passes structlog's chain of processors, in which repeats are folded. Facts that may be
+written also serve as ticks, and so does every poll: queues are polled every few seconds, so no
+timer is needed to notice that something has stopped happening.
 """
 
 import logging
@@ -78,11 +78,22 @@ class Logs:
         # Libraries log from their own threads; reentrant, since the garbage collector may raise a
         # warning anywhere.
         self._lock = threading.RLock()
+        written = filter(self._may_be_written, journal.FACTS)
+        self.observe: journal.Observer = journal.Dispatch(
+            {journal.Polled: self._tick, **dict.fromkeys(written, self._write)}
+        )
+        """Writes the lines of one fact."""
 
-    def observe(self, fact: journal.Fact) -> None:
-        """Write the lines of one fact."""
+    def _may_be_written(self, kind: type[journal.Fact]) -> bool:
+        levels = (level for event in (kind.log, *kind.also) for level in event.levels)
+        return any(_LEVELS[level] >= self._threshold for level in levels)
+
+    def _tick(self, _: journal.Fact) -> None:
         if (now := self._monotonic()) >= self._repeats.due:
             self._write_ended(now)
+
+    def _write(self, fact: journal.Fact) -> None:
+        self._tick(fact)
         if isinstance(fact, journal.Stopped):
             self._write_ended(math.inf)
         if _LEVELS[fact.level] < self._threshold:

@@ -37,19 +37,14 @@ class Metrics:
         that comes with this version.
         """
         prices = prices or read_prices()
-        self._clock = clock
         self._registry = CollectorRegistry()
-        self._counting = Counting(prices)
-        self._gauges = Gauges(snapshot, prices.date, memory_limit())
-        self._registry.register(self._counting.series)
-        self._registry.register(self._gauges)
+        counting = Counting(prices, clock)
+        gauges = Gauges(snapshot, prices.date, memory_limit(), clock)
+        self.observe: journal.Observer = journal.Dispatch(*counting.readers(), gauges.readers())
+        """Counts one fact of the journal."""
+        self._registry.register(counting.series)
+        self._registry.register(gauges)
         ProcessCollector(registry=self._registry)
-
-    def observe(self, fact: journal.Fact) -> None:
-        """Count one fact of the journal: an Observer."""
-        now = self._clock()
-        self._counting.count(fact, now)
-        self._gauges.observe(fact, now)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """

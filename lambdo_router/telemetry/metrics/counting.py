@@ -9,7 +9,7 @@ it has left the routes file. So what ends under the old table is still counted w
 there are never more than two tables' worth of series.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any, cast
 
@@ -24,21 +24,23 @@ from lambdo_router.telemetry.metrics.series import Labels, Names, Series
 _WAYS_AT_ONCE = 1_000
 """Ways of messages for which series are added in one go."""
 
-_Count = Callable[[Any, float], None]
-"""Takes a fact, and the time in unix seconds."""
-
 
 class Counting:
     """Everything that is counted as it happens."""
 
-    def __init__(self, prices: Prices) -> None:
+    def __init__(self, prices: Prices, clock: Callable[[], float]) -> None:
+        """`clock` gives unix seconds."""
         self.series = Series()
+        self._clock = clock
         self._costs = Costs(self.series, prices)
         self._names: Names = {}
         self._kept: Names = {}
         self._sources: frozenset[str] = frozenset()
         self._ways: frozenset[tuple[str, str, str]] = frozenset()
-        special: Mapping[type[journal.Fact], _Count] = {
+
+    def readers(self) -> Iterator[journal.Handlers]:
+        """Yield what counts facts, by their type."""
+        yield {
             journal.Received: self._received,
             journal.Decided: self._decided,
             journal.Settled: self._settled,
@@ -53,88 +55,84 @@ class Counting:
             journal.ReportRefused: self._reported,
             journal.TableActivated: self._activated,
         }
-        self._counts: dict[type[journal.Fact], list[_Count]] = {
-            kind: [count] for kind, count in special.items()
-        }
         for definition in catalogue.DEFINITIONS:
-            for kind in definition.of:
-                self._counts.setdefault(kind, []).append(self._count_of(definition))
+            if definition.of:
+                yield dict.fromkeys(definition.of, self._count_of(definition))
 
-    def count(self, fact: journal.Fact, now: float) -> None:
-        """Count one fact; `now` in unix seconds."""
-        for count in self._counts.get(type(fact), ()):
-            count(fact, now)
-
-    def _count_of(self, definition: catalogue.Definition) -> _Count:
+    def _count_of(self, definition: catalogue.Definition) -> Callable[[Any], None]:
         """Return what counts a fact as the catalogue says."""
         # A test has every fact: all of these attributes are texts.
         labels_of = cast("Callable[[object], Labels]", read_all(*definition.labels))
         add, histogram, name = self.series.add, self.series.histogram, definition.value
         if name is None:
-            return lambda fact, _: add(definition, labels_of(fact))
+            return lambda fact: add(definition, labels_of(fact))
         value_of = attrgetter(name)
         if definition.kind == "counter":
-            return lambda fact, _: add(definition, labels_of(fact), value_of(fact))
+            return lambda fact: add(definition, labels_of(fact), value_of(fact))
 
-        def observe(fact: journal.Fact, _: float) -> None:
+        def observe(fact: journal.Fact) -> None:
             if (value := value_of(fact)) is not None:
                 histogram(definition, labels_of(fact)).observe(value)
 
         return observe
 
-    def _received(self, fact: journal.Received, now: float) -> None:
-        self._age(catalogue.AGE, (fact.queue,), fact.message.sent_at, now)
-        self._costs.received(fact.queue, len(fact.message.body))
+    def _received(self, fact: journal.Received) -> None:
+        message = fact.message
+        self._age(catalogue.AGE, (fact.queue,), message.sent_at, self._clock())
+        self._costs.received(fact.queue, len(message.body))
 
-    def _decided(self, fact: journal.Decided, _: float) -> None:
-        if isinstance(fact.decision, Refused):
-            labels = (fact.queue, fact.route or "", fact.decision.reason)
+    def _decided(self, fact: journal.Decided) -> None:
+        decision = fact.decision
+        if isinstance(decision, Refused):
+            labels = (fact.queue, fact.route or "", decision.reason)
             self.series.add(catalogue.REFUSED, labels)
         else:
-            self.series.add(catalogue.ROUTED, (fact.queue, fact.decision.route.name))
+            self.series.add(catalogue.ROUTED, (fact.queue, decision.route.name))
 
-    def _settled(self, fact: journal.Settled, now: float) -> None:
+    def _settled(self, fact: journal.Settled) -> None:
         settlement, route = fact.settlement, fact.route or ""
-        counter = catalogue.SETTLED[settlement.outcome]
+        outcome = settlement.outcome
+        counter = catalogue.SETTLED[outcome]
         labels = (fact.queue, route, settlement.reason)
         self.series.add(counter, labels[: len(counter.labels)])
-        if settlement.outcome in ("deleted", "rejected"):
-            way = (route, settlement.outcome)
-            self._age(catalogue.SENT_TO_SETTLEMENT, way, fact.sent_at, now)
+        if outcome in ("deleted", "rejected"):
+            way = (route, outcome)
+            self._age(catalogue.SENT_TO_SETTLEMENT, way, fact.sent_at, self._clock())
         self._costs.settled(fact.queue, settlement)
 
-    def _polled(self, fact: journal.Polled, now: float) -> None:
-        self.series.set(catalogue.LAST_POLL, (fact.queue,), now)
+    def _polled(self, fact: journal.Polled) -> None:
+        self.series.set(catalogue.LAST_POLL, (fact.queue,), self._clock())
         self.series.step()
         self._costs.polled(fact.queue)
 
-    def _queue_closed(self, fact: journal.QueueClosed, _: float) -> None:
+    def _queue_closed(self, fact: journal.QueueClosed) -> None:
         # Otherwise it would look like a queue whose polls hang.
         self.series.set(catalogue.LAST_POLL, (fact.queue,), None)
 
-    def _renewed(self, fact: journal.LeasesRenewed, _: float) -> None:
+    def _renewed(self, fact: journal.LeasesRenewed) -> None:
         self._costs.changed(fact.queue, "renew", fact.messages)
 
-    def _given_back(self, fact: journal.GivenBack, _: float) -> None:
+    def _given_back(self, fact: journal.GivenBack) -> None:
         self._costs.changed(fact.queue, "settle", fact.messages)
 
-    def _settlement_failed(self, fact: journal.SettlementFailed, _: float) -> None:
+    def _settlement_failed(self, fact: journal.SettlementFailed) -> None:
         # "send to QUEUE" also names a queue, which is not the message's.
         action = "send" if fact.action.startswith("send") else fact.action
         self.series.add(catalogue.SETTLEMENT_FAILURES, (fact.queue, action), fact.messages)
 
-    def _launched(self, fact: journal.Launched, now: float) -> None:
+    def _launched(self, fact: journal.Launched) -> None:
+        now, labels = self._clock(), (fact.route,)
         for entry in fact.batch.entries:
-            self._age(catalogue.SENT_TO_LAUNCH, (fact.route,), entry.message.sent_at, now)
+            self._age(catalogue.SENT_TO_LAUNCH, labels, entry.message.sent_at, now)
 
-    def _ended(self, fact: journal.MachineEnded, _: float) -> None:
+    def _ended(self, fact: journal.MachineEnded) -> None:
         if fact.seconds is not None:
             self._costs.ran(fact.batch.key, fact.seconds, fact.region)
 
-    def _reported(self, fact: journal.ReportTaken | journal.ReportRefused, _: float) -> None:
+    def _reported(self, fact: journal.ReportTaken | journal.ReportRefused) -> None:
         self.series.add(catalogue.REPORTS, (str(fact.status),))
 
-    def _activated(self, fact: journal.TableActivated, _: float) -> None:
+    def _activated(self, fact: journal.TableActivated) -> None:
         self._costs.take(fact.table)
         self.series.postpone(self._adopt(fact.table))
 

@@ -17,42 +17,48 @@ from lambdo_router.core.snapshot import Snapshot
 from lambdo_router.telemetry.metrics import catalogue
 from lambdo_router.telemetry.metrics.series import family_of
 
-_STATE = frozenset(
-    {journal.TableActivated, journal.RoutesLoaded, journal.ReloadFailed, journal.Stopping}
-)
-"""The facts that change a gauge."""
-
 
 class Gauges(Collector):
     """Makes families when it is asked to."""
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot] | None, price_date: str, memory: int | None
+        self,
+        snapshot: Callable[[], Snapshot] | None,
+        price_date: str,
+        memory: int | None,
+        clock: Callable[[], float],
     ) -> None:
-        """`memory` is the limit in bytes, if it is known."""
+        """`memory` is the limit in bytes, if it is known; `clock` gives unix seconds."""
         self._snapshot = snapshot
         self._price_date = price_date
         self._memory = memory
+        self._clock = clock
         self._table: RoutingTable | None = None
         self._loaded_at = 0.0
         self._refused = False
         self._stopping = False
 
-    def observe(self, fact: journal.Fact, now: float) -> None:
-        """Keep what a fact says of the routes file, or of the stop; `now` in unix seconds."""
-        if type(fact) not in _STATE:
-            return
-        match fact:
-            case journal.TableActivated():
-                self._table, self._loaded_at, self._refused = fact.table, now, False
-            case journal.RoutesLoaded():
-                self._loaded_at, self._refused = now, False
-            case journal.ReloadFailed():
-                self._refused = True
-            case journal.Stopping():
-                self._stopping = True
-            case _:
-                pass
+    def readers(self) -> journal.Handlers:
+        """Return what keeps what facts say of the routes file, and of the stop."""
+        return {
+            journal.TableActivated: self._activated,
+            journal.RoutesLoaded: self._accepted,
+            journal.ReloadFailed: self._failed,
+            journal.Stopping: self._stops,
+        }
+
+    def _activated(self, fact: journal.TableActivated) -> None:
+        self._table = fact.table
+        self._accepted(fact)
+
+    def _accepted(self, _: journal.Fact) -> None:
+        self._loaded_at, self._refused = self._clock(), False
+
+    def _failed(self, _: journal.ReloadFailed) -> None:
+        self._refused = True
+
+    def _stops(self, _: journal.Stopping) -> None:
+        self._stopping = True
 
     def collect(self) -> Iterator[Metric]:
         """Yield all gauges that are not set as things happen."""

@@ -20,7 +20,10 @@ class RollingCounts:
     more than a minute.
     """
 
-    __slots__ = ("_at", "_chart", "_counts", "_minute", "_names", "_slot", "_totals")
+    __slots__ = (
+        *("_at", "_begins", "_chart", "_charted", "_counts", "_ends", "_minute", "_names"),
+        "_totals",
+    )
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
@@ -31,26 +34,30 @@ class RollingCounts:
         """A ring, by slot."""
         self._at = 0
         """The newest slot of the chart."""
-        self._slot = -1
-        self._counts: list[int] = []
+        self._begins = self._ends = 0.0
         """The slot that was counted in last, which is nearly always the current one."""
+        self._counts: list[int] = []
+        self._charted = 0
+        """The place of this slot in the ring; -1 if it is older than the ring: the clock was set back."""
 
     def add(self, name: str, now: float, count: int = 1) -> None:
         """Count something; raise ValueError for an unknown name."""
-        place, slot = self._names.index(name), int(now // SLOT)
-        if slot != self._slot:
-            self._begin(slot)
+        place = self._names.index(name)
+        if not self._begins <= now < self._ends:
+            self._begin(int(now // SLOT))
         self._totals[place] += count
         self._counts[place] += count
-        if place == 0 and slot > self._at - SLOTS:  # else the clock was set back
-            self._chart[slot % SLOTS] += count
+        if place == 0 and self._charted >= 0:
+            self._chart[self._charted] += count
 
     def _begin(self, slot: int) -> None:
-        self._slot, self._counts = slot, [0] * len(self._names)
+        self._begins, self._ends = slot * SLOT, (slot + 1) * SLOT
+        self._counts = [0] * len(self._names)
         self._minute.append((slot, self._counts))
         for expired in range(max(self._at + 1, slot - SLOTS + 1), slot + 1):
             self._chart[expired % SLOTS] = 0
         self._at = max(self._at, slot)
+        self._charted = slot % SLOTS if slot > self._at - SLOTS else -1
 
     def last_minute(self, now: float) -> Mapping[str, int]:
         """Return the counts of the current slot and the five before it."""

@@ -45,6 +45,7 @@ _OF_APPS = frozenset(
     ("bad_token", "forbidden", "app_not_found", "quota", "connection", "unavailable", "unexpected")
 )
 """Codes of launch failures that every profile of the app would meet."""
+_Handler = Callable[[Any, Any, float], None]
 _LossFact = journal.LeaseLost | journal.SettlementFailed | journal.InternalError
 
 
@@ -69,17 +70,16 @@ class Overview:
         self._sends: dict[str, Trouble] = {}
         """Reject queues that messages cannot be sent to."""
         self._recent = RecentHistory()
+        self.observe: journal.Observer = journal.Dispatch(
+            {kind: self._at_its_time(handler) for kind, handler in self._HANDLERS.items()}
+        )
+        """Takes a fact into account."""
         self._reloads: deque[Reload] = deque(maxlen=_RELOADS)
 
     def cannot_start(self, problem: str) -> None:
         """Note what keeps the router from starting: a queue or an app that cannot be reached."""
         self._start_problems.append(cut(problem))
         self._recent.failed("start", problem, "", self._clock())
-
-    def observe(self, fact: journal.Fact) -> None:
-        """Take a fact into account."""
-        if (handler := self._HANDLERS.get(type(fact))) is not None:
-            handler(self, fact, self._clock())
 
     def status(self, snapshot: Snapshot) -> Status:
         """Return the status at this moment, given what the router holds."""
@@ -127,7 +127,14 @@ class Overview:
             stop_by=self._stop_by,
         )
 
+    def _at_its_time(self, handler: _Handler) -> journal.Observer:
+        return lambda fact: handler(self, fact, self._clock())
+
     # Messages and queues
+
+    def _received(self, fact: journal.Received, now: float) -> None:
+        if (queue := self._queues.get(fact.queue)) is not None:
+            queue.received(fact.message, now)
 
     def _of_queue(self, fact: Any, now: float) -> None:  # noqa: ANN401 - any with a queue
         if (queue := self._queues.get(fact.queue)) is not None:
@@ -143,18 +150,21 @@ class Overview:
         decision = fact.decision
         track = None if decision.route is None else self._sign(decision.route.name, now)
         if isinstance(decision, Refused):
-            self._of_queue(fact, now)
+            if (queue := self._queues.get(fact.queue)) is not None:
+                queue.reasons[decision.reason] += 1
             if track is not None:
                 track.counts.add("refused", now)
         elif track is not None:
             track.routed(fact.queue, now)
 
     def _settled(self, fact: journal.Settled, now: float) -> None:
-        self._of_queue(fact, now)
-        if isinstance(fact.settlement, Reject):
-            self._sends.pop(fact.settlement.to, None)
+        settlement = fact.settlement
+        if (queue := self._queues.get(fact.queue)) is not None:
+            queue.settled(settlement, now)
+        if isinstance(settlement, Reject):
+            self._sends.pop(settlement.to, None)
         if fact.route is not None and (track := self._routes.get(fact.route)) is not None:
-            track.counts.add(fact.settlement.outcome, now)
+            track.counts.add(settlement.outcome, now)
 
     def _sign(self, route: str, now: float) -> RouteTrack | None:
         """Note that something happens with a route; return None for one of an earlier table."""
@@ -346,8 +356,8 @@ class Overview:
     def _stopped(self, fact: journal.Stopped, now: float) -> None:  # noqa: ARG002 - a handler
         self._state, self._since = "stopped", now
 
-    _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, float], None]]] = {
-        journal.Received: _of_queue,
+    _HANDLERS: ClassVar[Mapping[type[journal.Fact], _Handler]] = {
+        journal.Received: _received,
         journal.Redelivered: _of_queue,
         journal.QueueOpened: _of_queue,
         journal.Polled: _of_queue,

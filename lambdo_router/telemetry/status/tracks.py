@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from lambdo_router.core import journal
 from lambdo_router.core.errors import LaunchError, LaunchRejected, QueueError, QueueRefused
 from lambdo_router.core.message import Message
-from lambdo_router.core.routing import Refused, Route
+from lambdo_router.core.routing import Route
 from lambdo_router.core.settlement import Settlement
 from lambdo_router.core.snapshot import QueueSnapshot
 from lambdo_router.telemetry.status.counts import RollingCounts
@@ -88,16 +88,10 @@ class QueueTrack:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def observe(self, fact: journal.Fact, now: float) -> None:
-        """Take a fact about this queue into account."""
+        """Take a fact about this queue into account; its messages have methods of their own."""
         match fact:
-            case journal.Received(message=message):
-                self._received(message, now)
             case journal.Redelivered():
                 self.counts.add("redelivered", now)
-            case journal.Decided(decision=Refused(reason=reason)):
-                self.reasons[reason] += 1
-            case journal.Settled(settlement=settlement):
-                self._settled(settlement, now)
             case journal.QueueOpened():
                 self._works("open", now)
                 self.readers, self.since = self.readers + 1, now
@@ -112,12 +106,14 @@ class QueueTrack:
                 before = self.troubles.get(action)
                 self.troubles[action] = worse(before, action, error, now, pause)
 
-    def _received(self, message: Message, now: float) -> None:
+    def received(self, message: Message, now: float) -> None:
+        """Count a message, and note how long it has waited."""
         self.counts.add("received", now)
         if message.receive_count == 1 and (sent_at := message.sent_at) is not None:
             self.lag = max(0.0, now - sent_at)
 
-    def _settled(self, settlement: Settlement, now: float) -> None:
+    def settled(self, settlement: Settlement, now: float) -> None:
+        """Count the settlement of a message."""
         self.counts.add(settlement.outcome, now)
         if settlement.outcome == "deleted":
             self._works("delete", now)
@@ -126,7 +122,7 @@ class QueueTrack:
             self.reasons[settlement.reason] += 1
 
     def _works(self, what: str, now: float) -> None:
-        if self.troubles.pop(what, None) is not None and what in _READ:
+        if self.troubles and self.troubles.pop(what, None) is not None and what in _READ:
             self.since = now
 
     def status(self, snapshots: Sequence[QueueSnapshot], now: float) -> QueueStatus:
