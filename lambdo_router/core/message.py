@@ -12,7 +12,7 @@ Everybody may send: bodies are read as `strict_json` says.
 import base64
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from lambdo_router.core.strict_json import WideNumber, kind_of, parse_json, parse_number
@@ -47,17 +47,16 @@ class Message:
     attributes: Mapping[str, Attribute]
     system: Mapping[str, str]
     """System attributes as SQS sends them: ApproximateReceiveCount, SentTimestamp, SenderId, ..."""
+    # Read once: a dozen places ask for them on the way of a message.
+    receive_count: int = field(init=False, repr=False, compare=False)
+    """How often SQS has delivered this message, including this time; 1 if SQS did not say."""
+    sent_at: float | None = field(init=False, repr=False, compare=False)
+    """When it was sent, in seconds since 1970; None if SQS did not say."""
 
-    @property
-    def receive_count(self) -> int:
-        """How often SQS has delivered this message, including this time; 1 if SQS did not say."""
+    def __post_init__(self) -> None:
         count = self.system.get("ApproximateReceiveCount", "")
-        return int(count) if count.isdecimal() else 1
-
-    @property
-    def sent_at(self) -> float | None:
-        """When it was sent, in seconds since 1970; None if SQS did not say."""
-        return self._seconds("SentTimestamp")
+        object.__setattr__(self, "receive_count", int(count) if count.isdecimal() else 1)
+        object.__setattr__(self, "sent_at", self._seconds("SentTimestamp"))
 
     @property
     def first_received_at(self) -> float | None:

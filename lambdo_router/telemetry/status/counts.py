@@ -38,7 +38,7 @@ class RollingCounts:
         """The slot that was counted in last, which is nearly always the current one."""
         self._counts: list[int] = []
         self._charted = 0
-        """The place of this slot in the ring; -1 if it is older than the ring: the clock was set back."""
+        """Its place in the ring; -1 if it is too old for that, since the clock was set back."""
 
     def add(self, name: str, now: float, count: int = 1) -> None:
         """Count something; raise ValueError for an unknown name."""
