@@ -141,8 +141,8 @@ def machine_request(
         more |= trace.environment()
     values |= {name: _compact(value)[1:-1] for name, value in more.items()}
     texts = iter(_template(key, generation, tuple(more)))
-    # Texts and names take turns, and a text is the first and the last.
-    body = next(texts) + "".join(values[name] + text for name, text in zip(texts, texts))
+    # A text is the first and the last, and between two of them is a name.
+    body = next(texts) + "".join(values[name] + next(texts) for name in texts)
     return MachineRequest(key.profile.app, name, batch_id, body, key.profile.secrets)
 
 
