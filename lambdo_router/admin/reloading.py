@@ -9,7 +9,7 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -46,6 +46,12 @@ class ReloadOutcome:
 @dataclass(slots=True)
 class Reloading:
     """Triggers a reload, and learns its outcome from the journal."""
+
+    READS: ClassVar = (
+        *(journal.ReloadFailed, journal.RoutesLoaded, journal.TableActivated),
+        journal.Stopping,
+    )
+    """The facts that `observe` is for; it ignores the others."""
 
     nudge: asyncio.Event
     """What the loader of the file waits for."""

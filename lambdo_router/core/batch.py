@@ -30,14 +30,20 @@ class BatchKey:
     route: Route
     profile: Profile
     """The route's profile with the sender's overrides."""
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Of what nearly always differs; equality compares all fields.
+        parts = (self.queue, self.route.name, self.profile.image, self.profile.size)
+        object.__setattr__(self, "_hash", hash(parts))
 
     def __hash__(self) -> int:
-        # Computed for every message; equality still compares all fields.
-        return hash((self.queue, self.route.name, self.profile.image, self.profile.size))
+        return self._hash
 
     def within(self, app: str) -> "BatchKey":
         """Return the key for a launch in this app of the profile."""
-        return replace(self, profile=self.profile.within(app))
+        profile = self.profile.within(app)
+        return self if profile is self.profile else replace(self, profile=profile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +66,17 @@ class Batch:
 
     key: BatchKey
     entries: tuple[Entry, ...]
+    message_ids: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The messages, in the order of the events."""
 
     @property
-    def message_ids(self) -> tuple[str, ...]:
-        """The messages, in the order of the events."""
-        return tuple(entry.message.id for entry in self.entries)
+    def raw_bytes(self) -> int:
+        """Bytes of its events."""
+        return sum([entry.raw_bytes for entry in self.entries])
+
+    def __post_init__(self) -> None:
+        ids = tuple([entry.message.id for entry in self.entries])
+        object.__setattr__(self, "message_ids", ids)
 
 
 @dataclass(slots=True)

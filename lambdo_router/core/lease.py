@@ -57,13 +57,17 @@ class LeaseBook:
     """
     Every message of one queue that is held: received and not settled yet.
 
-    Alarms are in a heap, so that finding what is due does not depend on how much is held. An
-    outdated alarm is skipped when it comes up.
+    Alarms are in a heap, so that finding what is due does not depend on how much is held. Messages
+    of one receive or renewal share a time, and so an entry of the heap. An outdated alarm is
+    skipped when it comes up.
     """
 
     def __init__(self) -> None:
         self._leases: dict[str, _Lease] = {}
-        self._alarms: list[tuple[float, str]] = []
+        self._alarm_times: list[float] = []
+        self._alarms: dict[float, list[str]] = {}
+        self._alarms_set = 0
+        """How many messages the alarms name, outdated ones included."""
         self._ringing: set[str] = set()
         """Leases whose alarm went off and that were not dealt with yet."""
 
@@ -98,9 +102,9 @@ class LeaseBook:
         """Return the time of the next renewal or expiry; None if there is none."""
         if self._ringing:
             return min(self._leases[message_id].alarm for message_id in self._ringing)
-        while self._alarms and self._is_stale(*self._alarms[0]):
-            heappop(self._alarms)
-        return self._alarms[0][0] if self._alarms else None
+        while self._alarm_times and not self._current_at(self._alarm_times[0]):
+            self._take_first()
+        return self._alarm_times[0] if self._alarm_times else None
 
     def due(self, now: float, limit: int) -> tuple[Renewal, ...]:
         """Return the due renewals, oldest first, with at most `limit` messages in each."""
@@ -202,19 +206,37 @@ class LeaseBook:
     def _set_alarm(self, message_id: str, lease: _Lease) -> None:
         self._ringing.discard(message_id)
         lease.alarm = min(lease.renew_at, lease.expires_at)
-        heappush(self._alarms, (lease.alarm, message_id))
-        if len(self._alarms) > 2 * len(self._leases) + _SPARE_ALARMS:
-            self._alarms = [alarm for alarm in self._alarms if not self._is_stale(*alarm)]
-            heapify(self._alarms)
+        set_then = self._alarms.get(lease.alarm)
+        if set_then is not None:
+            set_then.append(message_id)
+        else:
+            self._alarms[lease.alarm] = [message_id]
+            heappush(self._alarm_times, lease.alarm)
+        self._alarms_set += 1
+        if self._alarms_set > 2 * len(self._leases) + _SPARE_ALARMS:
+            self._drop_outdated()
 
-    def _is_stale(self, at: float, message_id: str) -> bool:
-        lease = self._leases.get(message_id)
-        return lease is None or lease.lost or lease.alarm != at
+    def _drop_outdated(self) -> None:
+        current = {at: self._current_at(at) for at in self._alarms}
+        self._alarms = {at: ids for at, ids in current.items() if ids}
+        self._alarm_times = list(self._alarms)
+        heapify(self._alarm_times)
+        self._alarms_set = sum(map(len, self._alarms.values()))
+
+    def _current_at(self, at: float) -> list[str]:
+        """Return the messages whose alarm is set for this time and not outdated."""
+        held = ((i, self._leases.get(i)) for i in self._alarms[at])
+        return [i for i, lease in held if lease and not lease.lost and lease.alarm == at]
+
+    def _take_first(self) -> list[str]:
+        """Remove the first time of the heap; return the messages whose alarm it is."""
+        at = heappop(self._alarm_times)
+        current = self._current_at(at)
+        self._alarms_set -= len(self._alarms.pop(at))
+        return current
 
     def _ring(self, now: float) -> set[str]:
         """Return the leases whose alarm has gone off by now and that were not dealt with yet."""
-        while self._alarms and self._alarms[0][0] <= now:
-            at, message_id = heappop(self._alarms)
-            if not self._is_stale(at, message_id):
-                self._ringing.add(message_id)
+        while self._alarm_times and self._alarm_times[0] <= now:
+            self._ringing.update(self._take_first())
         return self._ringing

@@ -134,7 +134,7 @@ def machine_request(
         "described": _base64(_batch_file(batch, batch_id, generation)),
     }
     trace = trace or _trace_of(batch)
-    more = {}
+    more: dict[str, str] = {}
     if report is not None:
         more |= {"LAMBDO_REPORT_URL": report.url, "LAMBDO_REPORT_TOKEN": report.token}
     if trace is not None:

@@ -41,8 +41,10 @@ class WaitingMessages:
     def add(self, message_ids: Iterable[str], group: Group) -> None:
         """Count these messages among those that wait for `group`, and for nothing else."""
         for message_id in message_ids:
-            if self._group_of.get(message_id) != group:
-                self.remove((message_id,))
+            before = self._group_of.get(message_id)
+            if before != group:
+                if before is not None:
+                    self.remove((message_id,))
                 self._group_of[message_id] = group
                 self._counts[group] += 1
 

@@ -7,7 +7,7 @@ Only a message that was launched, dropped on purpose, or sent to the reject queu
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -76,10 +76,11 @@ class HeldMessages:
         """The number of held messages that no Machine has; their bodies are in memory."""
         return len(self._leases) - len(self._in_machines)
 
-    def hold(self, message: Message, seconds: float) -> bool:
-        """Start a lease now; return False for a redelivery of a message that is held already."""
-        self._about[message.id] = _About(message.sent_at, message.receive_count)
-        return self._keeper.hold(message.id, message.receipt, seconds)
+    def hold(self, messages: Sequence[Message], seconds: float) -> list[bool]:
+        """Start leases now; return for each message whether it was not held already."""
+        for message in messages:
+            self._about[message.id] = _About(message.sent_at, message.receive_count)
+        return self._keeper.hold(messages, seconds)
 
     def margin(self, message_ids: tuple[str, ...]) -> float:
         """Return the seconds until the first of these leases expires; negative if one has."""
@@ -100,11 +101,12 @@ class HeldMessages:
         Call it right before a launch: a process that was frozen, or had no CPU, may wake up with
         its permit before it has looked at its leases.
         """
-        ids, now = tuple(message_ids), asyncio.get_running_loop().time()
-        self._keeper.lose(i for i in ids if not self._leases.is_healthy(i, now))
-        lost = frozenset(filter(self.is_lost, ids))
-        self.drop(lost)
-        return lost
+        now = asyncio.get_running_loop().time()
+        lost = [i for i in message_ids if not self._leases.is_healthy(i, now)]
+        if lost:
+            self._keeper.lose(lost)
+            self.drop(lost)
+        return frozenset(lost)
 
     def held_for(self, message_id: str) -> float:
         """Return the seconds since the message was received."""

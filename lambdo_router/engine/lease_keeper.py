@@ -16,6 +16,7 @@ from lambdo_router.core import journal
 from lambdo_router.core.backoff import backoff
 from lambdo_router.core.errors import QueueError
 from lambdo_router.core.lease import MOST_PER_CALL, LeaseBook, Renewal
+from lambdo_router.core.message import Message
 from lambdo_router.core.ports import MessageQueue
 from lambdo_router.engine.waiting import set_by
 
@@ -58,10 +59,11 @@ class LeaseKeeper:
     _leases_changed: asyncio.Event = field(default_factory=asyncio.Event)
     _delays_changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def hold(self, message_id: str, receipt: str, seconds: float) -> bool:
-        """Start a lease now; return False for a redelivery of a message that is held already."""
+    def hold(self, messages: Iterable[Message], seconds: float) -> list[bool]:
+        """Start leases now; return for each message whether it was not held already."""
         self._leases_changed.set()
-        return self.leases.hold(message_id, receipt, asyncio.get_running_loop().time(), seconds)
+        now, hold = asyncio.get_running_loop().time(), self.leases.hold
+        return [hold(message.id, message.receipt, now, seconds) for message in messages]
 
     async def run(self, on_lost: Callable[[str], bool]) -> None:
         """

@@ -158,8 +158,9 @@ class Receiver:
         receive may have begun 20 s before, under a table whose routes are gone.
         """
         name, new = self.queue.name, []
-        for message in messages:
-            if self.held_messages.hold(message, visibility):
+        held_anew = self.held_messages.hold(messages, visibility)
+        for message, is_new in zip(messages, held_anew, strict=True):
+            if is_new:
                 new.append(message)
                 self.sharing.arrived(message.id)
                 self.observe(journal.Received(name, message))

@@ -62,7 +62,7 @@ class Observers:
             also,
             self.overview.observe,
             self.metrics.observe,
-            self.reloading.observe,
+            dict.fromkeys(Reloading.READS, self.reloading.observe),
             self.page.observe,
         )
 

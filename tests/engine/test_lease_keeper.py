@@ -66,8 +66,7 @@ async def holding(number: int, *, seconds: float = 60.0) -> AsyncIterator[Held]:
     messages: list[Message] = []
     while received := await queue.receive(10, seconds):
         messages.extend(received)
-    for message in messages:
-        holdings.hold(message, seconds)
+    holdings.hold(messages, seconds)
     async with asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(holdings.keep_alive(lambda _: False))
         await asyncio.sleep(0)

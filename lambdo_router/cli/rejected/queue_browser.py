@@ -126,7 +126,7 @@ class QueueBrowser:
     def _hold(self, message: Message) -> bool:
         """Hold a message; return False if it was received before and its lease perhaps lost."""
         new = message.id not in self._receipts
-        self._keeper.hold(message.id, message.receipt, LEASE)
+        self._keeper.hold((message,), LEASE)
         self._receipts[message.id] = message.receipt
         self.taken += new
         return new

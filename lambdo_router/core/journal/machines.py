@@ -52,7 +52,7 @@ class BatchClosed(_OfBatch):
     @property
     def bytes(self) -> int:
         """Bytes of its events."""
-        return sum(entry.raw_bytes for entry in self.batch.entries)
+        return self.batch.raw_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ ASCII and quotes by itself. Long values are cut and say by how much. A log that 
 more (a closed pipe) stops nothing.
 """
 
+import json
 import os
 import sys
 import threading
@@ -32,6 +33,7 @@ _CUT: Final = (str, list, tuple, dict)
 _LONGEST_TRACEBACK: Final = 20_000
 _SEPARATORS: Final = frozenset(" =\"'\\[]{},")
 _EVENT_WIDTH: Final = 24
+_encode: Final = json.JSONEncoder(default=str).encode
 
 
 class Printer:
@@ -57,7 +59,7 @@ def renderers(form: Form) -> list[Processor]:
     if form == "json":
         cut = _Cut(_LONGEST_IN_JSON)
         traced = structlog.processors.ExceptionRenderer(_traceback)
-        return [traced, cut, _in_order, structlog.processors.JSONRenderer(default=str)]
+        return [traced, cut, _json]
     colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     return [_Cut(_LONGEST_IN_TEXT), _without_none, _console(colours=colours)]
 
@@ -70,7 +72,8 @@ class _Cut:
 
     def __call__(self, _logger: object, _method: str, fields: _Fields) -> _Fields:
         for name, value in fields.items():
-            if isinstance(value, _CUT) and name != "exception":
+            long = len(value) > self.longest if value.__class__ is str else isinstance(value, _CUT)
+            if long and name != "exception":
                 fields[name] = self._shortened(value)
         return fields
 
@@ -87,8 +90,9 @@ class _Cut:
         return value
 
 
-def _in_order(_logger: object, _method: str, fields: _Fields) -> _Fields:
-    return {name: fields.pop(name) for name in ("timestamp", "level", "event")} | dict(fields)
+def _json(_logger: object, _method: str, fields: _Fields) -> str:
+    first = {name: fields.pop(name) for name in ("timestamp", "level", "event")}
+    return _encode({**first, **fields})
 
 
 def _without_none(_logger: object, _method: str, fields: _Fields) -> _Fields:

@@ -108,7 +108,7 @@ class Overview:
             routes=routes,
             apps=apps,
             machines=snapshot.machines,
-            batches=tuple(reversed(self._recent.batches.values())),
+            batches=tuple(self._recent.batches()),
             failures=tuple(reversed(self._recent.failures.values())),
             reloads=tuple(reversed(self._reloads)),
             refused_reload=self._refused,

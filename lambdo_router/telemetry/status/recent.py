@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -29,22 +29,33 @@ class RecentHistory:
     """Remembers batches by id, and failures by what makes them alike; the newest come last."""
 
     def __init__(self) -> None:
-        self.batches: OrderedDict[str, BatchStatus] = OrderedDict()
+        self._batches: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        """Fields of a BatchStatus, which is made only when somebody looks."""
         self.failures: OrderedDict[Hashable, FailureRecord] = OrderedDict()
 
     def update(self, batch: Batch, batch_id: str, now: float, **changes: Any) -> None:  # noqa: ANN401 - fields of a BatchStatus
         """Change what is known of a batch, which keeps its place; an unknown one begins now."""
-        known = self.batches.get(batch_id) or _begun(batch, batch_id, now)
-        _remember(self.batches, batch_id, replace(known, **changes), _BATCHES)
+        known = self._batches.get(batch_id)
+        if known is None:
+            known = _begun(batch, batch_id, now)
+            _remember(self._batches, batch_id, known, _BATCHES)
+        known.update(changes)
+
+    def batches(self) -> Iterator[BatchStatus]:
+        """Yield the batches, the newest first."""
+        for fields in reversed(self._batches.values()):
+            events = tuple(EventStatus(*event) for event in fields["events"])
+            yield BatchStatus(**{**fields, "events": events})
 
     def broken(self, message_ids: tuple[str, ...], text: str, now: float) -> None:
         """Note that a defect has ended the batch with these messages, if it is one."""
-        for batch_id, batch in self.batches.items():
-            same = len(message_ids) == batch.event_count
-            same = same and message_ids[:1] == (batch.events[0].message_id,)
-            if same and batch.ended is None:
-                state = "not_launched" if batch.machine_id is None else batch.state
-                self.batches[batch_id] = replace(batch, state=state, ended=now, failure=text)
+        for batch in self._batches.values():
+            same = len(message_ids) == batch["event_count"]
+            same = same and message_ids[:1] == (batch["events"][0][0],)
+            if same and batch.get("ended") is None:
+                if batch.get("machine_id") is None:
+                    batch["state"] = "not_launched"
+                batch.update(ended=now, failure=text)
 
     def failed(
         self,
@@ -75,22 +86,20 @@ def _remember(memory: OrderedDict[_K, _V], key: _K, value: _V, most: int) -> Non
         memory.popitem(last=False)
 
 
-def _begun(batch: Batch, batch_id: str, now: float) -> BatchStatus:
-    key = batch.key
-    return BatchStatus(
-        id=batch_id,
-        route=key.route.name,
-        queue=key.queue,
-        app=key.profile.app,
-        profile=key.profile.name,
-        size=key.profile.size,
-        state="launching",
-        events=tuple(
-            EventStatus(entry.message.id, entry.message.receive_count)
-            for entry in batch.entries[:_EVENTS]
-        ),
-        event_count=len(batch.entries),
-        event_bytes=sum(entry.raw_bytes for entry in batch.entries),
-        closed=now,
-        waited=0.0,
-    )
+def _begun(batch: Batch, batch_id: str, now: float) -> dict[str, Any]:
+    key, profile = batch.key, batch.key.profile
+    first = [entry.message for entry in batch.entries[:_EVENTS]]
+    return {
+        "id": batch_id,
+        "route": key.route.name,
+        "queue": key.queue,
+        "app": profile.app,
+        "profile": profile.name,
+        "size": profile.size,
+        "state": "launching",
+        "events": [(message.id, message.receive_count) for message in first],
+        "event_count": len(batch.entries),
+        "event_bytes": batch.raw_bytes,
+        "closed": now,
+        "waited": 0.0,
+    }
