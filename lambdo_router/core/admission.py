@@ -6,7 +6,7 @@ it, for the commands and pages that show a decision without carrying it out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, assert_never
 
 from lambdo_router.core.batch import Batch, BatchKey, Entry
@@ -58,15 +58,25 @@ class QueueRoutes:
 
     table: RoutingTable
     queue: Queue
+    _keys: dict[str, BatchKey] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """By route: the key of events whose senders have overridden nothing."""
 
     def admit(self, message: Message, *, record: bool = False) -> Admission:
         """Decide what route the message takes, and whether it fits into a batch."""
         decision = decide(self.table, self.queue, message, record=record)
         if isinstance(decision, Refused):
             return NotAdmitted(decision)
-        key = BatchKey(self.queue.name, decision.route, decision.profile)
-        entry = entry_of(message, decision.event)
+        key, entry = self._key_of(decision), entry_of(message, decision.event)
         return (Admitted if fits(key, entry) else TooLarge)(decision, key, entry)
+
+    def _key_of(self, decision: Routed) -> BatchKey:
+        route, profile = decision.route, decision.profile
+        if profile is not route.profile:
+            return BatchKey(self.queue.name, route, profile)
+        key = self._keys.get(route.name)
+        if key is None:
+            key = self._keys[route.name] = BatchKey(self.queue.name, route, profile)
+        return key
 
     def settle(
         self, message: Message, refused: NotAdmitted | TooLarge, now: float

@@ -7,7 +7,7 @@ Only a message that was launched, dropped on purpose, or sent to the reject queu
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -140,7 +140,8 @@ class HeldMessages:
             case Retry():
                 await self._retry({message.id: settlement}, {message.id: route})
             case Leave():
-                self.observe(self._settled(message.id, route, settlement))
+                for fact in self._settled((message.id,), route, settlement):
+                    self.observe(fact)
                 self.drop((message.id,))
             case Reject():
                 return await self._reject(message, route, settlement)
@@ -264,18 +265,13 @@ class HeldMessages:
         asked = self._leases.receipts(message_ids)
         refused = await self.queue.delete(tuple(asked))
         current = self._leases.receipts(message_ids)
-        again, over, failed = [], [], {}
-        for receipt, message_id in asked.items():
-            if receipt in refused and receipt not in current:
-                again.append(message_id)
-                continue
-            over.append(message_id)
-            if receipt not in refused:
-                self.observe(self._settled(message_id, route, settlement))
-            else:
-                failed[message_id] = refused[receipt]
+        deleted = [i for receipt, i in asked.items() if receipt not in refused]
+        again = [i for receipt, i in asked.items() if receipt in refused and receipt not in current]
+        failed = {i: refused[r] for r, i in asked.items() if r in refused and r in current}
+        for fact in self._settled(deleted, route, settlement):
+            self.observe(fact)
         self._report_failed(failed, "delete")
-        self.drop(over)
+        self.drop((*deleted, *failed))
         return tuple(again), failed
 
     async def _reject(self, message: Message, route: str | None, reject: Reject) -> bool:
@@ -306,7 +302,11 @@ class HeldMessages:
         self, retries: Mapping[str, Retry], route_of: Mapping[str, str | None]
     ) -> Mapping[str, str]:
         """Hide messages; return those that SQS did not hide, each with the reason."""
-        settled = [self._settled(i, route_of.get(i), each) for i, each in retries.items()]
+        settled = [
+            fact
+            for i, each in retries.items()
+            for fact in self._settled((i,), route_of.get(i), each)
+        ]
         failed = await self._keeper.hide({i: each.delay for i, each in retries.items()})
         self._report_failed(failed, "retry")
         for fact in settled:
@@ -315,18 +315,14 @@ class HeldMessages:
         return failed
 
     def _settled(
-        self, message_id: str, route: str | None, settlement: Settlement
-    ) -> journal.Settled:
-        """Return the fact; the message must still be held."""
-        about = self._about.get(message_id)
-        return journal.Settled(
-            self.queue.name,
-            message_id,
-            route,
-            settlement,
-            about.sent_at if about is not None else None,
-            self.held_for(message_id),
-        )
+        self, message_ids: Iterable[str], route: str | None, settlement: Settlement
+    ) -> Iterator[journal.Settled]:
+        """Yield the facts; the messages must still be held."""
+        now, name = asyncio.get_running_loop().time(), self.queue.name
+        for message_id in message_ids:
+            about, held = self._about.get(message_id), self._leases.held_for(message_id, now)
+            sent_at = about.sent_at if about is not None else None
+            yield journal.Settled(name, message_id, route, settlement, sent_at, held)
 
     def _report_failed(self, failed: Mapping[str, str], action: str) -> None:
         """Report messages that could not be settled, in one fact for each reason."""

@@ -95,6 +95,8 @@ class Router:
         self._running: dict[_Address, _Running] = {}
         self._reject_queues: dict[_Address, MessageQueue] = {}
         self._opening: dict[_Address, asyncio.Future[MessageQueue]] = {}
+        self._routes: dict[_Address, QueueRoutes] = {}
+        """Of the current table, as far as they were asked for."""
         self._abandoned = 0
         self._clock = clock
         self._tracker = MachineTracker(fly, observe, jitter, clock)
@@ -167,6 +169,7 @@ class Router:
 
     def _reconcile(self, tasks: asyncio.TaskGroup) -> None:
         """Open new queues and drain those that are gone."""
+        self._routes.clear()
         profiles = self._table.profiles
         self._tracker.oversee(self._table.apps)
         self._previous.serve(self._table.apps)
@@ -206,10 +209,14 @@ class Router:
     def _current(self, address: _Address) -> QueueRoutes | None:
         """Return the queue at this address in the current table, if a route still reads it."""
         table, name = self._table, address[0]
+        known = self._routes.get(address)
+        if known is not None and known.table is table:
+            return known
         queue = table.queues.get(name)
         if queue is None or not table.routes_of(name) or _address(queue) != address:
             return None
-        return QueueRoutes(table, queue)
+        found = self._routes[address] = QueueRoutes(table, queue)
+        return found
 
     async def _open_at_last(self, queue: Queue) -> MessageQueue:
         failures = 0
