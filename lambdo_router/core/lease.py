@@ -102,9 +102,16 @@ class LeaseBook:
         """Return the time of the next renewal or expiry; None if there is none."""
         if self._ringing:
             return min(self._leases[message_id].alarm for message_id in self._ringing)
-        while self._alarm_times and not self._current_at(self._alarm_times[0]):
+        while self._alarm_times:
+            at = self._alarm_times[0]
+            ids = self._alarms[at]
+            while ids and self._is_outdated(at, ids[-1]):
+                ids.pop()
+                self._alarms_set -= 1
+            if ids:
+                return at
             self._take_first()
-        return self._alarm_times[0] if self._alarm_times else None
+        return None
 
     def due(self, now: float, limit: int) -> tuple[Renewal, ...]:
         """Return the due renewals, oldest first, with at most `limit` messages in each."""
@@ -217,23 +224,24 @@ class LeaseBook:
             self._drop_outdated()
 
     def _drop_outdated(self) -> None:
-        current = {at: self._current_at(at) for at in self._alarms}
+        current = {
+            at: [i for i in ids if not self._is_outdated(at, i)] for at, ids in self._alarms.items()
+        }
         self._alarms = {at: ids for at, ids in current.items() if ids}
         self._alarm_times = list(self._alarms)
         heapify(self._alarm_times)
         self._alarms_set = sum(map(len, self._alarms.values()))
 
-    def _current_at(self, at: float) -> list[str]:
-        """Return the messages whose alarm is set for this time and not outdated."""
-        held = ((i, self._leases.get(i)) for i in self._alarms[at])
-        return [i for i, lease in held if lease and not lease.lost and lease.alarm == at]
+    def _is_outdated(self, at: float, message_id: str) -> bool:
+        lease = self._leases.get(message_id)
+        return lease is None or lease.lost or lease.alarm != at
 
     def _take_first(self) -> list[str]:
         """Remove the first time of the heap; return the messages whose alarm it is."""
         at = heappop(self._alarm_times)
-        current = self._current_at(at)
-        self._alarms_set -= len(self._alarms.pop(at))
-        return current
+        ids = self._alarms.pop(at)
+        self._alarms_set -= len(ids)
+        return [i for i in ids if not self._is_outdated(at, i)]
 
     def _ring(self, now: float) -> set[str]:
         """Return the leases whose alarm has gone off by now and that were not dealt with yet."""
