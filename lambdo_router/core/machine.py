@@ -111,6 +111,7 @@ def machine_request(
     batch: Batch,
     *,
     generation: str,
+    batch_id: str | None = None,
     deadline: float = 0.0,
     report: ReportAddress | None = None,
     trace: TraceContext | None = None,
@@ -119,11 +120,12 @@ def machine_request(
     Return the request for this batch's Machine, to be destroyed after `deadline` (unix seconds).
 
     The name comes from the message ids alone, so that a repeat finds the Machine of the first
-    attempt; the batch id also from the receive counts, so that a later delivery is told apart.
+    attempt; the batch id also from the receive counts, so that a later delivery is told apart. It
+    is `batch_id`, if that is known already.
     `trace` is what the Machine goes on from; None: the trace that all its messages carry, if any.
     """
     key, ids = batch.key, batch.message_ids
-    batch_id = batch_id_of(batch)
+    batch_id = batch_id or batch_id_of(batch)
     name = machine_name(key.route.name, ids)
     values = {
         "name": name,

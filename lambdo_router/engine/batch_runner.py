@@ -75,10 +75,11 @@ class BatchRunner:
         """
         async with permit:
             lost = self.held_messages.drop_expired(batch.message_ids)
-            held = tuple(entry for entry in batch.entries if entry.message.id not in lost)
-            if not held:
-                return False
-            batch = Batch(batch.key.within(permit.app), held)
+            if lost or permit.app != batch.key.profile.app:
+                held = tuple(entry for entry in batch.entries if entry.message.id not in lost)
+                if not held:
+                    return False
+                batch = Batch(batch.key.within(permit.app), held)
             profile = batch.key.profile
             batch_id = batch_id_of(batch)
             self.context.observe(journal.BatchClosed(batch, batch_id, permit.waited))

@@ -72,6 +72,7 @@ class Launcher:
                 report = self.reports.open(batch_id, permit.app, batch.message_ids, deadline)
             request = machine_request(
                 batch,
+                batch_id=batch_id,
                 generation=generation,
                 deadline=deadline,
                 report=report,

@@ -10,7 +10,7 @@ here it goes on taking events, and its leases are renewed.
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 from lambdo_router.core import journal
@@ -128,7 +128,9 @@ class LaunchPermit:
 
     def hand_over(self) -> "LaunchPermit":
         """Return the same permit for the block of another task; this one becomes void."""
-        handed = replace(self)
+        handed = LaunchPermit(
+            *(self.profile, self.waited, self._permits, self._has_place, self._has_slot)
+        )
         self._has_slot = self._has_place = False
         return handed
 

@@ -80,7 +80,7 @@ class Sharing:
             new = not self.waiting.all_wait_for(ids, group)
             if new and self._missing(routes, group) == 0:
                 return False
-        self.waiting.add((i for i in ids if i in self.held_messages), group)
+        self.waiting.add([i for i in ids if i in self.held_messages], group)
         return True
 
     def arrived(self, message_id: str) -> None:

@@ -65,7 +65,13 @@ class Counting:
         labels_of = cast("Callable[[object], Labels]", read_all(*definition.labels))
         add, histogram, name = self.series.add, self.series.histogram, definition.value
         if name is None:
-            return lambda fact: add(definition, labels_of(fact))
+            numbers = self.series.numbers(definition)
+
+            def count(fact: journal.Fact) -> None:
+                labels = labels_of(fact)
+                numbers[labels] = numbers.get(labels, 0) + 1
+
+            return count
         value_of = attrgetter(name)
         if definition.kind == "counter":
             return lambda fact: add(definition, labels_of(fact), value_of(fact))
@@ -78,7 +84,7 @@ class Counting:
 
     def _received(self, fact: journal.Received) -> None:
         message = fact.message
-        self._age(catalogue.AGE, (fact.queue,), message.sent_at, self._clock())
+        self._age(catalogue.AGE, (fact.queue,), message.sent_at)
         self._costs.received(fact.queue, len(message.body))
 
     def _decided(self, fact: journal.Decided) -> None:
@@ -96,8 +102,7 @@ class Counting:
         labels = (fact.queue, route, settlement.reason)
         self.series.add(counter, labels[: len(counter.labels)])
         if outcome in ("deleted", "rejected"):
-            way = (route, outcome)
-            self._age(catalogue.SENT_TO_SETTLEMENT, way, fact.sent_at, self._clock())
+            self._age(catalogue.SENT_TO_SETTLEMENT, (route, outcome), fact.sent_at)
         self._costs.settled(fact.queue, settlement)
 
     def _polled(self, fact: journal.Polled) -> None:
@@ -121,9 +126,9 @@ class Counting:
         self.series.add(catalogue.SETTLEMENT_FAILURES, (fact.queue, action), fact.messages)
 
     def _launched(self, fact: journal.Launched) -> None:
-        now, labels = self._clock(), (fact.route,)
+        labels = (fact.route,)
         for entry in fact.batch.entries:
-            self._age(catalogue.SENT_TO_LAUNCH, labels, entry.message.sent_at, now)
+            self._age(catalogue.SENT_TO_LAUNCH, labels, entry.message.sent_at)
 
     def _ended(self, fact: journal.MachineEnded) -> None:
         if fact.seconds is not None:
@@ -166,9 +171,7 @@ class Counting:
                 yield
         self._sources, self._ways = sources, table.ways
 
-    def _age(
-        self, definition: catalogue.Definition, labels: Labels, sent: float | None, now: float
-    ) -> None:
+    def _age(self, definition: catalogue.Definition, labels: Labels, sent: float | None) -> None:
         """Observe the seconds since a message was sent; never negative if clocks disagree."""
         if sent is not None:
-            self.series.histogram(definition, labels).observe(max(0.0, now - sent))
+            self.series.histogram(definition, labels).observe(max(0.0, self._clock() - sent))

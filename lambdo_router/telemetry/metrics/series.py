@@ -72,6 +72,10 @@ class Series(Collector):
         """Do a step of what was postponed."""
         next(self._postponed, None)
 
+    def numbers(self, definition: Definition) -> dict[Labels, float]:
+        """Return the values of a counter, to be added to; it stays the same object."""
+        return self._numbers[definition]
+
     def add(self, definition: Definition, labels: Labels, amount: float = 1) -> None:
         """Add to a counter; a new series begins at zero."""
         numbers = self._numbers[definition]
