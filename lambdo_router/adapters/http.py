@@ -1,7 +1,8 @@
 """
 HTTP over aiohttp, for SQS and for Fly: connections that stay open, and answers with a bound.
 
-A session keeps no cookies, follows no redirect and unpacks nothing. A POST is never repeated.
+A session keeps no cookies and unpacks nothing. aiohttp never repeats a POST; `Once` is for the
+other methods.
 """
 
 import asyncio
@@ -9,12 +10,17 @@ import io
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+from weakref import WeakSet
 
 import aiohttp
 import certifi
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from lambdo_router.core.errors import SettingsError
 
@@ -39,7 +45,8 @@ FAILURES: Final[Mapping[type[Exception], Lost]] = {
     aiohttp.ConnectionTimeoutError: Lost("no connection in time", sent=False),
     aiohttp.ClientProxyConnectionError: Lost("cannot connect to the proxy", sent=False),
     aiohttp.ClientHttpProxyError: Lost("the proxy refuses", sent=False),
-    aiohttp.InvalidURL: Lost("the address is not http or https", sent=False),
+    aiohttp.InvalidURL: Lost("the address cannot be used", sent=False),
+    aiohttp.InvalidUrlRedirectClientError: Lost("the answer leads astray", sent=True),
     aiohttp.ServerDisconnectedError: Lost("the connection was closed", sent=True),
     aiohttp.ClientOSError: Lost("the connection broke", sent=True),
     aiohttp.ServerTimeoutError: Lost("no answer in time", sent=True),
@@ -54,16 +61,34 @@ FAILURES: Final[Mapping[type[Exception], Lost]] = {
 """What a request may raise. A class that does not prove that nothing was sent counts as sent."""
 
 
+def lost(kind: type[Exception]) -> Lost:
+    """Return what one of FAILURES means, or a class below one of them."""
+    return next(FAILURES[each] for each in kind.__mro__ if each in FAILURES)
+
+
 class NoAnswer(Exception):
     """A request has no whole answer; the text says how that came."""
 
     def __init__(self, error: Exception) -> None:
-        """Read it from one of FAILURES, or of a class below one of them."""
-        means = next(FAILURES[kind] for kind in type(error).__mro__ if kind in FAILURES)
-        detail = str(getattr(error, "os_error", None) or error)
+        """Read it from one of FAILURES."""
+        means = lost(type(error))
+        detail = _said(error)
         super().__init__(f"{means.words} ({detail})" if detail else means.words)
         self.sent = means.sent
         """Whether the server may have done what the request asks for."""
+
+
+def _said(error: Exception) -> str:
+    """Return what a failure says, without an address: a proxy's may have a password in it."""
+    match error:
+        case aiohttp.ClientConnectorError(os_error=reason):
+            return str(reason)
+        case aiohttp.ClientResponseError(status=status, message=message):
+            return f"{status} {message}".strip()
+        case aiohttp.InvalidURL() | aiohttp.ServerDisconnectedError():
+            return ""
+        case _:
+            return str(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +100,71 @@ class Server:
     context: ssl.SSLContext | bool = True
     """For https; True has no meaning for http."""
     proxy: str | None = None
+
+
+class Once:
+    """
+    A middleware for one request, which aiohttp then sends only once.
+
+    A GET or a DELETE whose connection breaks is repeated otherwise, on whichever connection.
+    """
+
+    def __init__(self) -> None:
+        """Use each for one request."""
+        self._failure: Exception | None = None
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Fail a second try as the first one failed."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return await handler(request)
+        except Exception as error:
+            self._failure = error
+            raise
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens connections, and never reuses one on which the server has spoken unasked."""
+
+    def __init__(self, most: int) -> None:
+        """At most `most` at once; 0: any number."""
+        super().__init__(
+            limit=most,
+            keepalive_timeout=_IDLE_FOR,
+            happy_eyeballs_delay=0.25,  # RFC 8305
+        )
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as in aiohttp
+    ) -> Connection:
+        """
+        Return a connection, new or idle.
+
+        What a server says to an idle connection, such as a 408, aiohttp takes for the answer to the
+        next request.
+        """
+        while True:
+            try:
+                connection = await super().connect(req, traces, timeout)
+            except UnicodeError as error:  # a host name that no look-up takes
+                reason = OSError(str(error))
+                raise aiohttp.ClientConnectorDNSError(req.connection_key, reason) from error
+            protocol = connection.protocol
+            if protocol is None or protocol not in self._used:
+                break
+            if not protocol.should_close:
+                return connection
+            connection.close()
+        if protocol is not None:
+            self._used.add(protocol)
+        return connection
 
 
 class HttpSession:
@@ -96,11 +186,7 @@ class HttpSession:
             raise aiohttp.ClientConnectionError("the connections are closed")
         if self._opened is None:
             self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._most,
-                    keepalive_timeout=_IDLE_FOR,
-                    happy_eyeballs_delay=0.25,  # RFC 8305
-                ),
+                connector=_Connector(self._most),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
                 auto_decompress=False,
@@ -132,7 +218,7 @@ def tls_context(certificates: str | None = None) -> ssl.SSLContext:
     """Trust the system's certificates (SSL_CERT_FILE, SSL_CERT_DIR), or those of a file."""
     if certificates is None:
         system = ssl.get_default_verify_paths()
-        if not (system.cafile or system.capath):
+        if not (system.cafile or (system.capath and any(Path(system.capath).iterdir()))):
             certificates = certifi.where()  # as on a Mac with Python's own installer
     return ssl.create_default_context(cafile=certificates)
 
@@ -142,22 +228,24 @@ def payload(body: bytes) -> bytes | io.BytesIO:
     return body if len(body) <= 2**20 else io.BytesIO(body)
 
 
-async def read_within(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """Return the body of an answer. Raises TooLong for one of more than `most` bytes."""
+async def beginning_of(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the body of an answer; of one that has more than `most` bytes, so many and a few."""
     body = await response.content.readany()
     if response.content.at_eof():
-        pieces = [body]
-    else:
-        pieces, come = [body], len(body)
-        while piece := await response.content.readany():
-            pieces.append(piece)
-            come += len(piece)
-            if come > most:
-                raise TooLong(f"it has over {most} bytes")
-    whole = b"".join(pieces)
-    if len(whole) > most:
+        return body
+    pieces, come = [body], len(body)
+    while come <= most and (piece := await response.content.readany()):
+        pieces.append(piece)
+        come += len(piece)
+    return b"".join(pieces)
+
+
+async def read_within(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the body of an answer. Raises TooLong for one of more than `most` bytes."""
+    body = await beginning_of(response, most)
+    if len(body) > most:
         raise TooLong(f"it has over {most} bytes")
-    return whole
+    return body
 
 
 def _proxy_for(url: str) -> str | None:

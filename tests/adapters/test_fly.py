@@ -2,17 +2,17 @@ import asyncio
 import json
 import logging
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
-from mock_fly import TOKEN, always, launcher, outcome
+from mock_fly import TOKEN, Mocked, always, launcher, outcome
 from scripted_runner import ScriptedRunner
 
 from lambdo_router.adapters.fly import FlyLauncher, FlyMachines
-from lambdo_router.adapters.fly.client import TRANSPORT_FAILURES
 from lambdo_router.admin.serving import serve
 from lambdo_router.core.errors import (
     LaunchRejected,
@@ -110,54 +110,29 @@ async def test_a_launch_is_one_attempt_and_carries_the_servers_wish_for_time() -
     assert (error.retry_after, error.ambiguous) == (9.0, False)
 
 
-def kinds_of(error: type[Exception]) -> Iterator[type[Exception]]:
-    yield error
-    for kind in error.__subclasses__():
-        yield from kinds_of(kind)
-
-
-def test_every_failure_that_httpx_knows_is_translated() -> None:
-    known = {kind for kind in kinds_of(httpx.RequestError) if kind.__module__.startswith("httpx")}
-
-    assert known == set(TRANSPORT_FAILURES)
-
-
-def test_what_httpx_raises_besides_comes_from_wrong_use_alone() -> None:
-    raised = {
-        kind
-        for kind in vars(httpx).values()
-        if isinstance(kind, type) and issubclass(kind, Exception)
-    }
-
-    assert raised - set(TRANSPORT_FAILURES) == {
-        httpx.HTTPError,  # the base
-        httpx.HTTPStatusError,  # raise_for_status
-        httpx.InvalidURL,  # full_address
-        httpx.CookieConflict,  # reading cookies
-        *kinds_of(httpx.StreamError),  # reading a stream twice
-    }
-
-
 @pytest.mark.parametrize(
     ("error", "fate", "words"),
     [
         pytest.param(
-            httpx.ConnectError("refused"), "clear", "cannot connect (refused)", id="connect"
-        ),
-        pytest.param(httpx.ConnectTimeout(""), "clear", "no connection in time", id="slow-connect"),
-        pytest.param(httpx.PoolTimeout(""), "clear", "all connections are in use", id="pool"),
-        pytest.param(httpx.ReadTimeout(""), "unclear", "no answer in time", id="slow-answer"),
-        pytest.param(httpx.ReadError(""), "unclear", "the connection broke", id="broken"),
-        pytest.param(
-            httpx.RemoteProtocolError("Server disconnected"),
-            "unclear",
-            "the answer was cut off or breaks HTTP (Server disconnected)",
-            id="cut-off",
+            aiohttp.ConnectionTimeoutError(), "clear", "no connection in time", id="slow-connect"
         ),
         pytest.param(
-            httpx.WriteError(f"broke after {TOKEN}"),
+            aiohttp.SocketTimeoutError(), "unclear", "no answer in time", id="slow-answer"
+        ),
+        pytest.param(aiohttp.ClientOSError(), "unclear", "the connection broke", id="broken"),
+        pytest.param(
+            aiohttp.ServerDisconnectedError(), "unclear", "the connection was closed", id="cut-off"
+        ),
+        pytest.param(
+            aiohttp.ClientPayloadError("not completed"),
             "unclear",
-            "the connection broke while sending (broke after [token])",
+            "the answer broke off (not completed)",
+            id="cut-body",
+        ),
+        pytest.param(
+            aiohttp.ClientConnectionError(f"broke after {TOKEN}"),
+            "unclear",
+            "the request failed (broke after [token])",
             id="broken-while-sending",
         ),
         pytest.param(
@@ -167,10 +142,10 @@ def test_what_httpx_raises_besides_comes_from_wrong_use_alone() -> None:
             id="tls-in-mid-stream",
         ),
         pytest.param(
-            type("NewError", (httpx.ProtocolError,), {})("new"),
+            type("NewError", (aiohttp.ClientConnectionError,), {})("new"),
             "unclear",
-            "the answer breaks HTTP (new)",
-            id="one-that-httpx-may-grow",
+            "the request failed (new)",
+            id="one-that-aiohttp-may-grow",
         ),
     ],
 )
@@ -281,7 +256,7 @@ async def test_the_token_is_in_no_error_no_repr_and_no_log(
     handler: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    async with FlyMachines(token=TOKEN, transport=httpx.MockTransport(handler)) as fly:
+    async with FlyMachines(token=TOKEN, session=Mocked(handler)) as fly:
         errors = [
             await outcome(fly.launch(REQUEST)),
             await outcome(fly.find(REQUEST)),
@@ -304,10 +279,10 @@ async def test_the_token_is_in_no_error_no_repr_and_no_log(
 async def embedded(
     server: MachinesServer, faults: FaultPlan | None = None
 ) -> AsyncIterator[FlyLauncher]:
-    transport = httpx.ASGITransport(machines_app(server, faults))
+    session = Mocked(app=machines_app(server, faults))
     async with (
         server.running(),
-        FlyLauncher(token="good", base_url="localhost", transport=transport) as fly,
+        FlyLauncher(token="good", base_url="localhost", session=session) as fly,
     ):
         yield fly
 
@@ -381,8 +356,8 @@ async def test_full_regions_a_wrong_app_and_a_wrong_token_are_told_apart() -> No
     async with embedded(server) as fly:
         full = await outcome(fly.launch(REQUEST))
         other = await outcome(fly.launch(MachineRequest("others", "a", "b", BODY)))
-        transport = httpx.ASGITransport(machines_app(server))
-        async with FlyLauncher(token="bad", base_url="localhost", transport=transport) as stranger:
+        session = Mocked(app=machines_app(server))
+        async with FlyLauncher(token="bad", base_url="localhost", session=session) as stranger:
             wrong = await outcome(stranger.check("jobs"))
 
     assert (type(full), full.code) == (LaunchUnavailable, "region_capacity")

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-import httpx
 import pytest
 from building import route, table
+from mock_fly import Mocked
 from scenario import WALL, Scenario, running
 from scripted_runner import ScriptedRunner
 
@@ -51,10 +51,10 @@ async def test_a_full_region_is_tried_again_and_the_router_stays_ready(
     server.full = says
     overview = Overview(lambda: WALL + asyncio.get_running_loop().time(), {})
     watched: Callable[[Scenario], None] = lambda made: made.onlookers.append(overview.observe)  # noqa: E731
-    transport = httpx.ASGITransport(machines_app(server))
+    session = Mocked(app=machines_app(server))
     async with (
         server.running(),
-        FlyMachines(token="good", base_url="localhost", transport=transport) as fly,
+        FlyMachines(token="good", base_url="localhost", session=session) as fly,
         running(table(route()), fly, prepare=watched) as scenario,  # type: ignore[arg-type]
     ):
         scenario.put('{"n": 1}')

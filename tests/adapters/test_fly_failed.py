@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
 from building import profile, route, table
+from mock_fly import Mocked
 from scenario import Scenario, running
 from scripted_runner import ScriptedRunner
 
@@ -45,12 +45,12 @@ async def staged(**changes: object) -> AsyncIterator[Stage]:
     )
     server.mishaps.script("fails")
     plan = FaultPlan()
-    transport = httpx.ASGITransport(machines_app(server, plan))
+    session = Mocked(app=machines_app(server, plan))
     careful = profile(acknowledge="success", timeout=39_600.0)
     made = table(route(profile=profile(**{"timeout": 39_600.0, **changes}) if changes else careful))
     async with (
         server.running(),
-        FlyMachines(token="good", base_url="localhost", transport=transport) as fly,
+        FlyMachines(token="good", base_url="localhost", session=session) as fly,
         running(made, fly) as scenario,  # type: ignore[arg-type]
     ):
         yield Stage(scenario, server, plan)

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from mock_fly import Mocked
 
 from lambdo_router.adapters.fly import FlyLauncher
 from lambdo_router.core.errors import LaunchError, LaunchUnavailable
@@ -14,7 +15,7 @@ REQUEST = MachineRequest(app="jobs", name="lambdo-a-1", batch_id="batch-1", body
 
 
 def launcher(api: "Fly") -> FlyLauncher:
-    return FlyLauncher(token="fm2_x", transport=httpx.MockTransport(api))
+    return FlyLauncher(token="fm2_x", session=Mocked(api))
 
 
 async def outcome(call: Awaitable[object]) -> LaunchError:

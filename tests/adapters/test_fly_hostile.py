@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
+from mock_fly import Mocked
 
 from lambdo_router.adapters.fly import FlyMachines
 from lambdo_router.adapters.fly.answers import Answer, failure
@@ -49,7 +50,7 @@ async def answered(ask: Ask, response: httpx.Response) -> tuple[object, httpx.Re
         asked.append(request)
         return response
 
-    async with FlyMachines(token="planted-token", transport=httpx.MockTransport(handler)) as fly:
+    async with FlyMachines(token="planted-token", session=Mocked(handler)) as fly:
         try:
             return await ask(fly), asked[0]
         except LaunchError as error:
@@ -134,17 +135,6 @@ async def test_no_codec_that_an_answer_names_is_used(charset: str) -> None:
 
     assert isinstance(error, LaunchUnavailable)
     assert str(error) == "Machines API: 502 a page of HTML"
-
-
-@pytest.mark.parametrize(("count", "refused"), [(200, False), (201, True), (14_000, True)])
-async def test_headers_are_counted(count: int, refused: bool) -> None:  # noqa: FBT001 - a column
-    headers = [(f"a{number}", "") for number in range(count)]
-    body = Endless(MACHINE, 1)
-    got, _ = await answered(LAUNCH, httpx.Response(200, headers=headers, stream=body))
-
-    assert isinstance(got, LaunchError) == refused
-    if refused:
-        unreadable(got, "it has over 200 headers")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import time
 from email.utils import formatdate
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
+from mock_fly import Mocked
 from scripted_runner import ScriptedRunner
 
 from lambdo_router.adapters.fly import FlyInspector
@@ -32,7 +34,7 @@ async def facts(token: Any, regions: Any, **answer: Any) -> FlyFacts:
             return httpx.Response(content, json={"error": "no"}, **answer)
         return httpx.Response(200, json=content, **answer)
 
-    async with FlyInspector(token=TOKEN, transport=httpx.MockTransport(handle)) as fly:
+    async with FlyInspector(token=TOKEN, session=Mocked(handle)) as fly:
         return await fly.inspect()
 
 
@@ -110,10 +112,10 @@ async def test_a_date_that_is_none_says_nothing(date: str) -> None:
 
 async def test_where_nothing_listens_it_is_told() -> None:
     def handle(_: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("refused")
+        raise aiohttp.ConnectionTimeoutError
 
-    async with FlyInspector(token=TOKEN, transport=httpx.MockTransport(handle)) as fly:
-        with pytest.raises(LaunchUnavailable, match="cannot connect"):
+    async with FlyInspector(token=TOKEN, session=Mocked(handle)) as fly:
+        with pytest.raises(LaunchUnavailable, match="no connection in time"):
             await fly.inspect()
 
 

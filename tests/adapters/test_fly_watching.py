@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
+from mock_fly import Mocked
 from scripted_runner import NEVER, ScriptedRunner
 
 from lambdo_router.adapters.fly import FlyMachines
@@ -60,16 +62,16 @@ def a_server(
 
 @asynccontextmanager
 async def embedded(server: MachinesServer) -> AsyncIterator[FlyMachines]:
-    transport = httpx.ASGITransport(machines_app(server))
+    session = Mocked(app=machines_app(server))
     async with (
         server.running(),
-        FlyMachines(token="good", base_url="localhost", transport=transport) as fly,
+        FlyMachines(token="good", base_url="localhost", session=session) as fly,
     ):
         yield fly
 
 
 def mocked(handler: Any) -> FlyMachines:
-    return FlyMachines(token="fm2_x", transport=httpx.MockTransport(handler))
+    return FlyMachines(token="fm2_x", session=Mocked(handler))
 
 
 def answering(*answers: httpx.Response) -> tuple[FlyMachines, list[str]]:
@@ -292,7 +294,7 @@ async def test_a_token_that_comes_in_two_pieces_is_hidden_all_the_same() -> None
     def handler(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=content())
 
-    async with FlyMachines(token="planted-token", transport=httpx.MockTransport(handler)) as fly:
+    async with FlyMachines(token="planted-token", session=Mocked(handler)) as fly:
         error = await outcome(fly.living("jobs"))
 
     assert str(error) == ("Machines API: the list of Machines is none: who has sent [token] to me?")
@@ -301,7 +303,7 @@ async def test_a_token_that_comes_in_two_pieces_is_hidden_all_the_same() -> None
 async def test_a_list_that_breaks_off_is_unclear() -> None:
     async def content() -> AsyncIterator[bytes]:
         yield b'[{"id": "1",'
-        raise httpx.ReadError("reset")
+        raise aiohttp.ClientOSError("reset")
 
     fly, _ = answering(httpx.Response(200, content=content()))
     async with fly:

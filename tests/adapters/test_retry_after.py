@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 from building import route, table
+from mock_fly import Mocked
 from scenario import now, running
 from scripted_runner import ScriptedRunner
 
@@ -83,10 +84,10 @@ async def test_one_429_that_asks_for_a_day_closes_an_app_for_minutes(after: str)
             return httpx.Response(429, json=error, headers={"Retry-After": after})
         return await api.handle_async_request(request)
 
-    transport = httpx.MockTransport(first_create_is_refused)
+    session = Mocked(first_create_is_refused)
     async with (
         server.running(),
-        FlyMachines(token="good", base_url="localhost", transport=transport) as fly,
+        FlyMachines(token="good", base_url="localhost", session=session) as fly,
         running(table(route()), fly) as scenario,  # type: ignore[arg-type]
     ):
         scenario.put('{"n": 1}')

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Final
 
-import httpx
+import aiohttp
 
+from lambdo_router.adapters.http import beginning_of
 from lambdo_router.core.errors import LaunchUnavailable
 
 MOST_IN_ANSWER: Final = 4 * 1024 * 1024
@@ -26,32 +27,27 @@ _PIECE: Final = 64 * 1024
 """Bytes; a token is far shorter, or no header would carry it."""
 
 
-def check_head(response: httpx.Response) -> None:
-    """Raise LaunchUnavailable for headers beyond the bound."""
-    if len(response.headers.raw) > MOST_HEADERS:
-        raise _unreadable(f"it has over {MOST_HEADERS} headers")
+def is_success(response: aiohttp.ClientResponse) -> bool:
+    return HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
 
 
-async def text_of(response: httpx.Response) -> str:
+async def text_of(response: aiohttp.ClientResponse) -> str:
     """
     Return the body of an answer, as far as it matters.
 
     Raises LaunchUnavailable, ambiguous, for a success whose body is packed or too long.
     """
-    content, most = bytearray(), MOST_IN_ANSWER if response.is_success else MOST_IN_FAILURE
     if _is_packed(response):
         return ""
-    # Not the response's own readers: they unpack, and decode by whatever codec the headers name.
-    async for piece in _stream(response):
-        content += piece
-        if len(content) > most:
-            if response.is_success:
-                raise _unreadable(f"it has over {MOST_IN_ANSWER // (1024 * 1024)} MiB")
-            break
+    most = MOST_IN_ANSWER if is_success(response) else MOST_IN_FAILURE
+    content = await beginning_of(response, most)
+    if len(content) > most and is_success(response):
+        raise _unreadable(f"it has over {MOST_IN_ANSWER // (1024 * 1024)} MiB")
+    # Not the response's own reader, which decodes by whatever codec the headers name.
     return content[:most].decode(errors="replace")
 
 
-async def pieces_of(response: httpx.Response) -> AsyncIterator[str]:
+async def pieces_of(response: aiohttp.ClientResponse) -> AsyncIterator[str]:
     """
     Yield the text of a long list as it arrives; a token at its beginning is in the first piece.
 
@@ -60,7 +56,7 @@ async def pieces_of(response: httpx.Response) -> AsyncIterator[str]:
     _is_packed(response)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     piece, come = bytearray(), 0
-    async for part in _stream(response):
+    while part := await response.content.readany():
         piece += part
         come += len(part)
         if come > MOST_IN_LIST:
@@ -71,19 +67,12 @@ async def pieces_of(response: httpx.Response) -> AsyncIterator[str]:
     yield decoder.decode(piece, final=True)
 
 
-def _stream(response: httpx.Response) -> AsyncIterator[bytes]:
-    stream = response.stream
-    if not isinstance(stream, httpx.AsyncByteStream):  # pragma: no cover - no transport gives one
-        raise TypeError("the answer of an asynchronous transport")
-    return aiter(stream)
-
-
-def _is_packed(response: httpx.Response) -> bool:
+def _is_packed(response: aiohttp.ClientResponse) -> bool:
     """Return whether the body is packed; raise LaunchUnavailable if that matters."""
-    encoding = response.headers.get("content-encoding", "").strip().lower()
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
         return False
-    if response.is_success and response.status_code != HTTPStatus.NO_CONTENT:
+    if is_success(response) and response.status != HTTPStatus.NO_CONTENT:
         raise _unreadable("it is compressed, though it was asked not to be")
     return True
 

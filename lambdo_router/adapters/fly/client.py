@@ -2,14 +2,11 @@
 Calls to the Machines API: one token, its connections, and the rate that Fly accepts.
 
 Nothing is retried here. A call whose answer was lost may have had its effect, so the caller decides
-whether to repeat it. The table below translates each failure of httpx once, and says whether the
-request can have reached Fly.
+whether to repeat it. `adapters.http` says of each failure whether the request can have reached Fly.
 
 Fly accepts one call a second of each kind, with a burst of three, counted per app for calls without
 a Machine, and per Machine otherwise. So lists wait here for their turn, app by app; calls for
 single Machines are sent at once, at most sixteen at a time, which leaves connections to launches.
-
-Only this, `bounds` and `connections` import httpx.
 """
 
 import asyncio
@@ -17,24 +14,33 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Final, NamedTuple, Self, TypeVar
-from urllib.parse import quote
+from typing import Final, Self, TypeVar
+from urllib.parse import quote, urlencode
 
-import httpx
+import aiohttp
 
 from lambdo_router import __version__
 from lambdo_router.adapters.fly.address import (
     PUBLIC_API,
     authorization,
     full_address,
+    is_private,
     secret_parts,
 )
 from lambdo_router.adapters.fly.answers import Answer, failure, shown
-from lambdo_router.adapters.fly.bounds import check_head, pieces_of
+from lambdo_router.adapters.fly.bounds import MOST_HEADERS, is_success, pieces_of
 from lambdo_router.adapters.fly.bounds import text_of as body_of
-from lambdo_router.adapters.fly.connections import transport_to
 from lambdo_router.adapters.fly.lists import ElementsOfArray
 from lambdo_router.adapters.fly.pace import RateLimiter
+from lambdo_router.adapters.http import (
+    FAILURES,
+    HttpSession,
+    NoAnswer,
+    Once,
+    Server,
+    payload,
+    server_at,
+)
 from lambdo_router.core.errors import LaunchError, LaunchUnavailable, MachineGone
 
 NEW_FOR: Final = 60.0
@@ -59,36 +65,6 @@ Fields = Mapping[str, object]
 _Kept = TypeVar("_Kept")
 
 
-class _Lost(NamedTuple):
-    words: str
-    sent: bool
-    """Whether Fly may have got the request."""
-
-
-TRANSPORT_FAILURES: Final[Mapping[type[httpx.RequestError], _Lost]] = {
-    httpx.ConnectError: _Lost("cannot connect", sent=False),
-    httpx.ConnectTimeout: _Lost("no connection in time", sent=False),
-    httpx.PoolTimeout: _Lost("all connections are in use", sent=False),
-    httpx.ProxyError: _Lost("the proxy refuses", sent=False),
-    httpx.UnsupportedProtocol: _Lost("the address is not http or https", sent=False),
-    httpx.LocalProtocolError: _Lost("the request breaks HTTP", sent=True),
-    httpx.WriteError: _Lost("the connection broke while sending", sent=True),
-    httpx.WriteTimeout: _Lost("the request was not taken in time", sent=True),
-    httpx.ReadError: _Lost("the connection broke", sent=True),
-    httpx.ReadTimeout: _Lost("no answer in time", sent=True),
-    httpx.RemoteProtocolError: _Lost("the answer was cut off or breaks HTTP", sent=True),
-    httpx.CloseError: _Lost("the connection did not close", sent=True),
-    httpx.DecodingError: _Lost("the answer cannot be decoded", sent=True),
-    httpx.TooManyRedirects: _Lost("the answer leads in circles", sent=True),
-    # What the ones above have in common, in case httpx grows another.
-    httpx.TimeoutException: _Lost("no answer in time", sent=True),
-    httpx.NetworkError: _Lost("the connection broke", sent=True),
-    httpx.ProtocolError: _Lost("the answer breaks HTTP", sent=True),
-    httpx.TransportError: _Lost("the connection failed", sent=True),
-    httpx.RequestError: _Lost("the request failed", sent=True),
-}
-
-
 class FlyClient:
     """
     One token's calls to the Machines API. Close it, or use `async with`.
@@ -105,30 +81,34 @@ class FlyClient:
         timeout: float = 30.0,
         rate: float = 1.0,
         burst: int = 3,
-        transport: httpx.AsyncBaseTransport | None = None,
+        session: HttpSession | None = None,
     ) -> None:
         """
         `base_url` may lack its scheme and may end in `/` or `/v1`. `timeout` is the longest wait
         for an answer, in seconds; a create takes 1 to 3 as a rule. `rate` lists a second go out
-        per app, `burst` at once. `transport` carries the requests in place of TCP.
+        per app, `burst` at once. `session` carries the requests in place of TCP.
 
         Raises SettingsError for an address, a token or a proxy that cannot be right.
         """
         self._address = full_address(base_url)
+        self._server = (
+            server_at(self._address, direct=is_private(self._address))
+            if session is None
+            else Server(self._address)
+        )
         self._timeout = timeout
         self._rate, self._burst = rate, burst
         self._secrets = secret_parts(token)
-        self._headers = httpx.Headers(
-            {
-                "Authorization": authorization(token),
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-                "User-Agent": f"lambdo-router/{__version__}",
-            }
-        )
-        wait = httpx.Timeout(timeout, connect=min(_CONNECT, timeout))
-        self._extensions = {"timeout": wait.as_dict()}
-        self._transport = transport or transport_to(self._address, most=_CONNECTIONS)
+        self._headers = {
+            "Authorization": authorization(token),
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": f"lambdo-router/{__version__}",
+        }
+        # The time to connect has all of it: the name, TCP, a proxy's tunnel, TLS.
+        self._waits = aiohttp.ClientTimeout(connect=min(_CONNECT, timeout), sock_read=timeout)
+        self._session = session or HttpSession()
+        self._connections = asyncio.Semaphore(_CONNECTIONS)
         self._paces: dict[str, RateLimiter] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._new_until: dict[str, float] = {}
@@ -144,7 +124,7 @@ class FlyClient:
 
     async def aclose(self) -> None:
         """Close the connections; calls under way fail."""
-        await self._transport.aclose()
+        await self._session.aclose()
 
     async def _call(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: str = ""
@@ -198,7 +178,7 @@ class FlyClient:
         """One page, into `kept`; the cursor of the next, or nothing."""
         await self._turn_to_list(app)
         async with self._opened("GET", machines_path(app), query=query) as response:
-            if not response.is_success:
+            if not is_success(response):
                 raise self._list_failure(await self._read(response), app)
             elements, head = ElementsOfArray(), ""
             try:
@@ -280,45 +260,57 @@ class FlyClient:
     @asynccontextmanager
     async def _opened(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: str = ""
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request and return it; its answer is still to be read."""
-        request = httpx.Request(
-            method,
-            self._address + path,
-            params=query,
-            headers=self._headers,
-            content=body.encode() if body else None,
-            extensions=self._extensions,
-        )
-        if body:
-            request.headers["Content-Type"] = "application/json"
-        try:
-            # The transport counts its timeouts anew with every byte that comes; this one does not.
-            async with asyncio.timeout(_CONNECT + 2 * self._timeout):
-                response = await self._transport.handle_async_request(request)
-                try:
-                    check_head(response)
+        headers = {**self._headers, "Content-Type": "application/json"} if body else self._headers
+        async with self._room():
+            try:
+                async with (
+                    # aiohttp counts its own anew with every byte that comes.
+                    asyncio.timeout(_CONNECT + 2 * self._timeout),
+                    self._session.open().request(
+                        method,
+                        f"{self._address}{path}?{urlencode(query)}"
+                        if query
+                        else self._address + path,
+                        data=payload(body.encode()) if body else None,
+                        headers=headers,
+                        allow_redirects=False,
+                        ssl=self._server.context,
+                        proxy=self._server.proxy,
+                        timeout=self._waits,
+                        max_headers=MOST_HEADERS,
+                        middlewares=(Once(),),
+                    ) as response,
+                ):
                     yield response
-                finally:
-                    await response.aclose()
-        except (httpx.RequestError, OSError) as error:
-            # OSError: that timeout, and TLS errors in mid-stream, which httpx lets through.
-            raise self._lost(error) from error
+            except tuple(FAILURES) as error:
+                lost = NoAnswer(error)
+                raise self._lost(str(lost), sent=lost.sent) from error
 
-    async def _read(self, response: httpx.Response) -> Answer:
+    @asynccontextmanager
+    async def _room(self) -> AsyncIterator[None]:
+        """Wait until one more connection may be open."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._connections.acquire()
+        except TimeoutError as error:
+            raise self._lost("all connections are in use", sent=False) from error
+        try:
+            yield
+        finally:
+            self._connections.release()
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
         text = await body_of(response)
-        return Answer(response.status_code, dict(response.headers), text, self._secrets)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, headers, text, self._secrets)
 
-    def _lost(self, error: httpx.RequestError | OSError) -> LaunchUnavailable:
-        kinds: list[type] = type(error).mro()
-        if isinstance(error, OSError):
-            kinds = [httpx.ReadTimeout if isinstance(error, TimeoutError) else httpx.ReadError]
-        lost = next(TRANSPORT_FAILURES[kind] for kind in kinds if kind in TRANSPORT_FAILURES)
-        reason = f" ({shown(str(error), self._secrets)})" if str(error) else ""
+    def _lost(self, words: str, *, sent: bool) -> LaunchUnavailable:
         return LaunchUnavailable(
-            f"Machines API at {self._address}: {lost.words}{reason}",
+            f"Machines API at {self._address}: {shown(words, self._secrets)}",
             code="connection",
-            ambiguous=lost.sent,
+            ambiguous=sent,
         )
 
 
