@@ -2,8 +2,8 @@
 Checks with AWS and Fly what routes depend on, for `validate --online` and at the start of `run`.
 
 The requests are concurrent and change nothing. `validate` waits for every answer. `run` has checked
-its queues and apps already, and waits only a few seconds: a missing answer is no reason not to
-start.
+its queues and apps already and asks while it routes messages, and only for a few seconds: a missing
+answer changes nothing.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from lambdo_router.service.settings import Settings
 CHECKED: Final = ("queues", "apps", "regions")
 NOT_CHECKED: Final = "not checked: images and sizes, which Fly validates only in a create request"
 _AT_START: Final = 4.0
-"""Seconds that the start of `run` may take longer."""
+"""Seconds that `run` waits for answers."""
 _REPORTED: Final = frozenset({"queue-not-inspected", "fly-not-checked"})
 """Problems that `run` reports itself before."""
 
@@ -84,7 +84,10 @@ async def warn_online(loaded: LoadedRoutes, sqs: SqsConnector, fly: FlyMachines)
     try:
         async with asyncio.timeout(_AT_START):
             answers = await _answers(asked, sqs, fly, dict.fromkeys(asked.apps))
-        found = not_ignored(findings(loaded.places, loaded.table, answers), loaded.sources)
+        # In a thread: with thousands of routes it takes a while, and messages are on their way.
+        found = await asyncio.to_thread(
+            lambda: not_ignored(findings(loaded.places, loaded.table, answers), loaded.sources)
+        )
     except TimeoutError:
         log.info("checks.given_up", seconds=_AT_START)
         return

@@ -1,6 +1,7 @@
 """`run`: the service."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ import click
 from lambdo_router import __version__
 from lambdo_router.cli.output.printing import print_error, print_warning
 from lambdo_router.cli.source import open_routes, path_or_address
+from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.core.errors import (
     LaunchError,
     LaunchUnavailable,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:  # imported where they are used: they are slow to load
 
 _PATIENCE = 10.0
 """Seconds that a queue or an app may take to answer before the router starts without it."""
+_POLLS_FIRST = 1.0
+"""Seconds from the start in which nothing else happens."""
 _RETRIED = "the router keeps trying while it runs"
 
 
@@ -134,13 +138,25 @@ async def _run(
                 await listen(ends, settings, reports, observers)
             if not await _all_reachable(table, sqs, fly, observers.overview.cannot_start):
                 return 1
-            if not isinstance(first, RoutingTable):
-                from lambdo_router.cli.online import warn_online
-
-                await warn_online(first, sqs, fly)
             nothing_new = observers.reloading.nothing_new
-            await router.run(stop, changes(reload, observers.observe, nothing_new))
+            async with asyncio.TaskGroup() as beside:
+                later = beside.create_task(_once_started(first, sqs, fly))
+                await router.run(stop, changes(reload, observers.observe, nothing_new))
+                later.cancel()
     return 0
+
+
+async def _once_started(
+    first: LoadedRoutes | RoutingTable, sqs: "SqsConnector", fly: "FlyMachines"
+) -> None:
+    """Do what must not delay the first messages."""
+    await asyncio.sleep(_POLLS_FIRST)
+    gc.collect()
+    gc.freeze()  # what there is now stays for good: collections need not look at it again
+    if not isinstance(first, RoutingTable):
+        from lambdo_router.cli.online import warn_online
+
+        await warn_online(first, sqs, fly)
 
 
 async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyMachines]":

@@ -261,12 +261,14 @@ def test_a_cache_that_cannot_be_written_is_wrong_usage(
 # What the start of `run` says of AWS and Fly.
 
 
-async def test_the_start_tells_what_aws_and_fly_have_against_the_routes(tmp_path: Path) -> None:
+async def test_a_router_that_has_started_tells_what_aws_and_fly_have_against_the_routes(
+    tmp_path: Path,
+) -> None:
     async with world(tmp_path) as here:
         here.sqs.set_attributes("work", {"MessageRetentionPeriod": "3600"}, time.time())
         async with here.running(here.url) as router:
-            line = await router.until("[retention-short]")
             await router.until("routes.swapped")
+            line = await router.until("[retention-short]")
 
     assert line.startswith(f"{here.files.url}/a/routes.yaml:3:16: warning: SQS deletes")
 
@@ -276,7 +278,7 @@ async def test_an_error_of_these_is_a_warning_there(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         here.sqs.set_attributes("rejected", {"Policy": deny}, time.time())
         async with here.running(here.url) as router:
-            line = await router.until("[queue-policy-denies]")
             await router.until("routes.swapped")
+            line = await router.until("[queue-policy-denies]")
 
     assert ":4:20: warning: the policy of queue `rejected` denies sqs:SendMessage" in line
