@@ -7,9 +7,11 @@ other methods.
 
 import asyncio
 import io
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -18,10 +20,12 @@ from weakref import WeakSet
 
 import aiohttp
 import certifi
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
+from lambdo_router.adapters.daemon_thread import in_daemon_thread
 from lambdo_router.core.errors import SettingsError
 
 _IDLE_FOR: Final = 5.0
@@ -126,6 +130,32 @@ class Once:
             raise
 
 
+class _Resolver(AbstractResolver):
+    """Looks names up in daemon threads: a stop must not wait for a name server."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await in_daemon_thread(
+            partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM), f"name-{host}"
+        )
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=kind,
+                proto=protocol,
+                flags=numeric,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 class _Connector(aiohttp.TCPConnector):
     """Opens connections, and never reuses one on which the server has spoken unasked."""
 
@@ -135,6 +165,7 @@ class _Connector(aiohttp.TCPConnector):
             limit=most,
             keepalive_timeout=_IDLE_FOR,
             happy_eyeballs_delay=0.25,  # RFC 8305
+            resolver=_Resolver(),
         )
         self._used: WeakSet[ResponseHandler] = WeakSet()
 
@@ -188,7 +219,6 @@ class HttpSession:
             self._opened = aiohttp.ClientSession(
                 connector=_Connector(self._most),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None),
             )
@@ -207,7 +237,8 @@ def server_at(url: str, *, certificates: str | None = None, direct: bool = False
     Return how to reach the server of a URL.
 
     `certificates` is a file of those to trust in place of the system's. `direct` asks no proxy,
-    else the environment may name one. Raises SettingsError for a proxy that is none.
+    else the environment may name one. Raises SettingsError for a proxy or certificates that are
+    none.
     """
     secure = url.startswith("https:")
     context = tls_context(certificates) if secure else True
@@ -215,12 +246,22 @@ def server_at(url: str, *, certificates: str | None = None, direct: bool = False
 
 
 def tls_context(certificates: str | None = None) -> ssl.SSLContext:
-    """Trust the system's certificates (SSL_CERT_FILE, SSL_CERT_DIR), or those of a file."""
+    """
+    Trust the system's certificates (SSL_CERT_FILE, SSL_CERT_DIR), or those of a file.
+
+    Raises SettingsError for a file that has none.
+    """
     if certificates is None:
         system = ssl.get_default_verify_paths()
         if not (system.cafile or (system.capath and any(Path(system.capath).iterdir()))):
             certificates = certifi.where()  # as on a Mac with Python's own installer
-    return ssl.create_default_context(cafile=certificates)
+    try:
+        return ssl.create_default_context(cafile=certificates)
+    except OSError as error:  # ssl's are among them
+        raise SettingsError(
+            f"no certificates can be read from {certificates} ({error}), which AWS_CA_BUNDLE or "
+            "ca_bundle names"
+        ) from None
 
 
 def payload(body: bytes) -> bytes | io.BytesIO:
@@ -266,6 +307,6 @@ def _proxy_for(url: str) -> str | None:
         # Its address is not repeated: it may have a password in it.
         raise SettingsError(
             "the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names is none that can be used: "
-            "write http://HOST:PORT, or leave the API's host out with NO_PROXY"
+            "write http://HOST:PORT, or leave the host out with NO_PROXY"
         )
     return proxy

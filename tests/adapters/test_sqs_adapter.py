@@ -246,6 +246,20 @@ ARN = "arn:aws:sqs:us-east-1:123456789012:orders"
         ),
         pytest.param(ARN, "nonsense", {}, "Invalid endpoint: nonsense", id="no-endpoint"),
         pytest.param(
+            ARN,
+            "https://sqs.example",
+            {"HTTPS_PROXY": "socks5://me:planted-secret@proxy"},
+            "the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names",
+            id="no-proxy",
+        ),
+        pytest.param(
+            ARN,
+            "https://sqs.example",
+            {"AWS_CA_BUNDLE": "/nowhere/ca.pem"},
+            "no certificates can be read from /nowhere/ca.pem",
+            id="no-certificates",
+        ),
+        pytest.param(
             ARN, NOWHERE, {"AWS_PROFILE": "gone"}, "(gone) could not be found", id="no-profile"
         ),
     ],
@@ -257,6 +271,8 @@ async def test_what_a_person_must_mend_is_refused_and_said(
     environment: Mapping[str, str],
     said: str,
 ) -> None:
+    if endpoint.startswith("https:"):
+        environment = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", **environment}
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
     async with connected(SqsSettings(endpoint)) as connector:

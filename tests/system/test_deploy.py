@@ -140,7 +140,10 @@ def called() -> set[str]:
     """The rights for every operation of AWS that the code calls."""
     session = botocore.session.get_session()
     operations = {
-        xform_name(name): f"{service}:{_OTHERWISE.get(name, name.removesuffix('Batch'))}"
+        # SQS is called by the names of its operations, the others by boto3's methods.
+        name if service == "sqs" else xform_name(name): (
+            f"{service}:{_OTHERWISE.get(name, name.removesuffix('Batch'))}"
+        )
         for service in ("sqs", "s3", "sts", "kms")
         for name in session.get_service_model(service).operation_names
     } | {"create_assume_role_refresher": "sts:AssumeRole"}
@@ -157,7 +160,10 @@ def _names_called() -> Iterator[str]:
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             match node:
-                case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
+                case (
+                    ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name))
+                    | ast.Constant(value=str(name))
+                ):
                     yield name
 
 

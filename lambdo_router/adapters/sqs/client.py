@@ -45,6 +45,7 @@ _SKEW_TO_CORRECT: Final = 60.0
 """Seconds; AWS accepts five minutes, and refuses for other reasons by the same codes."""
 
 
+_USER_AGENT: Final = f"lambdo-router/{__version__}"
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _LISTS: Final = ("Messages", "Successful", "Failed")
 """Fields of answers that are lists of objects."""
@@ -139,7 +140,8 @@ class SqsClient:
             now=time.time() - self._ahead,
         )
         headers |= signature
-        headers["User-Agent"] = f"lambdo-router/{__version__}"
+        headers["Accept-Encoding"] = "identity"
+        headers["User-Agent"] = _USER_AGENT
         server = self._access.server
         try:
             async with (

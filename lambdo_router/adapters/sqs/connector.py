@@ -21,12 +21,10 @@ from lambdo_router.adapters.sqs.failures import (
 from lambdo_router.adapters.sqs.identities import Identities, SqsSettings, Way
 from lambdo_router.adapters.sqs.inspection import QueueFacts, inspect_queue
 from lambdo_router.adapters.sqs.queue import SqsQueue
-from lambdo_router.core.errors import QueueRefused
+from lambdo_router.core.errors import QueueRefused, SettingsError
 from lambdo_router.core.routing import Queue
 
 _DEFAULTS = SqsSettings()
-_LAST_ANSWERS = 0.5
-"""Seconds that answers to abandoned polls may still take at the end."""
 
 
 class SqsConnector:
@@ -69,22 +67,22 @@ class SqsConnector:
             return await inspect_queue(client, url, caller)
 
     async def aclose(self) -> None:
-        """
-        Close the connections.
-
-        Polls that were abandoned may take half a second to end, so that what is already on its way
-        is given back.
-        """
-        await asyncio.gather(*(queue.aclose(_LAST_ANSWERS) for queue in tuple(self._queues)))
+        """Close the connections, once what abandoned polls have brought is given back."""
+        await asyncio.gather(*(queue.aclose() for queue in tuple(self._queues)))
         await self._session.aclose()
         self._identities.close()
 
     async def _way_to(self, queue: Queue) -> tuple[QueueAddress, SqsClient]:
         address = address_of(queue)
         region = address.region or self._settings.region or environ.get("AWS_REGION") or None
-        # botocore raises ValueError for an endpoint URL that is none.
-        with translated(f"queue `{queue.name}` ({address.shown})", ValueError):
-            return address, await self._client_of(Way(region, queue.role_arn, queue.endpoint))
+        doing = f"queue `{queue.name}` ({address.shown})"
+        try:
+            # botocore raises ValueError for an endpoint URL that is none.
+            with translated(doing, ValueError):
+                return address, await self._client_of(Way(region, queue.role_arn, queue.endpoint))
+        except SettingsError as error:
+            # A file that is reloaded may bring the first queue that needs what is set wrongly.
+            raise QueueRefused(f"{doing}: {error}") from None
 
     async def _client_of(self, way: Way) -> SqsClient:
         making = self._clients.get(way)

@@ -33,6 +33,10 @@ MOST_CALLS = 8
 """Calls but for polls to one queue at the same time; further ones wait."""
 _POLL_MARGIN = 10
 """Seconds that a poll's answer may take beyond its wait."""
+_LAST_ANSWERS = 0.3
+"""Seconds at the end for answers to abandoned polls: more than those need that are on their way."""
+_LAST_RETURNS = 1.0
+"""Seconds to give back what they bring."""
 _TRIES = 4
 """Of the entries of a batch call that fail by SQS's own fault."""
 _log = logging.getLogger(__name__)
@@ -146,14 +150,14 @@ class SqsQueue:
         )
         return attributes_of(answer)
 
-    async def aclose(self, patience: float) -> None:
-        """End abandoned polls; what comes within `patience` seconds is still given back."""
+    async def aclose(self) -> None:
+        """End abandoned polls, and give back what they bring; takes little more than a second."""
         if self._abandoned:
-            await asyncio.wait(self._abandoned, timeout=patience)
+            await asyncio.wait(self._abandoned, timeout=_LAST_ANSWERS)
         for poll in self._abandoned:
             poll.cancel()
         if self._returning:
-            await asyncio.wait(self._returning, timeout=CALL_TIMEOUT)
+            await asyncio.wait(self._returning, timeout=_LAST_RETURNS)
 
     async def _call(
         self, operation: str, wanted: Mapping[str, Any], action: str
