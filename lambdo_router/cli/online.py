@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-import structlog
-
 from lambdo_router.adapters.fly import FlyMachines
 from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
 from lambdo_router.cli.output.printing import print_diagnostics
@@ -20,6 +18,7 @@ from lambdo_router.config.lint.suppress import not_ignored
 from lambdo_router.config.load import Examined, LoadedRoutes
 from lambdo_router.core.errors import LaunchError, QueueError
 from lambdo_router.core.routing import RoutingTable
+from lambdo_router.core.structured_log import structlog
 from lambdo_router.service.online import Answers, Questions, findings, questions
 from lambdo_router.service.online_fly import FlyAnswers
 from lambdo_router.service.running import fly_machines

@@ -3,8 +3,8 @@
 import asyncio
 import gc
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ _PATIENCE = 10.0
 """Seconds that a queue or an app may take to answer before the router starts without it."""
 _POLLS_FIRST = 1.0
 """Seconds from the start in which nothing else happens."""
+_CERTIFICATES = "SSL_CERT_FILE"
 _RETRIED = "the router keeps trying while it runs"
 
 
@@ -160,7 +161,8 @@ async def _once_started(
 
 
 async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnector, FlyMachines]":
-    from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
+    with _without_certificates():
+        from lambdo_router.adapters.sqs import SqsConnector, SqsSettings
 
     if settings.fly_token is None:
         raise SettingsError(
@@ -172,6 +174,24 @@ async def _connect(settings: Settings, ends: AsyncExitStack) -> "tuple[SqsConnec
     fly = fly_machines(settings, settings.fly_token)
     ends.push_async_callback(fly.aclose)
     return sqs, fly
+
+
+@contextmanager
+def _without_certificates() -> Iterator[None]:
+    """
+    Show nobody where the system's certificates are.
+
+    When aiohttp is imported it reads them twice, for connections that nobody makes: adapters/http
+    has its own context for every server. That would be a tenth of a start.
+    """
+    given = os.environ.get(_CERTIFICATES)
+    os.environ[_CERTIFICATES] = os.devnull
+    try:
+        yield
+    finally:
+        del os.environ[_CERTIFICATES]
+        if given is not None:
+            os.environ[_CERTIFICATES] = given
 
 
 async def _all_reachable(

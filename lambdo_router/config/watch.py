@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
 
-import structlog
 from watchfiles import awatch
 
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
+from lambdo_router.core.structured_log import structlog
 
 log = structlog.get_logger()
 

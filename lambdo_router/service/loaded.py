@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import structlog
-
 from lambdo_router.config.load import LoadedRoutes
 from lambdo_router.core import journal
+from lambdo_router.core.structured_log import structlog
 
 if TYPE_CHECKING:  # imported where it is used: only a reload compares
     from lambdo_router.config.explain.comparison_text import MarkedLine

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-import structlog
-
 from lambdo_router.admin import Reloading, Watched, admin_app
 from lambdo_router.admin.guard import Hosts, hosts_of
 from lambdo_router.admin.page import Page
@@ -22,6 +20,7 @@ from lambdo_router.core.errors import SettingsError
 from lambdo_router.core.prices import Prices
 from lambdo_router.core.routing import RoutingTable
 from lambdo_router.core.snapshot import Snapshot
+from lambdo_router.core.structured_log import structlog
 from lambdo_router.engine.failure_reports import FailureReports
 from lambdo_router.service.loaded import places
 from lambdo_router.service.open_files import most_connections

@@ -176,9 +176,30 @@ print(*sys.modules, file=sys.stderr)
 """
 
 
+SPARED: Final = ("boto3", "httpx", "jinja2", "opentelemetry", "rich")
+"""What a router loads when somebody looks at it, or with routes or a configuration that need it."""
+_STARTED = """
+import sys
+import lambdo_router.cli.run
+import lambdo_router.service.observers
+import lambdo_router.adapters.fly
+import lambdo_router.adapters.sqs
+print(*sys.modules, file=sys.stderr)
+"""
+
+
 def modules_of(*arguments: str) -> frozenset[str]:
     """Return all modules that are loaded when `lambdo-router` with these arguments ends."""
-    command = [sys.executable, "-c", _LOADED, *arguments]
+    return _modules(_LOADED, *arguments)
+
+
+def modules_of_a_start() -> frozenset[str]:
+    """Return all modules that `lambdo-router run` has loaded when it reads its first queue."""
+    return _modules(_STARTED)
+
+
+def _modules(code: str, *arguments: str) -> frozenset[str]:
+    command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return frozenset(done.stderr.split())
 

@@ -10,9 +10,11 @@ from guard import (
     BASELINE,
     COUNTS,
     HEAVY,
+    SPARED,
     Counts,
     held_after_launch,
     modules_of,
+    modules_of_a_start,
     read_baseline,
 )
 
@@ -88,3 +90,7 @@ def _calls(work: Callable[[], bool]) -> int:
 @pytest.mark.parametrize("arguments", [("--help",), ("validate", "--help")], ids=" ".join)
 def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert [it for it in HEAVY if it in modules_of(*arguments)] == []
+
+
+def test_a_start_loads_nothing_that_most_routers_never_use() -> None:
+    assert [it for it in SPARED if it in modules_of_a_start()] == []

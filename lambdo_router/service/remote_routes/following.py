@@ -18,14 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-import structlog
-
 from lambdo_router.adapters.daemon_thread import in_daemon_thread
 from lambdo_router.config.diagnostics import ConfigError, Diagnostic
 from lambdo_router.config.load import Examined, LoadedRoutes, sound
 from lambdo_router.config.read.files import Mirror
 from lambdo_router.config.watch import LoadFailed, News, Reloaded
 from lambdo_router.core.backoff import backoff
+from lambdo_router.core.structured_log import structlog
 from lambdo_router.engine.waiting import set_within
 from lambdo_router.service.remote_routes.cache import Cache
 from lambdo_router.service.remote_routes.remote_store import File, RemoteStore, RoutesUnavailable

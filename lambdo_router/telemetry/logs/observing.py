@@ -15,12 +15,10 @@ from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import structlog
-from structlog.typing import FilteringBoundLogger
-
 from lambdo_router.core import journal
 from lambdo_router.core.log_event import Level
 from lambdo_router.core.routing import RoutingTable
+from lambdo_router.core.structured_log import structlog
 from lambdo_router.telemetry.logs.lines import lines_of
 from lambdo_router.telemetry.logs.output import Form, Printer, renderers
 from lambdo_router.telemetry.logs.repeats import Episode, Repeats
@@ -180,7 +178,7 @@ class _FromLibraries(logging.Handler):
 
 
 def _write(
-    log: FilteringBoundLogger,
+    log: structlog.typing.FilteringBoundLogger,
     level: str,
     event: str,
     fields: Mapping[str, object],
@@ -200,8 +198,8 @@ def _level_of(number: int) -> Level:
     return "info" if number >= logging.INFO else "debug"
 
 
-def _log() -> FilteringBoundLogger:
-    return cast("FilteringBoundLogger", structlog.get_logger())
+def _log() -> structlog.typing.FilteringBoundLogger:
+    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger())
 
 
 def _utc(unix: float) -> str:

@@ -17,8 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TextIO
 
-import structlog
-from structlog.typing import ExcInfo, Processor
+from lambdo_router.core.structured_log import structlog
 
 Form = Literal["text", "json"]
 
@@ -54,7 +53,7 @@ class Printer:
     debug = warning = error = critical = exception = info
 
 
-def renderers(form: Form) -> list[Processor]:
+def renderers(form: Form) -> list[structlog.typing.Processor]:
     """Return the last processors of a chain: those that make text of an event's fields."""
     if form == "json":
         cut = _Cut(_LONGEST_IN_JSON)
@@ -99,7 +98,7 @@ def _without_none(_logger: object, _method: str, fields: _Fields) -> _Fields:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _traceback(exc_info: ExcInfo) -> str:
+def _traceback(exc_info: structlog.typing.ExcInfo) -> str:
     """Return the traceback, or only the tail of a very long one: the cause is at its end."""
     text = "".join(traceback.format_exception(exc_info[1])).rstrip("\n")
     left_out = len(text) - _LONGEST_TRACEBACK
@@ -141,6 +140,6 @@ def _console(*, colours: bool) -> structlog.dev.ConsoleRenderer:
     )
 
 
-def _indented(stream: TextIO, exc_info: ExcInfo) -> None:
+def _indented(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
     """Write a traceback of which no line can be taken for a line of the log."""
     stream.writelines(f"\n    {escaped(line)}" for line in _traceback(exc_info).split("\n"))

@@ -15,9 +15,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from lambdo_router.core import journal
+from lambdo_router.core.structured_log import structlog
 from lambdo_router.core.trace_context import TraceContext
 
 log = structlog.get_logger()
