@@ -1,8 +1,8 @@
 """
 What goes to the log: facts of the journal, and what modules and libraries log themselves.
 
-Everything passes structlog's chain of processors, in which repeats are folded. Facts that may be
-written also serve as ticks, and so does every poll: queues are polled every few seconds, so no
+Everything passes structlog's chain of processors, in which repeats are folded. Each fact that is
+written also serves as a tick, and so does every poll: queues are polled every few seconds, so no
 timer is needed to notice that something has stopped happening.
 """
 
@@ -81,7 +81,8 @@ class Logs:
         """Bound once it is configured: binding takes a third of a line's time."""
         written = filter(self._may_be_written, journal.FACTS)
         self.observe: journal.Observer = journal.Dispatch(
-            {journal.Polled: self._tick, **dict.fromkeys(written, self._write)}
+            {journal.Polled: self._tick, journal.Stopped: self._end_all},
+            dict.fromkeys(written, self._write),
         )
         """Writes the lines of one fact."""
 
@@ -93,12 +94,13 @@ class Logs:
         if (now := self._monotonic()) >= self._repeats.due:
             self._write_ended(now)
 
+    def _end_all(self, _: journal.Fact) -> None:
+        self._write_ended(math.inf)
+
     def _write(self, fact: journal.Fact) -> None:
-        self._tick(fact)
-        if isinstance(fact, journal.Stopped):
-            self._write_ended(math.inf)
         if _LEVELS[fact.level] < self._threshold:
             return
+        self._tick(fact)
         for line in lines_of(fact):
             _write(
                 self.log, line.level, line.event, line.fields, line.topic, line.pause, line.error

@@ -126,9 +126,12 @@ class Counting:
         self.series.add(catalogue.SETTLEMENT_FAILURES, (fact.queue, action), fact.messages)
 
     def _launched(self, fact: journal.Launched) -> None:
-        labels = (fact.route,)
-        for entry in fact.batch.entries:
-            self._age(catalogue.SENT_TO_LAUNCH, labels, entry.message.sent_at)
+        sent = [it.message.sent_at for it in fact.batch.entries if it.message.sent_at is not None]
+        if sent:
+            now = self._clock()
+            observe = self.series.histogram(catalogue.SENT_TO_LAUNCH, (fact.route,)).observe
+            for at in sent:
+                observe(max(0.0, now - at))
 
     def _ended(self, fact: journal.MachineEnded) -> None:
         if fact.seconds is not None:
