@@ -5,7 +5,7 @@ Routes, and the one function that decides where a message goes.
 wrote. It serves the running router and every tool, so that no tool can disagree with it.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Literal
 
@@ -186,15 +186,16 @@ class RoutingTable:
         """Return an index of `routes_of` this queue by position. KeyError without such a queue."""
         return self._indexes[queue]
 
-    def candidates(self, queue: str, reader_of: Callable[[str], EventReader]) -> Iterator[Route]:
+    def candidates(self, queue: str, reader_of: Callable[[str], EventReader]) -> Iterable[Route]:
         """
-        Yield the routes of this queue that a message may match, in file order.
+        Return the routes of this queue that a message may match, in file order.
 
         `reader_of` gives, for each part of a `match`, what the patterns there look at.
         """
         routes = self.routes_of(queue)
-        for place in self._indexes[queue].candidates(reader_of) if routes else ():
-            yield routes[place]
+        if not routes:
+            return ()
+        return map(routes.__getitem__, self._indexes[queue].candidates(reader_of))
 
     def sources(self) -> tuple[Queue, ...]:
         """Return the queues that a route reads; the others are only written to."""

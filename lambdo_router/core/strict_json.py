@@ -14,9 +14,10 @@ no WideNumber: `plain` turns it into a Decimal for them.
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from itertools import accumulate
 from typing import Final, NoReturn
 
@@ -128,7 +129,13 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-_QUICK = json.JSONDecoder(parse_float=_quick_float, parse_constant=_no_constant)
+@cache
+def _quick_decode() -> Callable[[str | bytes], object]:
+    import msgspec  # imported with the first document: it takes longer to load than a command
+
+    return msgspec.json.Decoder(float_hook=_quick_float).decode
+
+
 _CAREFUL = json.JSONDecoder(
     parse_float=_wide_float, parse_int=_integer, parse_constant=_no_constant
 )
@@ -146,10 +153,13 @@ def parse_json(text: str | bytes) -> object:
     ValueError, and nothing else, for all that is not JSON as the head of this module describes it;
     its text says what is wrong and where, and repeats nothing of the document.
     """
-    text = _checked_text(text)
+    encoded: str | bytes = text
+    if not isinstance(text, str) or not text.isascii():
+        text, encoded = _checked_text(text)
     try:
-        value = _decode(text)
-        _check_escapes(text)
+        value = _decode(text, encoded)
+        if "\\" in text:  # a single character is found quickly
+            _check_escapes(text)
     except json.JSONDecodeError as problem:
         reason = problem.msg[:1].lower() + problem.msg[1:].removesuffix(" at")
         raise ValueError(f"{reason}, line {problem.lineno} column {problem.colno}") from None
@@ -191,29 +201,30 @@ _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKET = bytes(set(range(256)) - set(_STEP))
 
 
-def _checked_text(text: str | bytes) -> str:
+def _checked_text(text: str | bytes) -> tuple[str, bytes]:
+    """Return the text, and its bytes."""
     if isinstance(text, bytes):
         try:
-            text = text.decode("utf-8")
+            decoded = text.decode("utf-8")
         except UnicodeDecodeError as problem:
             raise ValueError(f"byte {problem.start} is not UTF-8") from None
-    elif not text.isascii():
+        encoded = text
+    else:
+        decoded = text
         try:
-            text.encode()
+            encoded = text.encode()
         except UnicodeEncodeError as problem:
             raise ValueError(f"character {problem.start} is half of a surrogate pair") from None
-    if text.startswith("\ufeff"):
+    if decoded.startswith("\ufeff"):
         raise ValueError("it starts with a byte order mark, which JSON does not allow")
-    return text
+    return decoded, encoded
 
 
-def _decode(text: str) -> object:
+def _decode(text: str, encoded: str | bytes) -> object:
     try:
-        return _QUICK.decode(text)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:  # _NeedsCare, or an integer or a constant that fails again below
-        pass
+        return _quick_decode()(encoded)
+    except (ValueError, RecursionError):
+        pass  # whatever it refuses, the careful one reads or explains
     try:
         value: object = _CAREFUL.decode(text)
     except _TooLong as problem:

@@ -95,6 +95,44 @@ def test_all_else_is_a_value_error(text: bytes | str) -> None:
     assert len(str(problem)) < 120
 
 
+PIECES = (
+    *(*'{}[]:,"-0', " ", "\t", "\x0b", "\x00", "\x7f", "é", "\ud800", "\ufeff", "true", "NaN"),
+    *('"a":', '"a"', '{"a":1,"a":2}', "[1]", "1", "-0.0", ".5", "1e5", "1E400", "1e-400", "01"),
+    *("12345678901234567890", "0.12345678901234567", "5e-324", "1.7976931348623157e308"),
+    *(
+        "\\",
+        "\\u",
+        "\\n",
+        "\\/",
+        "\\x",
+        '"\\ud83d\\ude00"',
+        "\\ud83d\\ude00",
+        "\\udc00",
+        "9" * 4301,
+    ),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+@example("[1e400, 1]")
+@example('{"a": 1e400, "a": 1}')
+def test_the_quick_reader_and_the_careful_one_always_agree(text: str) -> None:
+    def outcome() -> str:
+        try:
+            return repr(parse_json(text))  # 1, 1.0 and True are equal, their texts are not
+        except ValueError as problem:
+            return f"refused: {problem}"
+
+    def refuse(_: str | bytes) -> object:
+        raise ValueError
+
+    quick = outcome()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("lambdo_router.core.strict_json._quick_decode", lambda: refuse)
+        assert quick == outcome()
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

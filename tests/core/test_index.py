@@ -235,6 +235,35 @@ def test_the_index_and_a_scan_always_agree(
             assert isinstance(decision, Routed if expected else Refused)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "event", "matches"),
+    [
+        pytest.param({"": ["x"]}, {"": "x"}, True, id="a key without a character"),
+        pytest.param({"": ["x"], "k": [1]}, {"k": 1}, False, id="and none of it"),
+        pytest.param({"a": ["x"], "k": [1]}, {"k": 1, "a": {"x": 1}}, False, id="an object"),
+        pytest.param({"a": ["x"], "k": [1]}, {"k": 1, "a": []}, False, id="an empty array"),
+        pytest.param({"a": [{"exists": False}], "k": [1]}, {"k": 1, "a": []}, True, id="absent"),
+        pytest.param({"a": ["x"], "k": [1]}, {"k": 1, "a": [["y"], "x"]}, True, id="in arrays"),
+        pytest.param({"a": {"b": [1, 2], "c": [1]}}, {"a": [{"b": 2}], "a.c": 1}, True, id="one"),
+        pytest.param(
+            {"a": {"b": [2], "c": [1]}}, {"a": [{"b": 2}, {"c": 1}]}, False, id="not together"
+        ),
+        pytest.param({"a": ["x"], "k": [1]}, {"k": 1, "a": [*"y" * 50, "x"]}, True, id="many"),
+        pytest.param({"a.b": [2], "k": [1]}, {"k": 1, "a": {"b": 1}, "a.b": 2}, True, id="twice"),
+    ],
+)
+def test_what_the_index_saw_is_what_a_pattern_sees(
+    pattern: dict[str, object],
+    event: dict[str, object],
+    matches: bool,  # noqa: FBT001
+) -> None:
+    indexed = table(route(match=Match(body=compile_pattern(pattern))))
+    sent = message(body=json.dumps(event))
+
+    for record in (False, True):
+        assert isinstance(decide(indexed, QUEUE, sent, record=record), Routed) == matches
+
+
 def test_an_index_makes_no_difference_to_equality() -> None:
     one, same = table(route()), table(route())
 

@@ -8,7 +8,9 @@ walked once, along the indexed paths: the entries found there may match, all oth
 with a sub-rule that a message can meet without any particular value is a candidate for every
 message.
 
-So the cost of a message does not grow with the entries, only with those that ask for the same.
+So the cost of a message does not grow with the entries, only with those that ask for the same. What
+is found at all their other paths on that walk is noted in the reader, so that most patterns need no
+walk of their own.
 """
 
 from bisect import bisect
@@ -22,7 +24,7 @@ from lambdo_router.core.patterns.compiling import Clause
 from lambdo_router.core.patterns.operators.addresses import parse_address
 from lambdo_router.core.patterns.operators.condition import Key
 from lambdo_router.core.patterns.pattern import Pattern
-from lambdo_router.core.patterns.reading import EventReader, lead
+from lambdo_router.core.patterns.reading import FEW, EventReader, lead, unwrapped
 from lambdo_router.core.strict_json import comparable
 
 Documents = Iterable[tuple[str, Pattern]]
@@ -46,6 +48,8 @@ class _Node:
 
     moves: dict[str, "_Node"] = field(default_factory=dict)
     lookup: "_Lookup | None" = None
+    path: str | None = None
+    """The path, if an entry asks something there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class Index:
     def __init__(self, entries: Iterable[Documents]) -> None:
         self._roots: dict[str, _Node] = {}
         self._lookups: dict[tuple[str, str], _Lookup] = {}
-        options = [_options(entry) for entry in entries]
+        asked = [tuple(entry) for entry in entries]
+        options = [_options(entry) for entry in asked]
         sharers: _Sharers = Counter()
         for patterns in options:
             filings = {filing for rules in patterns for rule in rules for filing in rule}
@@ -85,20 +90,29 @@ class Index:
                 self._file(number, min(ways, key=lambda way: _worth(way, sharers)))
             else:
                 always.append(number)
+        self._paths = self._take_paths(asked)
         self.always = tuple(always)
         """The entries that are candidates for every message."""
 
-    def candidates(self, reader_of: Callable[[str], EventReader]) -> Iterator[int]:
+    def candidates(self, reader_of: Callable[[str], EventReader]) -> Iterable[int]:
         """
-        Yield all entries that the message may match, in order; `reader_of` reads a document.
+        Return all entries that the message may match, in order; `reader_of` reads a document.
 
         Nearly all of them do match: only their key was found, not all that they ask.
         """
         found: set[int] = set()
         for document, root in self._roots.items():
-            _look_into(reader_of(document).event, root, found)
+            reader = reader_of(document)
+            values = _look_into(reader.event, root, found)
+            if values is not None:
+                reader.note(self._paths[document], values)
+        if not self.always:
+            return sorted(found)
+        return self._merged(sorted(found)) if found else self.always
+
+    def _merged(self, found: list[int]) -> Iterator[int]:
         start = 0
-        for number in sorted(found):
+        for number in found:
             end = bisect(self.always, number, start)
             yield from self.always[start:end]
             yield number
@@ -111,6 +125,18 @@ class Index:
             for filed in lookup.groups():
                 if len(filed) > most:
                     yield Crowd(document, path, tuple(filed))
+
+    def _take_paths(self, entries: Iterable[Documents]) -> dict[str, frozenset[str]]:
+        """Return all paths in the documents that are walked, and let the walk pass there."""
+        paths: dict[str, set[str]] = {document: set() for document in self._roots}
+        for entry in entries:
+            for document, pattern in entry:
+                known = paths.get(document)
+                for path in {c.path for rule in pattern.sub_rules for c in rule}:
+                    if known is not None and path not in known:
+                        known.add(path)
+                        lead(self._roots[document], path).path = path
+        return {document: frozenset(known) for document, known in paths.items()}
 
     def _file(self, number: int, way: list[_Filing]) -> None:
         for filing in dict.fromkeys(way):
@@ -162,31 +188,70 @@ def _weakness(key: Key) -> float:
             return 0
 
 
-def _look_into(value: dict[str, object], node: _Node, found: set[int]) -> None:
-    moves = node.moves
-    for key in moves if len(moves) <= len(value) else value:
-        if key in value and key in moves:
-            _look_at(value[key], moves[key], found)
+def _look_into(
+    event: dict[str, object], root: _Node, found: set[int]
+) -> dict[str, list[object]] | None:
+    """
+    Add the entries that are filed under a value of the event.
+
+    Return the values by their paths; None if an array on the way is long, or holds objects or
+    arrays: which of its values go together is another question.
+    """
+    values: dict[str, list[object]] = {}
+    is_flat = True
+    pending = [(event, root)]
+    for value, node in pending:
+        moves = node.moves
+        for key in moves if len(moves) <= len(value) else value:
+            if key not in value or key not in moves:
+                continue
+            inner, at = value[key], moves[key]
+            if not isinstance(inner, str):
+                inner = unwrapped(inner)
+            if isinstance(inner, dict):
+                pending.append((inner, at))
+                continue
+            items = [inner]
+            if isinstance(inner, list):
+                items, objects = _spread(inner)
+                pending += [(item, at) for item in objects]
+                is_flat = is_flat and not objects and len(inner) == len(items) <= FEW
+            if at.path is not None and items and is_flat:
+                values[at.path] = [*values[at.path], *items] if at.path in values else items
+            if at.lookup is not None:
+                for item in items:
+                    at.lookup.find(item, found)
+    return values if is_flat else None
 
 
-def _look_at(value: object, node: _Node, found: set[int]) -> None:
-    if isinstance(value, dict):
-        _look_into(value, node, found)
-    elif isinstance(value, list):
-        for item in value:
-            _look_at(item, node, found)
-    elif node.lookup is not None:
-        node.lookup.find(value, found)
+def _spread(items: list[object]) -> tuple[list[object], list[dict[str, object]]]:
+    """Return the values and the objects in an array and the arrays in it."""
+    scalars: list[object] = []
+    objects: list[dict[str, object]] = []
+    waiting = [items]
+    for array in waiting:
+        for item in array:
+            if isinstance(item, dict):
+                objects.append(item)
+            elif isinstance(item, list):
+                waiting.append(item)
+            else:
+                scalars.append(item)
+    return scalars, objects
 
 
 class _Lookup:
     """For one path, the entries that are filed under each key."""
 
-    __slots__ = ("_anyone", "_filed", "_lengths", "_longest", "_networks")
+    __slots__ = ("_anyone", "_filed", "_lengths", "_longest", "_networks", "_texts")
 
     def __init__(self) -> None:
         self._anyone: list[int] = []
-        self._filed: dict[str, dict[object, list[int]]] = {"any": {None: self._anyone}}
+        self._texts: dict[object, list[int]] = {}
+        self._filed: dict[str, dict[object, list[int]]] = {
+            "any": {None: self._anyone},
+            "text": self._texts,
+        }
         self._lengths: dict[str, set[int]] = {}
         """Of the texts that a value may start or end with."""
         self._networks: set[tuple[int, int]] = set()
@@ -215,7 +280,8 @@ class _Lookup:
     def find(self, value: object, found: set[int]) -> None:
         """Add all entries to `found` that are filed under a key of the value."""
         if isinstance(value, str):
-            self._find("text", value, found)
+            if (filed := self._texts.get(value)) is not None:
+                found.update(filed)
             if self._lengths:
                 self._find_edges("start", "end", value, value, found)
             if self._longest:

@@ -7,7 +7,7 @@ goes on from its place; an event is walked along its steps only. A message may b
 of patterns that ask for the same few paths, so an `EventReader` walks each path only once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Protocol, Self, TypeVar
@@ -164,7 +164,7 @@ NESTED: Final = 2
 """An array on the way holds objects or arrays: which values go together must be found out."""
 HOLDS: Final = 3
 """There is a value that will do, outside such arrays; or there is none, and that will do."""
-_FEW: Final = 16
+FEW: Final = 16
 """Values at one path that are not worth preparing for further questions."""
 
 
@@ -186,7 +186,7 @@ class _ValuesAt:
 
     def holds(self, asked: AnyOf) -> bool:
         """Return whether one of `values` is one of those asked for."""
-        if len(self.values) > _FEW and self._is_asked_again():
+        if len(self.values) > FEW and self._is_asked_again():
             if self._many is None:
                 self._many = ManyValues(self.values)
             return asked.holds_among(self._many)
@@ -215,14 +215,22 @@ class _ValuesAt:
 class EventReader:
     """One event that is put to one pattern after the other. It must not change meanwhile."""
 
-    __slots__ = ("_found", "event")
+    __slots__ = ("_found", "_seen", "_seen_paths", "event")
 
     def __init__(self, event: Mapping[str, object]) -> None:
         """Wrap an event. Raises ValueError if it is not an object."""
-        if not isinstance(event, Mapping):
-            raise ValueError(f"an event is an object, not a {type(event).__name__}")  # noqa: TRY004 (as for malformed JSON)
-        self.event = event if isinstance(event, dict) else dict(event)
+        if not isinstance(event, dict):
+            if not isinstance(event, Mapping):
+                raise ValueError(f"an event is an object, not a {type(event).__name__}")  # noqa: TRY004 (as for malformed JSON)
+            event = dict(event)
+        self.event: dict[str, object] = event
         self._found: dict[str, _ValuesAt] = {}
+        self._seen: Mapping[str, Sequence[object]] = {}
+        self._seen_paths: frozenset[str] = frozenset()
+
+    def note(self, paths: frozenset[str], values: Mapping[str, Sequence[object]]) -> None:
+        """Take over all values that a walk found at these paths; all of them go together."""
+        self._seen_paths, self._seen = paths, values
 
     def outcome(self, path: str, values: AnyOf, without: int) -> int:
         """
@@ -230,6 +238,14 @@ class EventReader:
 
         `without` (FAILS or HOLDS) is the outcome if there is no value.
         """
+        if path in self._seen_paths:
+            seen = self._seen.get(path)
+            if seen is None:
+                return without
+            for value in seen:
+                if values.holds(value):
+                    return HOLDS
+            return FAILS
         found = self._found.get(path)
         if found is None:
             found = self._found[path] = _ValuesAt(self.event, path_walk(path))
