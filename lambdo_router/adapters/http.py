@@ -159,10 +159,10 @@ class _Resolver(AbstractResolver):
 class _Connector(aiohttp.TCPConnector):
     """Opens connections, and never reuses one on which the server has spoken unasked."""
 
-    def __init__(self, most: int) -> None:
-        """At most `most` at once; 0: any number."""
+    def __init__(self) -> None:
+        """Open any number of connections: callers bound their calls."""
         super().__init__(
-            limit=most,
+            limit=0,
             keepalive_timeout=_IDLE_FOR,
             happy_eyeballs_delay=0.25,  # RFC 8305
             resolver=_Resolver(),
@@ -201,9 +201,8 @@ class _Connector(aiohttp.TCPConnector):
 class HttpSession:
     """Connections to any number of servers, opened as they are needed. Close it after use."""
 
-    def __init__(self, most: int = 0) -> None:
-        """At most `most` connections at once; 0: any number."""
-        self._most = most
+    def __init__(self) -> None:
+        """Open nothing yet."""
         self._opened: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -217,7 +216,7 @@ class HttpSession:
             raise aiohttp.ClientConnectionError("the connections are closed")
         if self._opened is None:
             self._opened = aiohttp.ClientSession(
-                connector=_Connector(self._most),
+                connector=_Connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None),

@@ -1,7 +1,7 @@
 """
 The seams: what the router needs from SQS and Fly, in the services' own verbs.
 
-The adapters over boto3 and httpx satisfy these protocols structurally, and so do the tests' fakes.
+The adapters for SQS and Fly satisfy these protocols structurally, and so do the tests' fakes.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

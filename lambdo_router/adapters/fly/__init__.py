@@ -6,7 +6,7 @@ follow it to its end.
     watching.py   lists, ends, metadata, destruction
     inspection.py what a token may do, and Fly's regions
     ends.py       from a Machine's events to its end                    pure
-    client.py     the calls, over httpx
+    client.py     the calls, over adapters/http.py
     answers.py    what an answer means, and whether to retry: one table
     address.py    the API's address and the Authorization header
     lists.py, pace.py   lists larger than memory; the rate of calls that Fly accepts
