@@ -1,12 +1,13 @@
-"""What a lost answer means, for every exception of aiohttp."""
+"""What a lost answer means, for every exception of aiohttp; and whose certificates are trusted."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import client_exceptions
 
-from lambdo_router.adapters.http import NoAnswer, lost
+from lambdo_router.adapters.http import NoAnswer, lost, tls_context
 
 NOT_SENT = {
     aiohttp.ClientConnectorError,
@@ -93,3 +94,12 @@ def test_what_does_not_prove_that_nothing_was_sent_counts_as_sent(
     sent: bool,  # noqa: FBT001 - a column
 ) -> None:
     assert NoAnswer(error).sent == sent
+
+
+def test_where_the_system_has_no_certificates_certifi_s_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+
+    assert tls_context().cert_store_stats()["x509_ca"] > 0
