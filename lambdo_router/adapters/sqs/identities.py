@@ -102,7 +102,7 @@ class Identities:
         """By the role whose credentials they have; None: the router's own."""
         self._keys: dict[str | None, CurrentKeys] = {}
         self._sts: list[Any] = []
-        """Clients of STS."""
+        """Clients of STS that assume roles."""
         self._callers: dict[str | None, Caller | None] = {}
         self._asking: dict[str | None, threading.Lock] = {}
         """Held while STS is asked for the caller of a role."""
@@ -206,13 +206,14 @@ class Identities:
         try:
             with self._lock:
                 session = self._sessions[role_arn]
-                sts: Any = session.create_client(
+                client = session.create_client(
                     "sts",
                     region_name=session.get_config_variable("region") or _WITHOUT_REGION,
                     config=self._config(_ASK_TIMEOUT, attempts=1),
                 )
-                self._sts.append(sts)
-            answer = sts.get_caller_identity()
+            sts: Any
+            with closing(client) as sts:
+                answer = sts.get_caller_identity()
             return Caller(answer["Account"], answer["Arn"])
         except _NO_ANSWER as error:
             _log.debug("sts.unknown_caller error=%(error)s", {"error": type(error).__name__})
