@@ -1,6 +1,6 @@
 """
 How much memory a router takes: idle, with as much in hand as its queues may hold, and in the long
-run.
+run; and what its start takes, until SQS gives it the first message.
 
     python benchmarks/memory.py [MESSAGES]
 
@@ -8,13 +8,16 @@ A real `lambdo-router run`, a process of its own, reads the embedded SQS server.
 create a second, and each Machine one message: so all that the router may hold waits in it. Then
 100,000 messages (or MESSAGES) go through without a limit, and memory is looked at on the way: what
 grows then would grow for ever. The numbers are resident memory as /proc has it (Linux only);
-fly.toml and docs/deploy.md have them.
+fly.toml and docs/deploy.md have them. A start is compared, in turns, with an interpreter that only
+imports the largest libraries.
 """
 
 import asyncio
 import json
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +28,12 @@ from measuring import (
     Target,
     cpu_seconds_of,
     full_or_quick,
+    in_turns,
+    median,
     resident_of,
     tell,
 )
-from real_router import APP, Services, router
+from real_router import APP, Services, router, starting
 
 from lambdo_router.local.sqs_server import LedgerEntry
 
@@ -41,6 +46,17 @@ _IN_HAND = 5_000
 """Messages that are in the queue at most, while all of them go through."""
 GROWTH = 3.0
 """MB that it may grow by, from the first look to the last."""
+IDLE_QUEUES = 10
+IDLE = 70.0
+"""MB that an idle router of so many queues may take."""
+STARTS = 5
+START = 2.2
+"""Times the CPU of the libraries' import that a start may take."""
+_LIBRARIES = """
+import asyncio, time
+import aiohttp, botocore.session, click, starlette.applications, structlog, uvicorn, yaml
+print(time.process_time())
+"""
 _SAID_LIMIT = 2_000
 
 
@@ -148,6 +164,75 @@ async def gone_through(messages: int, folder: Path) -> list[QueueBrowser]:
     return looks
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """From exec to the first message, as the server sees it."""
+
+    cpu: float
+    wall: float
+
+
+async def start(folder: Path) -> Start:
+    """Start a router of ten queues, with a message in each."""
+    services = Services(unlimited=False)
+    names = [f"queue-{number}" for number in range(IDLE_QUEUES)]
+    services.create_queues(names)
+    write_routes(folder, names, batch_size=1, acknowledge="launch")
+    first: asyncio.Future[tuple[float, float]] = asyncio.get_running_loop().create_future()
+    async with services.running():
+        for name in names:
+            services.send(name, "{}")
+        began = time.perf_counter()
+        async with starting(folder, services, LAMBDO_ADMIN_PORT="0") as running:
+
+            def notice(entry: LedgerEntry) -> None:
+                if entry.kind == "received" and not first.done():
+                    first.set_result((cpu_seconds_of(running.pid), time.perf_counter() - began))
+
+            services.sqs.ledger.listeners.append(notice)
+            return Start(*await first)
+
+
+def router_start() -> Start:
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(start(Path(folder)))
+
+
+def libraries_start() -> Start:
+    began = time.perf_counter()
+    said = subprocess.run((sys.executable, "-c", _LIBRARIES), capture_output=True, check=True)
+    return Start(float(said.stdout), time.perf_counter() - began)
+
+
+def starts() -> Table:
+    """Measure both in turns."""
+    ways = {"lambdo-router run": router_start, "import of its libraries": libraries_start}
+    found = in_turns(ways, full_or_quick(STARTS, 1))
+    rows = [
+        (
+            name,
+            median([it.cpu for it in each]),
+            min(it.cpu for it in each),
+            median([it.wall for it in each]),
+        )
+        for name, each in found.items()
+    ]
+    ratio = rows[0][1] / rows[1][1]
+    target = Target(f"{ratio:.2f} times the CPU of the import, at most {START:g}", ratio <= START)
+    return Table(
+        "start",
+        f"From exec to the first message, {IDLE_QUEUES} queues",
+        (
+            Column("what"),
+            Column("CPU s", ".2f"),
+            Column("least CPU s", ".2f"),
+            Column("wall s", ".2f"),
+        ),
+        rows,
+        targets=[target],
+    )
+
+
 def write_routes(folder: Path, names: Sequence[str], **profile: object) -> None:
     """One route for each queue."""
     routes = {
@@ -160,13 +245,14 @@ def write_routes(folder: Path, names: Sequence[str], **profile: object) -> None:
 
 
 def main(messages: int) -> int:
-    """Print both tables."""
+    """Print the tables."""
     rows = []
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
             rows.append((case.name, *asyncio.run(held(case, Path(folder)))))
     with tempfile.TemporaryDirectory() as folder:
         looks = asyncio.run(gone_through(messages, Path(folder)))
+    idle = next((most for name, most, _ in rows if name == f"idle, {IDLE_QUEUES} queues"), None)
     grown = looks[-1].megabytes - looks[0].megabytes
     target = Target(
         f"{grown:+.1f} MB from {looks[0].messages:,} to {looks[-1].messages:,} messages, "
@@ -179,7 +265,15 @@ def main(messages: int) -> int:
             "Memory of a router (resident)",
             (Column("case"), Column("idle MB", ".0f"), Column("most MB", ".0f")),
             rows,
+            targets=[]
+            if idle is None
+            else [
+                Target(
+                    f"{idle:.1f} MB idle with {IDLE_QUEUES} queues, at most {IDLE:g}", idle <= IDLE
+                )
+            ],
         ),
+        starts(),
         Table(
             "memory_in_the_long_run",
             "Memory in the long run",

@@ -113,10 +113,18 @@ async def router(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """`lambdo-router run` on the routes.yaml of a folder, once it is ready."""
     port = _free_port()
-    environment = services.environment(LAMBDO_ADMIN_PORT=str(port), **more)
-    command = (sys.executable, "-m", "lambdo_router", "run", "routes.yaml")
-    async with process(folder, command, environment) as started:
+    async with starting(folder, services, LAMBDO_ADMIN_PORT=str(port), **more) as started:
         await _ready(started, folder, port)
+        yield started
+
+
+@asynccontextmanager
+async def starting(
+    folder: Path, services: Services, **more: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`lambdo-router run` on the routes.yaml of a folder, from its first moment."""
+    command = (sys.executable, "-m", "lambdo_router", "run", "routes.yaml")
+    async with process(folder, command, services.environment(**more)) as started:
         yield started
 
 
