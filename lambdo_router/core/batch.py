@@ -104,6 +104,10 @@ class _Waiting:
     batches: deque[_OpenBatch] = field(default_factory=deque)
 
 
+_LONGEST_FILLING = 1.0
+"""Seconds that a batch waits for a backlog to fill it."""
+
+
 class Batcher:
     """The open batches of one queue, by key; several per key when events come faster than slots."""
 
@@ -139,13 +143,21 @@ class Batcher:
             counts[key.route.name] = counts.get(key.route.name, 0) + events
         return counts
 
-    def due_at(self, key: BatchKey) -> float | None:
-        """Return when the oldest batch of this key may launch; None if there is none."""
+    def due_at(self, key: BatchKey, more_until: float = 0.0) -> float | None:
+        """
+        Return when the oldest batch of this key may launch; None if there is none.
+
+        Until `more_until` the queue is expected to bring more at once. A batch that is not full
+        waits for that, for at most a second.
+        """
         waiting = self._waiting.get(key)
         if waiting is None:
             return None
         oldest = waiting.batches[0]
-        return oldest.opened_at if oldest.full else oldest.opened_at + key.profile.batch_window
+        if oldest.full:
+            return oldest.opened_at
+        filled_at = min(more_until, oldest.opened_at + _LONGEST_FILLING)
+        return max(oldest.opened_at + key.profile.batch_window, filled_at)
 
     def take(self, key: BatchKey) -> Batch | None:
         """Close and return the oldest batch of this key; None if none waits (any more)."""

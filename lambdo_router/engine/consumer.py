@@ -142,7 +142,7 @@ class Consumer(QueueReader):
         """Launch the batches of one key, each when it is due and has a permit."""
         grown = self._grown[key]
         try:
-            while (due_at := self._batcher.due_at(key)) is not None:
+            while (due_at := self._due_at(key)) is not None:
                 if due_at > asyncio.get_running_loop().time():
                     grown.clear()
                     await set_by(grown, due_at)
@@ -156,6 +156,9 @@ class Consumer(QueueReader):
                         del batch, running  # as in _guarded
         finally:
             del self._serving[key], self._grown[key]
+
+    def _due_at(self, key: BatchKey) -> float | None:
+        return self._batcher.due_at(key, self._receiver.more_until)
 
     async def _release_batches(self) -> None:
         waiting = [i for batch in self._batcher.drain() for i in batch.message_ids]

@@ -29,6 +29,11 @@ _GATHERING = 0.2
 Seconds from one receive to the next while events wait for their batch anyway and the queue has no
 more at the moment: one receive then brings what five would, and SQS counts each.
 """
+_MORE_WITHIN = 0.1
+"""
+Seconds after a full receive in which the next one brings what there is: batches that are not full
+wait for it, so that a backlog goes into few full Machines and not into many small ones.
+"""
 
 Received = tuple[QueueRoutes, Sequence[Message]]
 """The messages of one receive, leased, and the table that decides all of them."""
@@ -56,6 +61,8 @@ class Receiver:
     """None ends the iteration."""
     _receiving: set[asyncio.Timeout] = field(default_factory=set)
     """What can end the receives under way."""
+    more_until: float = 0.0
+    """Until when (the loop's time) the queue is expected to bring more at once."""
     _series: int = 1
     _asked: int = 0
     """Messages that the receives under way may bring."""
@@ -126,8 +133,9 @@ class Receiver:
         queue = routes.queue
         asked_at = asyncio.get_running_loop().time()
         messages = await self._ask(limit, queue.visibility)
-        seconds = asyncio.get_running_loop().time() - asked_at
-        self.observe(journal.Polled(queue.name, len(messages), seconds, limit))
+        now = asyncio.get_running_loop().time()
+        self.more_until = now + _MORE_WITHIN if len(messages) == MOST_PER_CALL else 0.0
+        self.observe(journal.Polled(queue.name, len(messages), now - asked_at, limit))
         if messages:
             await self._hold(queue.visibility, messages)
         if len(messages) == MOST_PER_CALL and self._series < self.most_polls:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from building import entry, key
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +34,32 @@ def test_a_full_batch_is_ripe_at_once() -> None:
 
     batches.add(small, entry("b"), 11.0)
     assert batches.due_at(small) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("more_until", "due"),
+    [
+        pytest.param(0.0, 10.0, id="nothing-is-expected"),
+        pytest.param(10.1, 10.1, id="more-comes-at-once"),
+        pytest.param(99.0, 11.0, id="more-comes-for-long"),
+    ],
+)
+def test_a_batch_waits_for_what_the_queue_is_about_to_bring_for_a_second_at_most(
+    more_until: float, due: float
+) -> None:
+    batches, eager = batcher(), key(batch_size=2)
+    batches.add(eager, entry("a"), 10.0)
+    assert batches.due_at(eager, more_until) == due
+
+    batches.add(eager, entry("b"), 10.0)
+    assert batches.due_at(eager, more_until) == 10.0
+
+
+def test_a_batch_with_a_window_that_is_longer_does_not_wait_beyond_it() -> None:
+    batches, slow = batcher(), key(batch_window=2.0)
+    batches.add(slow, entry("a"), 10.0)
+
+    assert batches.due_at(slow, 99.0) == 12.0
 
 
 def test_a_ripe_batch_goes_on_taking_events_until_it_is_taken() -> None:

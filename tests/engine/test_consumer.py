@@ -61,6 +61,27 @@ async def test_a_full_batch_does_not_wait_for_its_window() -> None:
     assert scenario.launched() == [(0.0, 2), (60.0, 1)]
 
 
+@pytest.mark.parametrize(
+    ("messages", "launched"),
+    [
+        pytest.param(300, [(0.0, 100), (0.0, 100), (0.0, 100)], id="full-batches"),
+        pytest.param(25, [(0.0, 25)], id="a-receive-that-is-not-full-ends-it"),
+        pytest.param(20, [(0.1, 20)], id="a-tenth-of-a-second-after-the-last-full-receive"),
+        pytest.param(9, [(0.0, 9)], id="no-full-receive"),
+    ],
+)
+async def test_a_backlog_fills_batches_though_slots_are_free(
+    messages: int, launched: list[tuple[float, int]]
+) -> None:
+    async with running(
+        table(route(profile=profile(batch_size=100))), limits=Limits(launch_rate=100.0)
+    ) as scenario:
+        scenario.put(*["{}"] * messages)
+        await asyncio.sleep(10)
+
+    assert [(round(at, 2), events) for at, events in scenario.launched()] == launched
+
+
 async def test_under_the_launch_limit_batches_grow_until_a_slot_is_free() -> None:
     async with running(table(route(profile=profile(batch_size=100)))) as scenario:
         for _ in range(40):
