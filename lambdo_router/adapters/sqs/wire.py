@@ -16,24 +16,22 @@ from lambdo_router.core.message import Attribute, Message
 
 _TOKEN: Final = re.compile(r"[!-~]{1,128}")
 """What SQS takes as a group or a deduplication id."""
+_TEXT: Final = frozenset({str})
 
 
 def read_message(wire: Mapping[str, Any]) -> Message | None:
     """Return the message; None if it did not arrive as it was sent, or is none."""
     body, receipt, digest = wire.get("Body") or "", wire.get("ReceiptHandle"), wire.get("MD5OfBody")
+    message_id, system = wire.get("MessageId") or "", wire.get("Attributes") or {}
     try:
         if not receipt or (digest and digest.lower() != _md5(body)):
             return None
-        return Message(
-            id=_text(wire.get("MessageId") or ""),
-            receipt=_text(receipt),
-            body=_text(body),
-            attributes={
-                key: _read_attribute(value)
-                for key, value in (wire.get("MessageAttributes") or {}).items()
-            },
-            system={key: _text(value) for key, value in (wire.get("Attributes") or {}).items()},
-        )
+        _check_texts(message_id, receipt, body, *system.values())
+        attributes = {
+            key: _read_attribute(value)
+            for key, value in (wire.get("MessageAttributes") or {}).items()
+        }
+        return Message(message_id, receipt, body, attributes, system)
     except (AttributeError, TypeError, ValueError):
         return None
 
@@ -92,15 +90,15 @@ def whole_seconds(seconds: float) -> int:
 
 
 def _read_attribute(wire: Mapping[str, Any]) -> Attribute:
-    binary = wire.get("BinaryValue")
-    value = _text(wire.get("StringValue") or "") if binary is None else base64.b64decode(binary)
-    return Attribute(_text(wire.get("DataType") or "String"), value)
+    kind, binary = wire.get("DataType") or "String", wire.get("BinaryValue")
+    text = wire.get("StringValue") or ""
+    _check_texts(kind, text)
+    return Attribute(kind, text if binary is None else base64.b64decode(binary))
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
+def _check_texts(*values: object) -> None:
+    if not _TEXT.issuperset(map(type, values)):
         raise TypeError("this is no text")
-    return value
 
 
 def _md5(body: str) -> str:
