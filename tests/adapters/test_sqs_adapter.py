@@ -855,3 +855,27 @@ async def test_what_a_cancelled_poll_brings_is_given_back(
     with given_back(embedded) as happened:
         await queue.send("{}", {})
         assert await asyncio.to_thread(happened) == GIVEN_BACK
+
+
+@pytest.mark.real_time
+async def test_what_an_abandoned_poll_brings_at_the_end_is_given_back_before_the_end(
+    embedded: Embedded, opened: Opened
+) -> None:
+    queue, _ = await opened(wait_seconds=20)
+    await abandoned_poll(embedded, queue)
+    with given_back(embedded) as happened:
+        closing = asyncio.create_task(queue.aclose())
+        await queue.send("{}", {})
+        await closing
+        assert happened() == GIVEN_BACK
+
+
+@pytest.mark.real_time
+async def test_an_abandoned_poll_that_brings_nothing_is_cut_at_the_end(
+    embedded: Embedded, opened: Opened
+) -> None:
+    queue, _ = await opened(wait_seconds=20)
+    await abandoned_poll(embedded, queue)
+    async with asyncio.timeout(10):
+        await queue.aclose()
+    assert not any("SqsQueue._poll" in repr(task) for task in asyncio.all_tasks())

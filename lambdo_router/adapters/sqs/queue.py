@@ -153,9 +153,10 @@ class SqsQueue:
     async def aclose(self) -> None:
         """End abandoned polls, and give back what they bring; takes little more than a second."""
         if self._abandoned:
-            await asyncio.wait(self._abandoned, timeout=_LAST_ANSWERS)
-        for poll in self._abandoned:
-            poll.cancel()
+            _, late = await asyncio.wait(self._abandoned, timeout=_LAST_ANSWERS)
+            for poll in late:
+                poll.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         if self._returning:
             await asyncio.wait(self._returning, timeout=_LAST_RETURNS)
 
