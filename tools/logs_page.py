@@ -27,14 +27,14 @@ OTHERS: Final = (
         "checks.given_up",
         "info",
         "seconds",
-        "At the start AWS and Fly took too long to answer checks that could only have given "
+        "After the start AWS and Fly took too long to answer checks that could only have given "
         "warnings. `lambdo-router validate --online` runs them without a time limit.",
     ),
     log_event(
         "checks.crashed",
         "error",
         "exception",
-        "A bug in this program, in those checks. The router starts nevertheless.",
+        "A bug in this program, in those checks. The router goes on without them.",
         _REPORT,
     ),
     log_event(
