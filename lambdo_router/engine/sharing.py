@@ -43,6 +43,8 @@ class Sharing:
     withdraw: Callable[[str], str | None]
     """Takes a waiting message out of its batch and returns its route; None if it is in none."""
     _lot: ParkingLot = field(default_factory=ParkingLot)
+    _parking: set[asyncio.Task[None]] = field(default_factory=set)
+    """Calls that hide messages."""
     _needed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while a message is parked, or while there is no room."""
 
@@ -113,6 +115,8 @@ class Sharing:
 
     async def recall_all(self) -> None:
         """Make all parked messages visible: this router stops reading the queue."""
+        if self._parking:
+            await asyncio.wait(self._parking)
         for group in self._lot.groups():
             while await self._recall(group, _PER_CALL):
                 pass
@@ -142,6 +146,13 @@ class Sharing:
             await self._park(group, withdrawn)
 
     async def _park(self, group: Group, route_of: dict[str, str], weight: int = 1) -> None:
+        """Hide messages; where the stop cancels this, `recall_all` waits for it and shows them."""
+        parking = asyncio.create_task(self._hide(group, route_of, weight))
+        self._parking.add(parking)
+        parking.add_done_callback(self._parking.discard)
+        await asyncio.shield(parking)
+
+    async def _hide(self, group: Group, route_of: dict[str, str], weight: int) -> None:
         parked = await self.held_messages.park(route_of)
         self._lot.park(group, (replace(each, weight=weight) for each in parked))
         self._needed.set()

@@ -181,6 +181,30 @@ async def test_at_a_stop_what_is_parked_is_shown_to_others(after: float, holding
     assert visible == 100
 
 
+@pytest.mark.parametrize("after", [0.5, 2.5, 5.5], ids=["before", "amid", "after"])
+async def test_at_a_stop_amid_making_room_nothing_stays_hidden(after: float) -> None:
+    def limited(most: int | None, generation: str) -> RoutingTable:
+        slow = kind("a", batch_size=100, batch_window=10.0, max_machines=most, timeout=11 * HOUR)
+        return replace(beside(slow, kind("b"), max_waiting=100), generation=generation)
+
+    async with running(limited(None, "g1"), LongJobs(), limits=FAST) as scenario:
+        scenario.put(*bodies("a", 1))
+        await asyncio.sleep(20)
+        scenario.put(*bodies("a", 150))
+        await asyncio.sleep(1)
+        scenario.put(*bodies("a", 150))
+        scenario.queue().hiding_takes = 3.0
+        scenario.swap(limited(1, "g2"))
+        await asyncio.sleep(after)
+        scenario.stop.set()
+        await asyncio.sleep(40)
+        visible = 0
+        while received := await scenario.queue().inner.receive(10, HOUR):
+            visible += len(received)
+
+    assert visible == 301
+
+
 def test_a_parked_message_is_hidden_for_longer_with_each_receive_within_sqs_s_12_hours() -> None:
     delays = [park_delay(count, held_for=0.0) for count in (1, 2, 3, 7, 8, 1000)]
     assert delays == [600.0, 1200.0, 2400.0, 38_400.0, 43_198.0, 43_198.0]
