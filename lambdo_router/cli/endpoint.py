@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-if TYPE_CHECKING:  # imported where they are used: boto3 is not needed to complete an option
+if TYPE_CHECKING:  # imported where they are used: botocore is not needed to complete an option
     from lambdo_router.adapters.sqs import SqsSettings
     from lambdo_router.core.routing import Queue
 
@@ -23,7 +23,7 @@ endpoint_option = click.option(
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The URL of SQS; None: AWS, or what boto3's own configuration says."""
+    """The URL of SQS; None: AWS, or what the configuration of AWS clients says."""
 
     url: str | None
     asked_for: bool = False

@@ -11,7 +11,7 @@ import click
 from lambdo_router.cli.endpoint import Endpoint, endpoint_of, endpoint_option
 from lambdo_router.cli.message_options import existing, message_options, messages, the_queue
 
-if TYPE_CHECKING:  # imported where they are used: boto3 is not needed to complete an option
+if TYPE_CHECKING:  # imported where they are used: botocore is not needed to complete an option
     from lambdo_router.config.messages import Sample
     from lambdo_router.core.routing import Queue, Refused, RoutingTable
 
