@@ -27,6 +27,7 @@ from aiohttp.tracing import Trace
 
 from lambdo_router.adapters.daemon_thread import in_daemon_thread
 from lambdo_router.core.errors import SettingsError
+from lambdo_router.core.urls import is_http
 
 _IDLE_FOR: Final = 5.0
 """Seconds; servers and what stands before them close idle connections without a word."""
@@ -304,12 +305,7 @@ def _proxy_for(url: str) -> str | None:
     if not proxy:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    try:
-        known = urlsplit(proxy)
-        usable = known.scheme in ("http", "https") and bool(known.hostname) and known.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if not is_http(proxy):
         # Its address is not repeated: it may have a password in it.
         raise SettingsError(
             "the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names is none that can be used: "

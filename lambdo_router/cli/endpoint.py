@@ -3,9 +3,10 @@
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
+
+from lambdo_router.core.urls import is_http
 
 if TYPE_CHECKING:  # imported where they are used: botocore is not needed to complete an option
     from lambdo_router.adapters.sqs import SqsSettings
@@ -78,12 +79,7 @@ def endpoint_of(option: str | None) -> Endpoint:
     url = option or next((os.environ[name] for name in variables if os.environ.get(name)), None)
     if url is None:
         return Endpoint(None)
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if not is_http(url):
         raise click.UsageError(
             f"the endpoint {url!r} is not a URL; write one like http://127.0.0.1:4566"
         )

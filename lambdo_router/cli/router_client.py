@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from lambdo_router.config.diagnostics import escape
+from lambdo_router.core.urls import is_http
 
 _LARGEST = 64 * 1024 * 1024
 """Bytes of an answer; ten thousand routes take about 8 MB."""
@@ -38,12 +39,8 @@ def own_url() -> str:
 def _router_url(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
     """Convert `http://host:port` or `host:port` to a URL without a trailing slash."""
     url = text if "://" in text else f"http://{text}"
-    try:
-        parts = urllib.parse.urlsplit(url)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        valid = None
-    if not valid or parts.query or parts.fragment or parts.username is not None:
+    parts = urllib.parse.urlsplit(url) if is_http(url) else None
+    if parts is None or parts.query or parts.fragment or parts.username is not None:
         raise click.BadParameter(f"{text!r} is not an address like http://127.0.0.1:9091")
     return url.rstrip("/")
 
