@@ -4,9 +4,8 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from scripted_server import Peer, Serve, Server, serving
 
 from lambdo_router.adapters import http
 from lambdo_router.adapters.fly import FlyLauncher, client
@@ -28,70 +28,6 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 NO_LIST = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
 IN_CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n"
 LAST = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-Serve = Callable[["Peer"], Awaitable[None]]
-
-
-@dataclass
-class Peer:
-    """The server's side of one connection."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def request(self) -> bytes:
-        """One request, its body included; IncompleteReadError if there is none any more."""
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        for line in head.split(b"\r\n"):
-            if line.lower().startswith(b"content-length:"):
-                head += await self.reader.readexactly(int(line.partition(b":")[2]))
-        return head
-
-    async def answer(self, *pieces: bytes) -> None:
-        for piece in pieces:
-            self.writer.write(piece)
-            await self.writer.drain()
-            await asyncio.sleep(0)
-
-
-@dataclass
-class Server:
-    """Does with each connection what its script says."""
-
-    serve: Serve
-    url: str = ""
-    accepted: int = 0
-    came: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set with the first connection."""
-    serving: set[asyncio.Task[None]] = field(default_factory=set)
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.serving.add(task)
-        self.accepted += 1
-        self.came.set()
-        try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-                await self.serve(Peer(reader, writer))
-                await writer.drain()
-                writer.close()
-                await writer.wait_closed()
-        finally:
-            writer.transport.abort()
-
-
-@asynccontextmanager
-async def serving(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    server = Server(serve)
-    listening = await asyncio.start_server(server.handle, "127.0.0.1", 0, ssl=context)
-    scheme = "https" if context is not None else "http"
-    server.url = f"{scheme}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    async with listening:
-        yield server
-        for task in server.serving:
-            task.cancel()
-        await asyncio.gather(*server.serving)
 
 
 def connected(server: Server, timeout: float = 5.0) -> FlyLauncher:

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import CredentialRetrievalError
+from scripted_server import Peer, serving
 
 from lambdo_router.adapters.http import HttpSession, NoAnswer, server_at
 from lambdo_router.adapters.sqs.client import Reply, SqsClient
@@ -52,52 +53,30 @@ class Script:
     heads: list[dict[str, str]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     connections: int = 0
-    serving: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.serving.add(task)
+    async def serve(self, peer: Peer) -> None:
         self.connections += 1
-        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            while await self.answers_next(reader, writer):
-                pass
-            writer.close()
-            await writer.wait_closed()
-        writer.transport.abort()
-
-    async def answers_next(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> bool:
-        """Whether the connection stays open."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
-        fields = dict(line.split(": ", 1) for line in head[1:] if line)
-        self.heads.append({"": head[0], **fields})
-        body = await reader.readexactly(int(fields["Content-Length"]))
-        self.bodies.append(json.loads(body))
-        said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        writer.write(said or b"")
-        await writer.drain()
-        return said not in (None, LONGER)
+        said: bytes | None = b""
+        while said not in (None, LONGER):
+            head, _, body = (await peer.request()).decode().partition("\r\n\r\n")
+            first, *lines = head.splitlines()
+            self.heads.append({"": first, **dict(line.split(": ", 1) for line in lines)})
+            self.bodies.append(json.loads(body))
+            said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            await peer.answer(said or b"")
 
 
 @asynccontextmanager
 async def scripted(
     *answers: bytes | None, keys: Credentials = KEYS, path: str = ""
 ) -> AsyncIterator[tuple[SqsClient, Script]]:
-    script = Script(list(answers))
-    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}"
-    session = HttpSession()
-    try:
-        access = Access(server_at(url, direct=True), "eu-west-1", CurrentKeys(keys))
-        yield SqsClient(session, access), script
-    finally:
-        await session.aclose()
-        server.close()
-        for task in script.serving:
-            task.cancel()
-        await asyncio.gather(*script.serving)
+    script, session = Script(list(answers)), HttpSession()
+    async with serving(script.serve) as server:
+        to = server_at(server.url + path, direct=True)
+        try:
+            yield SqsClient(session, Access(to, "eu-west-1", CurrentKeys(keys))), script
+        finally:
+            await session.aclose()
 
 
 # Requests
