@@ -1,9 +1,10 @@
 """
 Batches: events of one route that will share a Machine.
 
-A batch is open while it takes events. It is *due* when it is full or its window has passed; a
-due batch still takes events until a launch slot is free and `take` closes it. So an idle system
-launches each event at once, and under load batches grow by themselves.
+A batch is open while it takes events. It is *due* when it is full, or when its window has passed
+and the queue is not about to bring more; a due batch still takes events until a launch slot is free
+and `take` closes it. So an idle system launches each event at once, and under load batches grow by
+themselves.
 
 Pure: time is an argument, in seconds of any clock that does not jump.
 """

@@ -15,6 +15,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.client import responses
 from typing import Literal
 
 from lambdo_router.adapters.retry_after import seconds_of
@@ -227,10 +228,7 @@ def _said(answer: Answer) -> str:
         return _title(text).removeprefix(f"{answer.status} ") or "a page of HTML"
     if text and text not in ("{}", "[]", "null", '""'):
         return text
-    try:
-        return HTTPStatus(answer.status).phrase
-    except ValueError:
-        return ""
+    return responses.get(answer.status, "")
 
 
 def _title(page: str) -> str:

@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
+from http.client import responses
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -43,8 +44,6 @@ _MOST_IN_ANSWER: Final = 64 * 1024 * 1024
 _CONNECTING: Final = aiohttp.ClientTimeout(total=None, sock_connect=5)
 _SKEW_TO_CORRECT: Final = 60.0
 """Seconds; AWS accepts five minutes, and refuses for other reasons by the same codes."""
-
-
 _USER_AGENT: Final = f"lambdo-router/{__version__}"
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _LISTS: Final = ("Messages", "Successful", "Failed")
@@ -200,6 +199,5 @@ def _error(
     legacy = headers.get("x-amzn-query-error", "").partition(";")[0]
     message = fields.get("message") or fields.get("Message")
     if not isinstance(message, str):
-        phrases = {each.value: each.phrase for each in HTTPStatus}
-        message = phrases.get(status, "")
+        message = responses.get(status, "")
     return ServiceError(operation, status, legacy or code, message, headers)

@@ -112,7 +112,7 @@ class Identities:
         Return where and as whom to ask; blocks.
 
         Raises botocore's errors, ValueError for an endpoint that is none, and SettingsError for
-        such a proxy.
+        a proxy or certificates that are none.
         """
         with self._lock:
             session = self._session(way)
